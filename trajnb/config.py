@@ -1,0 +1,388 @@
+"""Every parameter once: name, type, unit, bounds, default, meaning. The defaults are the smoke run, ready in seconds.
+
+Flat names, so that papermill's `-f` files can be stacked (a later file wins). Whatever is wrong with a parameter
+is said in one sentence that names it, its value, the bound and the mend, and before any kernel starts.
+"""
+
+import ast
+import difflib
+import math
+import re
+import reprlib
+from pathlib import Path
+from typing import Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from trajnb import outputs
+
+Motion = Literal["linear", "parabolic", "circular", "random", "helical"]
+Extractor = Literal["transformer"]
+Preset = Literal["nano", "base", "paper"]
+LARGEST_FILE = 100_000  # bytes; a parameter file is a page, not a data set
+LARGEST_SEED = 2**31 - 1
+PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
+RULES = ("ge", "le", "multiple_of")
+KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}
+
+
+class ParameterError(ValueError):
+    """A parameter that cannot be used; the message is one sentence."""
+
+
+def parameter(default, low=None, high=None, unit="", text="", **more):
+    """A field with its bounds (both included), unit and meaning."""
+    factory = {"default_factory": lambda: list(default)} if isinstance(default, list) else {"default": default}
+    return Field(**factory, ge=low, le=high, description=text, json_schema_extra={"unit": unit}, **more)
+
+
+class WorldParams(BaseModel):
+    """What happens before the lens, and the lens. Camera frame x right, y down, z forward."""
+
+    motions: list[Motion] = parameter(["linear", "parabolic", "circular", "random"], text="classes, in label order")
+    frames: int = parameter(16, 4, 128, "frames", "frames a network sees", multiple_of=4)
+    horizon: int = parameter(5, 1, 64, "frames", "frames after the last seen one whose positions are predicted")
+    size: int = parameter(64, 32, 512, "px", "height and width of a clip", multiple_of=8)
+    frame_rate: float = parameter(30.0, 1.0, 1000.0, "1/s", "frames a second")
+    focal_px: float = parameter(64.0, 8.0, 2000.0, "px", "focal length of the pinhole camera")
+    gravity: float = parameter(9.81, 0.0, 30.0, "m/s2", "acceleration along +y of parabolic motion")
+    radius_m: float = parameter(0.10, 0.01, 1.0, "m", "radius of the object")
+    depth_min_m: float = parameter(2.0, 1.0, 100.0, "m", "nearest anchor depth")
+    depth_max_m: float = parameter(4.0, 1.0, 100.0, "m", "farthest anchor depth")
+    speed_min: float = parameter(1.0, 0.0, 100.0, "m/s", "slowest linear motion and launch")
+    speed_max: float = parameter(4.0, 0.0, 100.0, "m/s", "fastest linear motion and launch")
+    circle_radius_min_m: float = parameter(0.25, 0.01, 10.0, "m", "smallest circle")
+    circle_radius_max_m: float = parameter(0.8, 0.01, 10.0, "m", "largest circle")
+    sweep_min_deg: float = parameter(120.0, 10.0, 3600.0, "deg", "least angle swept in the seen frames")
+    sweep_max_deg: float = parameter(400.0, 10.0, 3600.0, "deg", "largest angle swept in the seen frames")
+    tilt_max_deg: float = parameter(60.0, 0.0, 90.0, "deg", "largest angle of a circle's plane to the image plane")
+    ou_time_s: float = parameter(0.1, 0.01, 10.0, "s", "correlation time of random motion's velocity")
+    ou_speed_min: float = parameter(1.0, 0.0, 100.0, "m/s", "least typical speed of random motion")
+    ou_speed_max: float = parameter(4.0, 0.0, 100.0, "m/s", "largest typical speed of random motion")
+    helix_speed_min: float = parameter(0.5, 0.0, 100.0, "m/s", "least speed along a helix's axis")
+    helix_speed_max: float = parameter(1.5, 0.0, 100.0, "m/s", "largest speed along a helix's axis")
+    extent_min_px: float = parameter(14.0, 1.0, 512.0, "px", "least extent of the seen path in the image")
+    extent_max_px: float = parameter(44.0, 1.0, 512.0, "px", "largest extent of the seen path in the image")
+    class_margin_px: float = parameter(0.5, 0.0, 20.0, "px", "least deviation from every simpler motion")
+    frame_margin_px: float = parameter(3.0, 0.0, 100.0, "px", "least distance of a seen centre from the border")
+    brightness_min: float = parameter(0.6, 0.0, 1.0, "full scale", "darkest object")
+    brightness_max: float = parameter(1.0, 0.0, 1.0, "full scale", "brightest object")
+    background_min: float = parameter(0.05, 0.0, 1.0, "full scale", "darkest background")
+    background_max: float = parameter(0.3, 0.0, 1.0, "full scale", "brightest background")
+    noise_min: float = parameter(0.01, 0.0, 0.5, "full scale", "least sensor noise, standard deviation")
+    noise_max: float = parameter(0.03, 0.0, 0.5, "full scale", "largest sensor noise, standard deviation")
+    blur_px: float = parameter(0.0, 0.0, 20.0, "px", "width of the blur; 0 is off")
+    texture: float = parameter(0.0, 0.0, 1.0, "full scale", "contrast of the background's texture; 0 is off")
+    occluder_px: float = parameter(0.0, 0.0, 512.0, "px", "width of a bar before the scene; 0 is off")
+    decoy: bool = parameter(False, text="a second object that stands still")
+    jitter_px: float = parameter(0.0, 0.0, 20.0, "px", "camera shake, standard deviation; 0 is off")
+    speed_factor_min: float = parameter(1.0, 0.1, 10.0, "", "least factor on the image extent of the path")
+    speed_factor_max: float = parameter(1.0, 0.1, 10.0, "", "largest factor on the image extent of the path")
+    size_factor_min: float = parameter(1.0, 0.1, 10.0, "", "least factor on the object's radius")
+    size_factor_max: float = parameter(1.0, 0.1, 10.0, "", "largest factor on the object's radius")
+    dropped_frames: int = parameter(0, 0, 64, "frames", "seen frames replaced by the one before; 0 is off")
+
+
+class DataParams(BaseModel):
+    """How many clips, and which."""
+
+    clips: int = parameter(400, 40, 10_000_000, "clips", "clips to split 70/15/15 into train, validation and test")
+    test_clips: int = parameter(400, 40, 10_000_000, "clips", "further clips of another seed range, for test_* numbers")
+    data_seed: int = parameter(0, 0, LARGEST_SEED, "", "seed of the recipes")
+    stream: bool = parameter(False, text="train on ever new clips instead of the same ones each epoch")
+
+
+class ModelParams(BaseModel):
+    """Which network."""
+
+    model: Extractor = parameter("transformer", text="the extractor that 02_train trains")
+    preset: Preset = parameter("nano", text="its size: nano (two cores), base (one GPU), paper (the publication's)")
+
+
+class TrainParams(BaseModel):
+    """How it is trained."""
+
+    epochs: int = parameter(2, 1, 10_000, "epochs", "passes over the training clips")
+    batch_size: int = parameter(32, 1, 4096, "clips", "clips a step")
+    lr: float = parameter(2.0e-3, 1.0e-7, 1.0, "", "highest learning rate, after the warm-up")
+    warmup_share: float = parameter(0.06, 0.0, 0.9, "of the steps", "share of the steps in which lr rises from near 0")
+    weight_decay: float = parameter(0.02, 0.0, 10.0, "", "AdamW's decoupled weight decay")
+    grad_clip: float = parameter(1.0, 0.001, 1.0e6, "", "largest norm of the gradient")
+    ema: float = parameter(0.0, 0.0, 0.99999, "", "decay of the averaged weights; 0 is off")
+    position_weight: float = parameter(3.0, 0.0, 1000.0, "", "weight of the future positions' loss")
+    seen_weight: float = parameter(5.0, 0.0, 1000.0, "", "weight of the seen positions' loss")
+    beta_nll: float = parameter(0.5, 0.0, 1.0, "", "power of the variance that weighs the Gaussian loss")
+    aux_weight: float = parameter(1.0, 0.0, 1000.0, "", "weight of the extractor's own loss")
+    mirror: bool = parameter(True, text="mirror half of the training clips left to right")
+    contrast: float = parameter(0.2, 0.0, 0.9, "of the contrast", "largest random change of contrast")
+    shift_px: int = parameter(4, 0, 64, "px", "largest random shift of clip and target")
+    checkpoint_every: int = parameter(2, 1, 10_000, "epochs", "epochs between checkpoints")
+    seed: int = parameter(0, 0, LARGEST_SEED, "", "seed of the first weights, the order and the augmentation")
+    device: Literal["auto", "cpu", "cuda"] = parameter("auto", text="where to train; auto takes a GPU if there is one")
+    precision: Literal["float32", "bfloat16"] = parameter("float32", text="arithmetic of the forward pass")
+    threads: int = parameter(0, 0, 1024, "threads", "CPU threads; 0 is all cores")
+
+
+class RunParams(BaseModel):
+    """What belongs to one run."""
+
+    run_name: str = parameter("smoke", text="folder under outputs/; letters, digits, dot, dash and underscore")
+    models: list[Extractor] = parameter(["transformer"], text="the extractors to compare")
+    seeds: int = parameter(1, 1, 100, "", "trainings of each extractor, from `seed` upward")
+
+
+GROUPS = (RunParams, DataParams, ModelParams, TrainParams, WorldParams)
+
+
+class Config(*reversed(GROUPS)):
+    """All parameters of a run, checked. Frozen; `replace` makes a changed copy. Raises ParameterError."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
+
+    def __init__(self, /, **values):
+        refuse_unknown(values)
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ParameterError(sentence(error.errors()[0])) from None
+
+    @model_validator(mode="after")
+    def check_together(self):
+        for problem in contradictions(self):
+            raise ValueError(problem)
+        return self
+
+    @classmethod
+    def from_files(cls, paths=(), overrides=None):
+        """The defaults, then each YAML file, then `overrides` (name: value); later wins."""
+        values = {}
+        for path in paths:
+            values |= read_parameters(path)
+        values |= overrides or {}
+        refuse_unknown(values)
+        return cls(**values)
+
+    @classmethod
+    def from_notebook(cls, namespace):
+        """The plain variables of a notebook's `globals()`, as its parameters cell and papermill have set them.
+
+        A plain variable that is no parameter is refused when the parameters cell or papermill set it; results of later
+        cells are left alone, so that the set-up cell can be run again.
+        """
+        plain = {n: v for n, v in namespace.items() if not n.startswith("_") and isinstance(v, PLAIN)}
+        plain = {n: v for n, v in plain.items() if n not in ("In", "Out")}
+        meant = assigned(namespace["In"]) if "In" in namespace else set(plain)
+        return cls(**{n: v for n, v in plain.items() if n in cls.model_fields or n in meant})
+
+    def replace(self, **changes):
+        """A copy with other values, checked like any other."""
+        return type(self)(**(self.model_dump() | changes))
+
+    def world(self):
+        """The parameters of what is filmed, as a dict: what a data set's hash covers."""
+        return self.model_dump(include=set(WorldParams.model_fields))
+
+    @property
+    def run_dir(self):
+        return outputs() / self.run_name
+
+    @property
+    def train_stage(self):
+        """The stage that trains `model` from `seed`, such as train-transformer, or train-transformer-s1 of several."""
+        return f"train-{self.model}" + (f"-s{self.seed}" if self.seeds > 1 else "")
+
+    def stage_dir(self, stage):
+        return self.run_dir / stage
+
+
+def contradictions(cfg):
+    """Sentences about parameters that are fine alone and impossible together."""
+    for low in (name for name in type(cfg).model_fields if re.search(r"_min(_|$)", name)):
+        high = re.sub(r"_min(_|$)", r"_max\1", low)
+        if getattr(cfg, low) > getattr(cfg, high):
+            yield f"{low}: {getattr(cfg, low)} is above {high}, {getattr(cfg, high)}: write at most that."
+    room = cfg.size - 2 * cfg.frame_margin_px
+    if cfg.extent_max_px > room:
+        yield f"extent_max_px: {cfg.extent_max_px} does not fit between the frame margins: write at most {room:g}."
+    if cfg.dropped_frames > cfg.frames // 2:
+        yield f"dropped_frames: {cfg.dropped_frames} is over half of the frames: write at most {cfg.frames // 2}."
+    if cfg.shift_px > cfg.size // 4:
+        yield f"shift_px: {cfg.shift_px} is over a quarter of the size: write at most {cfg.size // 4}."
+    if cfg.batch_size > cfg.clips // 2:
+        yield f"batch_size: {cfg.batch_size} is over half of the clips: write at most {cfg.clips // 2}."
+    for name, least in {"motions": 2, "models": 1}.items():
+        value = getattr(cfg, name)
+        if len(value) < least:
+            yield f"{name}: {len(value)} given, at least {least} needed: write more names in the list."
+        if len(set(value)) < len(value):
+            yield f"{name}: {max(value, key=value.count)} stands there twice: write each name once."
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", cfg.run_name):
+        yield (
+            f"run_name: {show(cfg.run_name)} cannot name a folder: write a letter or digit, then at most 63 "
+            "letters, digits, dots, dashes and underscores."
+        )
+
+
+def sentence(error):
+    """One sentence for one of pydantic's errors."""
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    name, value = error["loc"][0], error["input"]
+    problem = {
+        "greater_than_equal": f"is below {error.get('ctx', {}).get('ge')}",
+        "less_than_equal": f"is above {error.get('ctx', {}).get('le')}",
+        "multiple_of": "is between the steps allowed",
+        "finite_number": "is not a finite number",
+        "literal_error": "is not known",
+    }.get(error["type"])
+    if problem and not (error["type"] == "literal_error" and not isinstance(value, str)):
+        return f"{name}: {show(value)} {problem}: write {bounds(name)}."
+    default = Config.model_fields[name].get_default(call_default_factory=True)
+    wanted = str if len(error["loc"]) > 1 else type(default)
+    return f"{name}: {show(value)} is {kind(value)}, not {KINDS[wanted]}: {mend(name, value, wanted)}"
+
+
+def mend(name, value, wanted):
+    """What to write instead of a value of the wrong type."""
+    if wanted is list and isinstance(value, str):
+        return f"write [{value}]."
+    if name == "run_name":
+        return "write it in quotes."
+    number = as_number(value) if wanted in (int, float) and isinstance(value, (str, float)) else None
+    if number is None or (wanted is int and not number.is_integer()):
+        return f"write {bounds(name)}."
+    if wanted is int:
+        return f"write {int(number)}."
+    if re.search(r"e", value, re.IGNORECASE):
+        return f"write {yaml_float(value)} (YAML reads {value} as text)."
+    return f"write {number!r} without quotes."
+
+
+def as_number(value):
+    """The finite number that a text spells, or None."""
+    try:
+        return float(value) if math.isfinite(float(value)) else None
+    except ValueError:
+        return None
+
+
+def yaml_float(value):
+    """A number as YAML reads it back as a number: with a point, and a sign in the exponent."""
+    power = re.fullmatch(r"([+-]?\d+)(\.\d*)?e([+-]?)0*(\d+)", f"{value}", re.IGNORECASE)
+    return f"{power[1]}{power[2] or '.0'}e{power[3] or '+'}{power[4]}" if power else f"{value}"
+
+
+def kind(value):
+    """What a value is, in words."""
+    if isinstance(value, float):
+        return "a number with a point"
+    if value is None:
+        return "empty"
+    return next((words for cls, words in KINDS.items() if isinstance(value, cls)), f"a {type(value).__name__}")
+
+
+def show(value):
+    """A value as it would be written, cut short."""
+    return repr(value) if isinstance(value, str) and len(value) < 60 else reprlib.repr(value)
+
+
+def bounds(name):
+    """What may be written for a parameter, in words."""
+    field = Config.model_fields[name]
+    if field.annotation in (bool, str):
+        return {bool: "true or false", str: "letters, digits, dots, dashes and underscores"}[field.annotation]
+    if field.annotation not in (int, float):
+        choices = get_args(field.annotation)
+        return f"a list of {', '.join(get_args(choices[0]))}" if get_args(choices[0]) else " or ".join(choices)
+    limits = {key: getattr(rule, key) for rule in field.metadata for key in RULES if hasattr(rule, key)}
+    step = f", a multiple of {limits['multiple_of']}" if "multiple_of" in limits else ""
+    number = "a whole number" if field.annotation is int else "a number"
+    return f"{number} from {yaml_float(limits['ge'])} to {yaml_float(limits['le'])}{step}"
+
+
+def describe():
+    """Rows (name, default, unit, allowed, meaning) of all parameters, in reading order."""
+    for group in GROUPS:
+        for name, field in group.model_fields.items():
+            default = field.get_default(call_default_factory=True)
+            yield name, default, field.json_schema_extra["unit"], bounds(name), field.description
+
+
+def refuse_unknown(values):
+    """Raise ParameterError for the first name that is no parameter, with the closest one that is."""
+    for name in values:
+        if name not in Config.model_fields:
+            close = difflib.get_close_matches(str(name), Config.model_fields, 1)
+            hint = f"did you mean {close[0]}?" if close else "`trajnb params` lists them all."
+            raise ParameterError(f"{str(name)[:60]} is not a parameter; {hint}")
+
+
+def assigned(cells):
+    """Names set by the sources of a parameters cell and papermill's: they come first, or set a known name."""
+    names, first = set(), True
+    for source in cells:
+        try:
+            found = set(literals(source))
+        except (SyntaxError, ValueError):
+            first = False
+            continue
+        names |= found if first or not found.isdisjoint(Config.model_fields) else set()
+    return names
+
+
+def literals(source):
+    """{name: value} of a cell of `name: type = literal` lines, as a parameters cell is; ValueError for any other."""
+    values = {}
+    for line in ast.parse(source).body:
+        targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
+        if not isinstance(line, (ast.Assign, ast.AnnAssign)) or not all(isinstance(t, ast.Name) for t in targets):
+            raise ValueError(f"line {line.lineno} is not `name = value`")
+        values |= {target.id: ast.literal_eval(line.value) for target in targets}
+    return values
+
+
+class UniqueKeyLoader(yaml.SafeLoader):
+    """Plain YAML that refuses a key given twice, where PyYAML takes the last. Dates stay text, as in papermill."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        for key, _ in node.value:
+            if keys.count(key.value) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands there twice", key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+UniqueKeyLoader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
+
+
+def read_yaml(text, where):
+    """The object in a YAML text; ParameterError names `where` and the line."""
+    try:
+        return yaml.load(text, Loader=UniqueKeyLoader)  # noqa: S506  (a SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ParameterError(
+            f"{where}, line {line}: {error.problem}: write each name once, as `name: value`."
+        ) from None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise ParameterError(f"{where} is not plain YAML: write lines of `name: value`.") from None
+
+
+def read_parameters(path):
+    """{name: value} of a YAML file; raises ParameterError where it is missing, too large or not flat."""
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        text = path.read_text("utf-8") if size <= LARGEST_FILE else ""
+    except FileNotFoundError:
+        raise ParameterError(f"{path} does not exist: write the path of a parameter file.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"cannot be read ({error.strerror})"
+        raise ParameterError(f"{path} {reason}: write the path of a parameter file.") from None
+    if size > LARGEST_FILE:
+        raise ParameterError(f"{path} has {size} bytes, above {LARGEST_FILE}: write only lines of `name: value`.")
+    values = read_yaml(text, path)
+    if not isinstance(values, dict | None):
+        raise ParameterError(f"{path} holds {kind(values)}, not names and values: write lines of `name: value`.")
+    return values or {}

@@ -1,0 +1,127 @@
+"""Data sets of clips: a small table of recipes on disk, pixels made when they are asked for.
+
+A run's data folder holds recipes.parquet (training and validation), test.parquet (further clips of another seed range)
+and manifest.json (seeds, world, code version, hashes). Rendering is faster than reading, so no pictures are stored.
+
+Shapes:   N clips   B clips of a batch   F frames (seen and future)   T seen frames   S pixels a side
+"""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from trajnb import files
+from trajnb.data import splits
+from trajnb.world import camera, recipes, renderer
+
+TEST_SEEDS = 2**32  # test clips come from seed data_seed + TEST_SEEDS: no training seed ever reaches it
+WORLD_CODE = Path(recipes.__file__).parent
+
+
+class Batch(NamedTuple):
+    video: torch.Tensor  # (B, 1, T, S, S) uint8
+    label: torch.Tensor  # (B,) int64, number in cfg.motions
+    track: torch.Tensor  # (B, F, 3) float32: u and v in frame widths, z in metres; the first T frames are the seen ones
+
+
+class ClipSet:
+    """Clips of one recipe table: positions held in memory (a quarter of a kilobyte each), pixels made on demand."""
+
+    def __init__(self, cfg, seed, table):
+        self.cfg, self.seed, self.table = cfg, seed, table.reset_index(drop=True)
+        self.xyz_NFx3 = recipes.tracks(cfg, seed, self.table)
+        self.label_N = pd.Categorical(self.table["motion"], categories=cfg.motions).codes.astype(np.int64)
+        uv_NFx2 = camera.project(self.xyz_NFx3, cfg) / cfg.size
+        self.track_NFx3 = np.concatenate([uv_NFx2, self.xyz_NFx3[..., 2:]], axis=2).astype(np.float32)
+
+    def __len__(self):
+        return len(self.table)
+
+    def render(self, rows):
+        """Clips (B, T, S, S) uint8 of the given row numbers."""
+        return renderer.render(self.cfg, self.seed, self.table.iloc[rows], self.xyz_NFx3[rows])
+
+    def batch(self, rows):
+        """What a training step needs of the given row numbers (numpy integers)."""
+        video = torch.from_numpy(self.render(rows))[:, None]
+        return Batch(video, torch.from_numpy(self.label_N[rows]), torch.from_numpy(self.track_NFx3[rows]))
+
+    def for_epoch(self, epoch):
+        """The clips of one epoch (from 0): always these."""
+        return self
+
+
+class Stream(ClipSet):
+    """Ever-new clips: every epoch as many as the table has, of indices never used before."""
+
+    def for_epoch(self, epoch):
+        first = self.cfg.clips + epoch * len(self)
+        return ClipSet(self.cfg, self.seed, recipes.draw(self.cfg, self.seed, np.arange(first, first + len(self))))
+
+
+def make(cfg, folder):
+    """Draw a run's clips, split them, check the split, and write the data folder; returns the manifest."""
+    folder = Path(folder)
+    table = recipes.draw(cfg, cfg.data_seed, np.arange(cfg.clips))
+    test = recipes.draw(cfg, cfg.data_seed + TEST_SEEDS, np.arange(cfg.test_clips))
+    table["recipe_hash"] = splits.recipe_hashes(ClipSet(cfg, cfg.data_seed, table))
+    test["recipe_hash"] = splits.recipe_hashes(ClipSet(cfg, cfg.data_seed + TEST_SEEDS, test))
+    table["split"], test["split"] = splits.assign(table["recipe_hash"]), "test"
+    splits.guard(table, test, cfg)
+    files.write_parquet(folder / "recipes.parquet", table)
+    files.write_parquet(folder / "test.parquet", test)
+    files.write_json(folder / "manifest.json", manifest(cfg, folder))
+    return files.read_json(folder / "manifest.json")
+
+
+def manifest(cfg, folder):
+    """What a data folder is made of."""
+    return {
+        "seed": cfg.data_seed,
+        "test_seed": cfg.data_seed + TEST_SEEDS,
+        "clips": cfg.clips,
+        "test_clips": cfg.test_clips,
+        "world": cfg.world(),
+        "world_code": code_version(),
+        "sha256": {name: files.sha256(folder / name) for name in ("recipes.parquet", "test.parquet")},
+    }
+
+
+def code_version():
+    """Hash of the source that turns recipes into clips: data of another version is not the same data."""
+    digest = hashlib.sha256()
+    for path in sorted(WORLD_CODE.glob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def load(cfg, which, folder=None):
+    """The `train`, `val` or `test` clips of a run; raises ValueError when the folder holds other data than asked for."""
+    folder = Path(folder or cfg.stage_dir("data"))
+    if not (folder / "manifest.json").is_file():
+        raise FileNotFoundError(f"{folder.name}/manifest.json is missing in run '{cfg.run_name}': run 01_data first")
+    found, name = files.read_json(folder / "manifest.json"), "test.parquet" if which == "test" else "recipes.parquet"
+    check_manifest(cfg, found, folder, name)
+    table = pd.read_parquet(folder / name)
+    seed = found["test_seed" if which == "test" else "seed"]
+    kind = Stream if cfg.stream and which == "train" else ClipSet
+    return kind(cfg, seed, table[table["split"] == which])
+
+
+def check_manifest(cfg, found, folder, name):
+    """Raise ValueError unless the folder's data are those that the parameters ask for, byte for byte."""
+    asked = {"seed": cfg.data_seed, "clips": cfg.clips, "test_clips": cfg.test_clips, **cfg.world()}
+    made = {**found, **found["world"]}
+    other = [key for key, value in asked.items() if made.get(key) != value]
+    if other:
+        raise ValueError(f"the data of run '{cfg.run_name}' differ in {', '.join(other)}: run 01_data again")
+    if found["world_code"] != code_version():
+        raise ValueError(
+            f"the data of run '{cfg.run_name}' were made by another version of trajnb.world: run 01_data again"
+        )
+    if files.sha256(folder / name) != found["sha256"][name]:
+        raise ValueError(f"{name} of run '{cfg.run_name}' is not what its manifest says: run 01_data again")

@@ -1,0 +1,59 @@
+"""What a careful eye reads off the pixels: the object's centre and apparent radius in each frame.
+
+The brightest spot is found in a smoothed frame, then its light above the background is summed in a window; centre of
+gravity and total light give place and size. No network and no knowledge of the motion is involved.
+
+Shapes:   N clips   T seen frames   S pixels a side   P pixels a side of the window
+"""
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+
+WINDOW = 7  # pixels to each side of the brightest spot
+RIM = 1.5  # pixels around the disc that still hold some of its light
+CHUNK = 500  # clips at once: bounds the memory
+
+
+def measure(video_NTSS):
+    """Centres (N, T, 2) and radii (N, T) in pixels of the disc in clips (N, T, S, S) uint8."""
+    parts = [measure_chunk(video_NTSS[start : start + CHUNK]) for start in range(0, len(video_NTSS), CHUNK)]
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+
+def measure_chunk(video_NTSS):
+    """`measure` for a few clips."""
+    back_N111 = np.median(video_NTSS[:, ::4, ::2, ::2], axis=(1, 2, 3))[:, None, None, None]
+    light_NTSS = video_NTSS.astype(np.float32) - back_N111.astype(np.float32)
+    light_NTPP, corner_NT2 = window(light_NTSS)
+    x_NTP1 = (corner_NT2[..., 0, None] + np.arange(2 * WINDOW + 1) + 0.5)[..., None, :]
+    y_NTP1 = (corner_NT2[..., 1, None] + np.arange(2 * WINDOW + 1) + 0.5)[..., None]
+    centre, radius = corner_NT2 + WINDOW + 0.5, np.full(corner_NT2.shape[:2], WINDOW - RIM)
+    for _ in range(4):  # each pass looks where the last one found the disc
+        square_NTPP = (x_NTP1 - centre[..., 0, None, None]) ** 2 + (y_NTP1 - centre[..., 1, None, None]) ** 2
+        level_N = core_level(light_NTPP, square_NTPP)
+        near_NTPP = light_NTPP * (square_NTPP <= (radius[..., None, None] + RIM) ** 2)
+        total = np.maximum(near_NTPP.sum(axis=(2, 3)), 1e-6)
+        centre = np.stack([(near_NTPP * x_NTP1).sum(axis=(2, 3)), (near_NTPP * y_NTP1).sum(axis=(2, 3))], -1)
+        centre = np.clip(centre / total[..., None], corner_NT2, corner_NT2 + 2 * WINDOW + 1)
+        # A disc whose edge is one pixel wide holds pi (r^2 + 1/12) times its level.
+        radius = np.sqrt(np.clip(total / (np.pi * level_N[:, None]) - 1 / 12, 0.25, WINDOW**2))
+    return centre, radius
+
+
+def window(light_NTSS):
+    """The (P, P) pixels around each frame's brightest spot, zero outside the picture, and its corner (x, y)."""
+    smooth_NTSS = uniform_filter(light_NTSS, size=(1, 1, 3, 3), mode="constant")
+    flat_NT = smooth_NTSS.reshape(*smooth_NTSS.shape[:2], -1).argmax(axis=-1)
+    row_NT, column_NT = np.divmod(flat_NT, light_NTSS.shape[-1])
+    padded = np.pad(light_NTSS, ((0, 0), (0, 0), (WINDOW, WINDOW), (WINDOW, WINDOW)))
+    offset = np.arange(2 * WINDOW + 1)
+    n, t = np.ogrid[: len(light_NTSS), : light_NTSS.shape[1]]
+    rows, columns = row_NT[..., None, None] + offset[:, None], column_NT[..., None, None] + offset
+    light_NTPP = padded[n[..., None, None], t[..., None, None], rows, columns]
+    return light_NTPP, np.stack([column_NT, row_NT], axis=-1) - WINDOW
+
+
+def core_level(light_NTPP, square_NTPP):
+    """Level (N,) of the disc above the background: mean over all frames of the pixels it covers whole."""
+    core_NTPP = square_NTPP <= 1.0
+    return np.maximum((light_NTPP * core_NTPP).sum(axis=(1, 2, 3)) / np.maximum(core_NTPP.sum(axis=(1, 2, 3)), 1), 1.0)

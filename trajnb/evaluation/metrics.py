@@ -1,0 +1,103 @@
+"""Scores of class and position, one function each, in the field's terms.
+
+Shapes:   N clips   H future frames   K classes   track (u, v, z): u and v in frame widths, z in metres
+"""
+
+import numpy as np
+from scipy.stats import binomtest
+
+from trajnb.world import camera
+
+ECE_BINS = 15
+LEVELS = (0.50, 0.80, 0.95)  # probabilities that predicted regions claim
+SMALLEST = 1e-12  # a probability of zero would make one clip's loss infinite
+
+
+def softmax(logits_NK):
+    """Logits to probabilities (N, K)."""
+    odds_NK = np.exp(logits_NK - logits_NK.max(axis=1, keepdims=True))
+    return odds_NK / odds_NK.sum(axis=1, keepdims=True)
+
+
+def top1(prob_NK, label_N):
+    """Share of clips whose most probable class is the true one."""
+    return float((prob_NK.argmax(axis=1) == label_N).mean())
+
+
+def wilson(hits, n):
+    """Wilson's 95 % interval of a share (E. B. Wilson 1927)."""
+    interval = binomtest(int(hits), int(n)).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def class_nll(prob_NK, label_N):
+    """Mean negative log-probability of the true class, in nats; ln K for a guess."""
+    return float(-np.log(np.maximum(prob_NK[np.arange(len(label_N)), label_N], SMALLEST)).mean())
+
+
+def reliability(prob_NK, label_N, bins=ECE_BINS):
+    """Per bin of confidence: number of clips, mean confidence, share correct; empty bins hold NaN."""
+    confidence_N, right_N = prob_NK.max(axis=1), prob_NK.argmax(axis=1) == label_N
+    bin_N = np.minimum((confidence_N * bins).astype(int), bins - 1)
+    count = np.bincount(bin_N, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        confidence = np.bincount(bin_N, confidence_N, bins) / count
+        right = np.bincount(bin_N, right_N, bins) / count
+    return count, confidence, right
+
+
+def ece(prob_NK, label_N):
+    """Expected calibration error over 15 equal bins (Guo et al. 2017, equation 3)."""
+    count, confidence, right = reliability(prob_NK, label_N)
+    return float(np.nansum(count * np.abs(confidence - right)) / count.sum())
+
+
+def confusion(prob_NK, label_N):
+    """Counts (K, K): row the true class, column the predicted one."""
+    classes = prob_NK.shape[1]
+    return np.bincount(label_N * classes + prob_NK.argmax(axis=1), minlength=classes**2).reshape(classes, classes)
+
+
+def to_track(xyz_x3, cfg):
+    """Metres in the camera's frame to (u, v, z): frame widths and metres."""
+    return np.concatenate([camera.project(xyz_x3, cfg) / cfg.size, xyz_x3[..., 2:]], axis=-1)
+
+
+def displacement_px(said_NHx3, true_NHx3, cfg):
+    """Distance (N, H) in the image, pixels: its mean is ADE, its last column's mean FDE."""
+    return np.linalg.norm((said_NHx3 - true_NHx3)[..., :2], axis=-1) * cfg.size
+
+
+def displacement_m(said_NHx3, true_NHx3, cfg):
+    """Distance (N, H) in space, metres."""
+    metres = [camera.unproject(x[..., :2] * cfg.size, x[..., 2], cfg) for x in (said_NHx3, true_NHx3)]
+    return np.linalg.norm(metres[0] - metres[1], axis=-1)
+
+
+def inside_region(said_NHx3, logvar_NHx3, true_NHx3, level):
+    """Whether the true image position lies in the predicted ellipse of probability `level`, (N, H) bool."""
+    square_NH = ((said_NHx3 - true_NHx3)[..., :2] ** 2 / np.exp(logvar_NHx3[..., :2])).sum(axis=-1)
+    return square_NH <= -2 * np.log(1 - level)
+
+
+def class_scores(prob_NK, label_N):
+    """Leaderboard cells about the class."""
+    low, high = wilson((prob_NK.argmax(axis=1) == label_N).sum(), len(label_N))
+    return {
+        "test_top1": top1(prob_NK, label_N),
+        "test_top1_low": low,
+        "test_top1_high": high,
+        "test_nll": class_nll(prob_NK, label_N),
+        "ece": ece(prob_NK, label_N),
+    }
+
+
+def position_scores(said_NHx3, true_NHx3, cfg):
+    """Leaderboard cells about the future positions."""
+    pixels_NH, metres_NH = displacement_px(said_NHx3, true_NHx3, cfg), displacement_m(said_NHx3, true_NHx3, cfg)
+    return {
+        "ade_px": float(pixels_NH.mean()),
+        "fde_px": float(pixels_NH[:, -1].mean()),
+        "ade_m": float(metres_NH.mean()),
+        "fde_m": float(metres_NH[:, -1].mean()),
+    }

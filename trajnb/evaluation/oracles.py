@@ -1,0 +1,323 @@
+"""The oracles: what one can know who knows the families of motion and their priors.
+
+Each family is fitted to the seen track; the evidence of a family is likelihood times prior at the best fit, integrated
+by Laplace's method (for the random motion, a Gaussian process, exactly). The class is the posterior over families, the
+future the posterior mean over their forecasts. The *true oracle* reads the true positions, the *pixel oracle* what
+`measure` finds in the rendered frames.
+
+Shapes:   N clips   T seen frames   H future frames   K families   P parameters   last axis: x, y, z in metres
+"""
+
+import numpy as np
+
+from trajnb.evaluation.measure import measure
+from trajnb.world import camera, families, motions
+
+TRUE_SD = 0.01, 0.001  # (pixels, log depth) granted to the true track: numbers, not measurements
+PIXEL_SD = 0.05, 0.012  # error of `measure` on the default world, rounded up (tests/evaluation checks it)
+STEPS = 12  # Levenberg-Marquardt iterations
+LONGEST_STEP = 2.0  # metres, metres a second, radians or log metres: keeps a bad start from running away
+SPEEDS = 9  # values of the random motion's speed that are weighed against each other
+
+
+def true_oracle(clips, cfg):
+    """Posterior (N, K) and forecast (N, H, 3) in metres, from the true positions of the seen frames."""
+    xyz_NTx3 = clips.xyz_NFx3[:, : cfg.frames]
+    return infer(camera.project(xyz_NTx3, cfg), xyz_NTx3[..., 2], TRUE_SD, cfg)
+
+
+def pixel_oracle(clips, cfg):
+    """Posterior (N, K) and forecast (N, H, 3) in metres, from centroid and apparent size in the rendered frames."""
+    uv_NTx2, z_NT = measured_track(clips, cfg)
+    return infer(uv_NTx2, z_NT, PIXEL_SD, cfg)
+
+
+def measured_track(clips, cfg):
+    """Centres (N, T, 2) in pixels and depths (N, T) in metres as the known radius of the object tells them."""
+    uv_NTx2, radius_NT = measure(clips.render(np.arange(len(clips))))
+    return uv_NTx2, cfg.focal_px * cfg.radius_m / radius_NT
+
+
+def infer(uv_NTx2, z_NT, sd, cfg):
+    """Posterior over `cfg.motions` (N, K) and the mean forecast (N, H, 3) in metres of tracks with errors `sd`."""
+    fits = [FITS[name](uv_NTx2, z_NT, sd, cfg) for name in cfg.motions]
+    evidence_NK = np.stack([evidence for evidence, _ in fits], axis=1)
+    weight_NK = np.exp(evidence_NK - evidence_NK.max(axis=1, keepdims=True))
+    weight_NK /= weight_NK.sum(axis=1, keepdims=True)
+    return weight_NK, np.einsum("nk,knhc->nhc", weight_NK, np.stack([forecast for _, forecast in fits]))
+
+
+def seconds(cfg):
+    """Times (F,) of all frames, zero in the middle of the seen ones."""
+    return (np.arange(cfg.frames + cfg.horizon) - (cfg.frames - 1) / 2) / cfg.frame_rate
+
+
+# ---- straight and falling: linear in their parameters (place and velocity in the middle of the clip)
+
+
+def straight_path(theta_NP, time_F, cfg):
+    return theta_NP[:, None, :3] + theta_NP[:, None, 3:] * time_F[:, None]
+
+
+def falling_path(theta_NP, time_F, cfg):
+    drop_Fx3 = 0.5 * cfg.gravity * time_F[:, None] ** 2 * np.array([0.0, 1.0, 0.0])
+    return straight_path(theta_NP, time_F, cfg) + drop_Fx3
+
+
+def fit_linear(uv_NTx2, z_NT, sd, cfg):
+    start_NP = straight_start(camera.unproject(uv_NTx2, z_NT, cfg), cfg)
+    return laplace(straight_path, lambda theta: velocity_prior(theta[:, 3:], cfg), start_NP, uv_NTx2, z_NT, sd, cfg)
+
+
+def fit_parabolic(uv_NTx2, z_NT, sd, cfg):
+    def prior(theta_NP):
+        launch = np.array([0.0, cfg.gravity * seconds(cfg)[0], 0.0])
+        return velocity_prior(theta_NP[:, 3:] + launch, cfg)
+
+    xyz_NTx3 = camera.unproject(uv_NTx2, z_NT, cfg)
+    drop_Tx3 = falling_path(np.zeros((1, 6)), seconds(cfg)[: cfg.frames], cfg)
+    return laplace(falling_path, prior, straight_start(xyz_NTx3 - drop_Tx3, cfg), uv_NTx2, z_NT, sd, cfg)
+
+
+def straight_start(xyz_NTx3, cfg):
+    """Least squares line through measured positions: (N, 6)."""
+    basis_TP = np.stack([np.ones(cfg.frames), seconds(cfg)[: cfg.frames]], axis=1)
+    return np.einsum("pt,ntc->npc", np.linalg.pinv(basis_TP), xyz_NTx3).reshape(len(xyz_NTx3), 6)
+
+
+def velocity_prior(velocity_Nx3, cfg):
+    """Log density of a velocity with uniform direction and uniform speed; a soft edge outside the bounds."""
+    speed_N = np.maximum(np.linalg.norm(velocity_Nx3, axis=1), 1e-3)
+    outside_N = np.maximum(cfg.speed_min - speed_N, speed_N - cfg.speed_max).clip(min=0)
+    return -np.log(4 * np.pi * speed_N**2 * (cfg.speed_max - cfg.speed_min)) - (outside_N / 0.05) ** 2
+
+
+# ---- around: centre, log radius, two coordinates of the plane's normal, phase, angular rate, and speed along the axis
+
+
+def circular_path(theta_NP, time_F, cfg):
+    radius_N, tilt_Nx2, phase_N, rate_N = orbit_radius(theta_NP), theta_NP[:, 4:6], theta_NP[:, 6], theta_NP[:, 7]
+    sin_N = np.minimum(np.linalg.norm(tilt_Nx2, axis=1), 0.999)
+    right_Nx3, up_Nx3, axis_Nx3 = motions.tilted_plane(
+        np.sqrt(1 - sin_N**2), np.arctan2(tilt_Nx2[:, 0], -tilt_Nx2[:, 1])
+    )
+    # tilted_plane measures the phase from the hinge, which turns with the tilt; measure it from x instead.
+    angle_NF = (phase_N - np.arctan2(tilt_Nx2[:, 0], -tilt_Nx2[:, 1]))[:, None] + rate_N[:, None] * time_F
+    orbit_NFx3 = np.cos(angle_NF)[..., None] * right_Nx3[:, None] + np.sin(angle_NF)[..., None] * up_Nx3[:, None]
+    along_N = theta_NP[:, 8] if theta_NP.shape[1] > 8 else np.zeros(len(theta_NP))
+    drift_NFx3 = (along_N[:, None] * axis_Nx3)[:, None] * time_F[:, None]
+    return theta_NP[:, None, :3] + radius_N[:, None, None] * orbit_NFx3 + drift_NFx3
+
+
+def orbit_radius(theta_NP):
+    """Radius (N,) in metres, from a millimetre to a hundred metres."""
+    return np.exp(np.clip(theta_NP[:, 3], -7.0, 4.6))
+
+
+def fit_circular(uv_NTx2, z_NT, sd, cfg):
+    def prior(theta_NP):
+        return orbit_prior(theta_NP, cfg)
+
+    return best_start(prior, 8, uv_NTx2, z_NT, sd, cfg)
+
+
+def fit_helical(uv_NTx2, z_NT, sd, cfg):
+    def prior(theta_NP):
+        speed_N = np.abs(theta_NP[:, 8])
+        outside_N = np.maximum(cfg.helix_speed_min - speed_N, speed_N - cfg.helix_speed_max).clip(min=0)
+        density = -np.log(2 * (cfg.helix_speed_max - cfg.helix_speed_min)) - (outside_N / 0.05) ** 2
+        return orbit_prior(theta_NP, cfg) + density
+
+    return best_start(prior, 9, uv_NTx2, z_NT, sd, cfg)
+
+
+def best_start(prior, parameters, uv_NTx2, z_NT, sd, cfg):
+    """Fit from both planes that look alike from afar (tilted towards and away); the better one counts."""
+    xyz_NTx3 = camera.unproject(uv_NTx2, z_NT, cfg)
+    starts = [orbit_start(xyz_NTx3, sign, parameters, cfg) for sign in (1, -1)]
+    (e0, f0), (e1, f1) = (laplace(circular_path, prior, start, uv_NTx2, z_NT, sd, cfg) for start in starts)
+    return np.maximum(e0, e1), np.where((e0 >= e1)[:, None, None], f0, f1)
+
+
+def orbit_start(xyz_NTx3, sign, parameters, cfg):
+    """Circle (N, P) whose flattened image fits best, at the best of some rates; `sign` tilts it away or towards."""
+    time_T = seconds(cfg)[: cfg.frames]
+    span = (cfg.frames - 1) / cfg.frame_rate
+    rates_R = np.radians(np.linspace(0.9 * cfg.sweep_min_deg, 1.1 * cfg.sweep_max_deg, families.ELLIPSE_RATES)) / span
+    basis_RTx3 = np.stack([np.stack([time_T**0, np.cos(w * time_T), np.sin(w * time_T)], 1) for w in rates_R])
+    pseudo_Rx3T = np.linalg.pinv(basis_RTx3)
+    coefficient = np.einsum("rpt,ntc->nrpc", pseudo_Rx3T, xyz_NTx3[..., :2])
+    rest = xyz_NTx3[:, None, :, :2] - np.einsum("rtp,nrpc->nrtc", basis_RTx3, coefficient)
+    best_N = (rest**2).sum(axis=(2, 3)).argmin(axis=1)
+    rows = np.arange(len(best_N))
+    centre_a_b = coefficient[rows, best_N]  # (N, 3, 2): centre, cosine part, sine part
+    depth_N = xyz_NTx3[..., 2].mean(axis=1)
+    theta = np.zeros((len(rows), parameters))
+    theta[:, :2], theta[:, 2] = centre_a_b[:, 0], depth_N
+    side, size, _ = np.linalg.svd(centre_a_b[:, 1:].transpose(0, 2, 1))  # columns: cosine part, sine part
+    theta[:, 3] = np.log(np.clip(size[:, 0], 0.5 * cfg.circle_radius_min_m, 2 * cfg.circle_radius_max_m))
+    flat_N = np.clip(size[:, 1] / np.maximum(size[:, 0], 1e-9), np.cos(np.radians(cfg.tilt_max_deg)), 0.995)
+    theta[:, 4:6] = sign * np.sqrt(1 - flat_N**2)[:, None] * side[:, :, 1]
+    sense_N = np.sign(np.linalg.det(centre_a_b[:, 1:].transpose(0, 2, 1)))
+    theta[:, 7] = sense_N * rates_R[best_N]
+    theta[:, 6] = start_phase(theta, centre_a_b[:, 1], cfg)
+    if parameters > 8:
+        slope_N = np.einsum("t,nt->n", np.linalg.pinv(time_T[:, None])[0], xyz_NTx3[..., 2] - depth_N[:, None])
+        theta[:, 8] = slope_N
+    return theta
+
+
+def start_phase(theta_NP, cosine_part_Nx2, cfg):
+    """Phase (N,) at which the tilted circle lies where the flat fit has it at time zero."""
+    quarter = np.array([0.0, np.pi / 2])
+    corner_N2x2 = []
+    for phase in quarter:
+        probe = theta_NP.copy()
+        probe[:, 6] = phase
+        corner_N2x2.append(circular_path(probe, np.zeros(1), cfg)[:, 0, :2] - theta_NP[:, :2])
+    weight_Nx2 = np.linalg.solve(np.stack(corner_N2x2, axis=2), cosine_part_Nx2[..., None])[..., 0]
+    return np.arctan2(weight_Nx2[:, 1], weight_Nx2[:, 0])
+
+
+def orbit_prior(theta_NP, cfg):
+    """Log density of radius, plane, phase and rate; soft edges outside the bounds."""
+    radius_N, sin_N = orbit_radius(theta_NP), np.minimum(np.linalg.norm(theta_NP[:, 4:6], axis=1), 0.999)
+    tilt_max, span = np.radians(cfg.tilt_max_deg), (cfg.frames - 1) / cfg.frame_rate
+    sweep_N, low, high = np.abs(theta_NP[:, 7]) * span, np.radians(cfg.sweep_min_deg), np.radians(cfg.sweep_max_deg)
+    cap = 2 * np.pi * (1 - np.cos(tilt_max))
+    density_N = np.log(radius_N / (cfg.circle_radius_max_m - cfg.circle_radius_min_m))
+    density_N = density_N - np.log(cap * np.sqrt(1 - sin_N**2)) - np.log(2 * np.pi) - np.log(2 * (high - low) / span)
+    for value_N, least, most, softness in (
+        (radius_N, cfg.circle_radius_min_m, cfg.circle_radius_max_m, 0.02),
+        (sweep_N, low, high, 0.05),
+        (sin_N, -1.0, np.sin(tilt_max), 0.03),
+    ):
+        density_N = density_N - (np.maximum(least - value_N, value_N - most).clip(min=0) / softness) ** 2
+    return density_N
+
+
+# ---- the fit all three share
+
+
+def laplace(path, prior, theta_NP, uv_NTx2, z_NT, sd, cfg):
+    """Log evidence (N,) and forecast (N, H, 3) of one family from a start (N, P), by Levenberg and Marquardt (1963)."""
+    time_F = seconds(cfg)
+    seen_NTx3 = np.concatenate([uv_NTx2 / sd[0], np.log(z_NT)[..., None] / sd[1]], axis=2)
+
+    def rest(theta):
+        xyz_NTx3 = path(theta, time_F[: cfg.frames], cfg)
+        xyz_NTx3[..., 2] = np.maximum(xyz_NTx3[..., 2], 0.1)
+        model = np.concatenate([camera.project(xyz_NTx3, cfg) / sd[0], np.log(xyz_NTx3[..., 2:]) / sd[1]], axis=2)
+        return (seen_NTx3 - model).reshape(len(theta), -1)
+
+    damping_N = np.full(len(theta_NP), 1e-3)
+    rest_NM = rest(theta_NP)
+    for _ in range(STEPS):
+        slope_NMP = jacobian(rest, theta_NP, rest_NM)
+        normal_NPP = np.einsum("nmp,nmq->npq", slope_NMP, slope_NMP)
+        scaled = normal_NPP + damping_N[:, None, None] * diagonal(normal_NPP)
+        step = np.linalg.solve(scaled, -np.einsum("nmp,nm->np", slope_NMP, rest_NM)[..., None])[..., 0]
+        trial_NP = theta_NP + np.clip(step, -LONGEST_STEP, LONGEST_STEP)
+        trial_NM = rest(trial_NP)
+        better_N = (trial_NM**2).sum(1) < (rest_NM**2).sum(1)
+        theta_NP, rest_NM = (
+            np.where(better_N[:, None], trial_NP, theta_NP),
+            np.where(better_N[:, None], trial_NM, rest_NM),
+        )
+        damping_N = np.clip(np.where(better_N, damping_N / 5, damping_N * 5), 1e-9, 1e3)
+    slope_NMP = jacobian(rest, theta_NP, rest_NM)
+    _, log_det_N = np.linalg.slogdet(np.einsum("nmp,nmq->npq", slope_NMP, slope_NMP) + 1e-9 * np.eye(theta_NP.shape[1]))
+    volume_N = 0.5 * theta_NP.shape[1] * np.log(2 * np.pi) - 0.5 * log_det_N
+    evidence_N = -0.5 * (rest_NM**2).sum(1) - error_volume(z_NT, sd, cfg) + prior(theta_NP) + volume_N
+    return evidence_N, path(theta_NP, time_F[cfg.frames :], cfg)
+
+
+def jacobian(rest, theta_NP, rest_NM, step=1e-6):
+    """Derivatives (N, M, P) of the residuals by forward differences."""
+    columns = []
+    for parameter in range(theta_NP.shape[1]):
+        moved = theta_NP.copy()
+        moved[:, parameter] += step
+        columns.append((rest(moved) - rest_NM) / step)
+    return np.stack(columns, axis=2)
+
+
+def diagonal(matrix_NPP):
+    """The diagonals as diagonal matrices, never quite zero."""
+    return np.maximum(np.einsum("npp->np", matrix_NPP), 1e-9)[:, :, None] * np.eye(matrix_NPP.shape[1])
+
+
+def error_volume(z_NT, sd, cfg):
+    """Log of the errors' normalising constant (N,), as a density of positions in metres."""
+    sd_x_NT, sd_z_NT = z_NT * sd[0] / cfg.focal_px, z_NT * sd[1]
+    return (2 * np.log(sd_x_NT) + np.log(sd_z_NT) + 1.5 * np.log(2 * np.pi)).sum(axis=1)
+
+
+# ---- random: a Gaussian process in each axis, its start unknown, its speed one of a few
+
+
+def fit_random(uv_NTx2, z_NT, sd, cfg):
+    """Log evidence (N,) and conditional mean forecast (N, H, 3) of the Ornstein-Uhlenbeck motion."""
+    xyz_NTx3 = camera.unproject(uv_NTx2, z_NT, cfg)
+    depth_N = z_NT.mean(axis=1)
+    variance_Nx3 = np.stack([depth_N * sd[0] / cfg.focal_px] * 2 + [depth_N * sd[1]], axis=1) ** 2
+    speeds_V = np.exp(np.linspace(np.log(cfg.ou_speed_min), np.log(cfg.ou_speed_max), SPEEDS))
+    evidence_NV = np.stack([path_evidence(xyz_NTx3, variance_Nx3, speed, cfg) for speed in speeds_V], axis=1)
+    peak_N1 = evidence_NV.max(axis=1, keepdims=True)
+    weight_NV = np.exp(evidence_NV - peak_N1)
+    evidence_N = peak_N1[:, 0] + np.log(weight_NV.mean(axis=1))
+    speed_N = (weight_NV * speeds_V).sum(axis=1) / weight_NV.sum(axis=1)
+    return evidence_N, conditional_mean(xyz_NTx3, variance_Nx3 / speed_N[:, None] ** 2, cfg)
+
+
+def displacement_covariance(cfg):
+    """Covariance (F, F) of positions about the first one, at unit speed."""
+    frames = np.arange(cfg.frames + cfg.horizon)
+    memory = np.exp(-1 / (cfg.frame_rate * cfg.ou_time_s))
+    velocity_FF = memory ** np.abs(frames[:, None] - frames) / cfg.frame_rate**2
+    sums_FF = np.tril(np.ones((len(frames), len(frames))), -1)  # position t = sum of the steps before it
+    return sums_FF @ velocity_FF @ sums_FF.T
+
+
+def path_evidence(xyz_NTx3, variance_Nx3, speed, cfg):
+    """Log density (N,) of tracks at one speed, the start having a flat prior of density one (as places have above)."""
+    contrast_TR = np.linalg.svd(np.ones((1, cfg.frames)))[2][1:].T  # orthonormal, blind to a shift
+    covariance_RR = contrast_TR.T @ displacement_covariance(cfg)[: cfg.frames, : cfg.frames] @ contrast_TR
+    eigen_R, turn_RR = np.linalg.eigh(covariance_RR)
+    rest_NRx3 = np.einsum("tr,ntc->nrc", contrast_TR @ turn_RR, xyz_NTx3)
+    spread_NRx3 = speed**2 * np.maximum(eigen_R, 0.0)[:, None] + variance_Nx3[:, None]
+    log_density = -0.5 * (rest_NRx3**2 / spread_NRx3 + np.log(2 * np.pi * spread_NRx3))
+    # Integrating a flat start over the T - R lost direction leaves the factor 1 / sqrt(T) in each axis.
+    return log_density.sum(axis=(1, 2)) - 1.5 * np.log(cfg.frames)
+
+
+def conditional_mean(xyz_NTx3, ratio_Nx3, cfg, levels=32):
+    """Mean of the future (N, H, 3) given the seen frames; `ratio` is error variance over squared speed."""
+    grid = np.linspace(np.log(ratio_Nx3.min()), np.log(ratio_Nx3.max()) + 1e-9, levels)
+    level_Nx3 = np.rint((np.log(ratio_Nx3) - grid[0]) / (grid[1] - grid[0])).astype(int)
+    predictor_LHT = np.stack([predictor(np.exp(log_ratio), cfg) for log_ratio in grid])
+    start_N1x3 = xyz_NTx3[:, -1:]
+    future = [
+        np.einsum("nht,nt->nh", predictor_LHT[level_Nx3[:, axis]], (xyz_NTx3 - start_N1x3)[..., axis])
+        for axis in range(3)
+    ]
+    return start_N1x3 + np.stack(future, axis=2)
+
+
+def predictor(ratio, cfg):
+    """Matrix (H, T) from seen to future positions: kriging with an unknown mean (Matheron 1963)."""
+    full_FF, seen = displacement_covariance(cfg), cfg.frames
+    noisy_TT = full_FF[:seen, :seen] + ratio * np.eye(seen)
+    gain_HT = np.linalg.solve(noisy_TT, full_FF[:seen, seen:]).T
+    ones_T = np.linalg.solve(noisy_TT, np.ones(seen))
+    lost_H1 = (1 - gain_HT.sum(axis=1))[:, None]
+    return gain_HT + lost_H1 * ones_T / ones_T.sum()
+
+
+FITS = {
+    "linear": fit_linear,
+    "parabolic": fit_parabolic,
+    "circular": fit_circular,
+    "random": fit_random,
+    "helical": fit_helical,
+}

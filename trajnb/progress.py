@@ -1,0 +1,79 @@
+"""Where a run is: a bar for a person, plain lines for a log, a small file for a program."""
+
+import math
+import os
+import sys
+import time
+
+from tqdm import tqdm
+
+from trajnb import files
+
+SECONDS_BETWEEN_FILES = 1.0
+
+
+def interactive():
+    """True for a terminal or a JupyterLab kernel; False under papermill, nbval and pipes, or when TQDM_DISABLE is set.
+
+    A Jupyter server names its session to the kernel; papermill and nbval do not.
+    """
+    if os.environ.get("TQDM_DISABLE"):
+        return False
+    return "JPY_SESSION_NAME" in os.environ or sys.stderr.isatty()
+
+
+class Progress:
+    """Counts to `total` of `unit`: a bar with the time left for a person, only `line()`s where nobody watches.
+
+    `path`, if given, holds the state as JSON and is written at most once a second, and at the end. Plain tqdm rather
+    than its Jupyter widget: a widget's state does not survive in a rendered notebook.
+    """
+
+    def __init__(self, total, label, unit="it", path=None):
+        self.total, self.label, self.unit, self.path = total, label, unit, path
+        self.done, self.values = 0, {}
+        self.started = time.monotonic()
+        self.last_file = -float("inf")
+        self.bar = tqdm(total=total, desc=label, unit=unit, leave=False) if interactive() else None
+        self.write_file()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def update(self, count=1, **values):
+        """Advance by `count`; `values` (short numbers or text) stand beside the bar and in the file."""
+        self.done += count
+        self.values.update(values)
+        if self.bar is not None:
+            self.bar.set_postfix(self.values, refresh=False)
+            self.bar.update(count)
+        if time.monotonic() - self.last_file >= SECONDS_BETWEEN_FILES:
+            self.write_file()
+
+    def line(self, text):
+        """Print one line of plain text, above the bar if there is one."""
+        tqdm.write(text) if self.bar is not None else print(text, flush=True)
+
+    def close(self):
+        """Take the bar away and write the last state."""
+        if self.bar is not None:
+            self.bar.close()
+        self.write_file()
+
+    def state(self):
+        """What the file holds: label, done, total, unit, seconds, seconds_left (None before the first step), values."""
+        seconds = time.monotonic() - self.started
+        left = seconds / self.done * (self.total - self.done) if self.done else None
+        counts = {"label": self.label, "done": self.done, "total": self.total, "unit": self.unit}
+        times = {"seconds": round(seconds, 1), "seconds_left": left if left is None else round(left, 1)}
+        readable = {k: str(v) if isinstance(v, float) and not math.isfinite(v) else v for k, v in self.values.items()}
+        return counts | times | {"values": readable}
+
+    def write_file(self):
+        """Write the state to `path`, atomically."""
+        self.last_file = time.monotonic()
+        if self.path is not None:
+            files.write_json(self.path, self.state())
