@@ -1,6 +1,6 @@
 """What the default world's numbers are fixed by, and what its clips cost: oracles, leaks, clips a second.
 
-    python benchmarks/world.py [clips]        about two minutes for the default 20,000
+python benchmarks/world.py [clips]        about two minutes for the default 20,000
 """
 
 import sys
@@ -32,7 +32,9 @@ def main(clips):
     print(f"rendering                  {rate(lambda rows: world.render(rows)):,.0f} clips/s on one core")
     print(f"drawing recipes            {rate(lambda rows: recipes.draw(cfg, SEED, rows)):,.0f} clips/s on one core")
     far, near = (access_seconds(cfg, first) for first in (10**9, 0))
-    print(f"index 10^9 against index 0 {np.median(np.array(far) / np.array(near)):.3f} of the time (median of {len(far)})")
+    print(
+        f"index 10^9 against index 0 {np.median(np.array(far) / np.array(near)):.3f} of the time (median of {len(far)})"
+    )
 
 
 def rate(work, rounds=15, size=256):

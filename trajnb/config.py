@@ -230,8 +230,8 @@ def sentence(error):
         return str(error["ctx"]["error"])
     name, value = error["loc"][0], error["input"]
     problem = {
-        "greater_than_equal": f"is below {error.get('ctx', {}).get('ge')}",
-        "less_than_equal": f"is above {error.get('ctx', {}).get('le')}",
+        "greater_than_equal": f"is below {yaml_float(error.get('ctx', {}).get('ge'))}",
+        "less_than_equal": f"is above {yaml_float(error.get('ctx', {}).get('le'))}",
         "multiple_of": "is between the steps allowed",
         "finite_number": "is not a finite number",
         "literal_error": "is not known",
@@ -284,7 +284,8 @@ def kind(value):
 
 def show(value):
     """A value as it would be written, cut short."""
-    return repr(value) if isinstance(value, str) and len(value) < 60 else reprlib.repr(value)
+    text = repr(value) if isinstance(value, str) else reprlib.repr(value)  # reprlib ends also where a list holds itself
+    return text if len(text) < 70 else text[:66] + " ..."
 
 
 def bounds(name):
@@ -362,9 +363,7 @@ def read_yaml(text, where):
         return yaml.load(text, Loader=UniqueKeyLoader)  # noqa: S506  (a SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ParameterError(
-            f"{where}, line {line}: {error.problem}: write each name once, as `name: value`."
-        ) from None
+        raise ParameterError(f"{where}, line {line}: {error.problem}: write lines of `name: value`.") from None
     except (yaml.YAMLError, ValueError, RecursionError):
         raise ParameterError(f"{where} is not plain YAML: write lines of `name: value`.") from None
 

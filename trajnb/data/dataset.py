@@ -100,7 +100,7 @@ def code_version():
 
 
 def load(cfg, which, folder=None):
-    """The `train`, `val` or `test` clips of a run; raises ValueError when the folder holds other data than asked for."""
+    """The `train`, `val` or `test` clips of a run; ValueError when the folder holds other data than asked for."""
     folder = Path(folder or cfg.stage_dir("data"))
     if not (folder / "manifest.json").is_file():
         raise FileNotFoundError(f"{folder.name}/manifest.json is missing in run '{cfg.run_name}': run 01_data first")

@@ -32,7 +32,7 @@ def nuisance_top1(clips, folds=3):
 
 
 def single_frame_top1(clips, folds=3):
-    """Top-1 (T,) of boosted trees that see the object's place and size in one frame, for each frame, cross-validated."""
+    """Top-1 (T,) of boosted trees that see place and size of the object in one frame, for each frame."""
     return np.array([cross_validated(frame_features(clips, t), clips.label_N, folds) for t in range(clips.cfg.frames)])
 
 

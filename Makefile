@@ -1,0 +1,46 @@
+# `make` alone lists the targets. Everything runs in .venv, which is made from requirements.lock when that changes.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PARAMS ?= params/quick.yaml
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help env run test lint lab notebooks bench clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+env: .venv/.ready  ## Make .venv with the exact versions of requirements.lock
+
+.venv/.ready: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No python3 found: install Python 3.11 to 3.13, or run make PYTHON=/path/to/python."; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "$(PYTHON) is not Python 3.11 to 3.13: install one, or run make PYTHON=/path/to/python."; exit 1; }
+	"$(PYTHON)" -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: env  ## The lab: data, training, evaluation, page (PARAMS=params/quick.yaml)
+	$(BIN)/trajnb run $(PARAMS)
+
+test: lint  ## Lint, unit tests, the smoke lab through the runner, committed notebooks against their outputs
+	$(BIN)/python -m pytest
+	TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval-lax --nbval-current-env notebooks
+
+lint: env  ## ruff over the package, the tests and the notebooks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+lab: env  ## JupyterLab in notebooks/, on this machine only, with a token
+	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks
+
+notebooks: env  ## Execute the committed notebooks in place with their smoke defaults
+	$(BIN)/python -m trajnb.runs.refresh
+
+bench: env  ## Speed of the parts, as ratios to a fixed matrix product
+	@for file in benchmarks/*.py; do echo "$$file"; $(BIN)/python "$$file" || exit 1; done
+
+clean:  ## Remove caches and the smoke run; other runs and .venv stay
+	rm -rf outputs/smoke .pytest_cache .ruff_cache build *.egg-info
+	find trajnb tests benchmarks notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

@@ -1,0 +1,51 @@
+"""What several tests share: a set of drawn clips that needs no world, and parameters without files."""
+
+import numpy as np
+import pytest
+import torch
+
+from trajnb.data import Batch
+
+
+class Discs:
+    """A stand-in for a clip set: a bright disc that moves right, left, down or up (labels 0 to 3), drawn by formula.
+
+    label_N, track_NFx3 and batch(rows) as in trajnb.data: 16 seen and 5 future frames, 64 x 64 pixels.
+    """
+
+    def __init__(self, clips: int, seed: int = 0, frames: int = 16, horizon: int = 5, size: int = 64):
+        rng = np.random.default_rng(seed)
+        self.frames, self.size = frames, size
+        self.label_N = np.arange(clips) % 4
+        direction_Nx2 = np.array([(1, 0), (-1, 0), (0, 1), (0, -1)])[self.label_N]
+        speed_N11 = rng.uniform(0.8, 1.5, (clips, 1, 1)) / size
+        time_F1 = (np.arange(frames + horizon) - frames / 2)[:, None]
+        place_NFx2 = rng.uniform(0.3, 0.7, (clips, 1, 2)) + direction_Nx2[:, None] * speed_N11 * time_F1
+        depth_NF1 = np.broadcast_to(rng.uniform(2, 4, (clips, 1, 1)), (clips, frames + horizon, 1))
+        self.track_NFx3 = np.concatenate([place_NFx2, depth_NF1], axis=-1).astype(np.float32)
+
+    def __len__(self):
+        return len(self.label_N)
+
+    def batch(self, rows):
+        track_BFx3 = self.track_NFx3[rows]
+        video_BCTHW = draw(track_BFx3[:, : self.frames], self.size)
+        return Batch(torch.from_numpy(video_BCTHW), torch.from_numpy(self.label_N[rows]), torch.from_numpy(track_BFx3))
+
+    def for_epoch(self, epoch):
+        return self
+
+
+def draw(track_BTx3, size: int):
+    """uint8 clips (B, 1, T, H, W) of discs of radius 6.4 / z pixels with soft rims on a dark ground."""
+    centre = (np.arange(size) + 0.5) / size
+    dx_BTHW = centre[None, None, None, :] - track_BTx3[:, :, 0, None, None]
+    dy_BTHW = centre[None, None, :, None] - track_BTx3[:, :, 1, None, None]
+    inside = 6.4 / track_BTx3[:, :, 2, None, None] + 0.5 - size * np.hypot(dx_BTHW, dy_BTHW)
+    return (30 + 200 * inside.clip(0, 1)).astype(np.uint8)[:, None]
+
+
+@pytest.fixture(scope="session")
+def discs():
+    """Makes a set of drawn clips: discs(32)."""
+    return Discs

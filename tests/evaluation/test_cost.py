@@ -1,0 +1,48 @@
+"""Costs against arithmetic done by hand."""
+
+import pytest
+import torch
+from torch import nn
+
+from trajnb import models
+from trajnb.config import Config
+from trajnb.evaluation.cost import cost, latency_ms, macs
+from trajnb.models.transformer import Transformer
+
+SHAPE = (1, 16, 64, 64)
+
+
+def test_closed_forms():
+    assert macs(nn.Conv3d(2, 6, 3, padding=1, groups=2), (2, 4, 8, 8)) == 6 * 4 * 8 * 8 * 27
+    assert macs(nn.ConvTranspose3d(2, 6, 2, stride=2), (2, 4, 8, 8)) == 2 * 4 * 8 * 8 * 6 * 8
+    assert macs(nn.Linear(8, 5), (4, 8)) == 4 * 8 * 5
+
+
+def test_divided_attention_by_hand():
+    net = Transformer(frames=4, size=16, tubelet=(1, 8, 8), width=24, depth=1, heads=2, mlp_ratio=2, class_token=False)
+    linear = 16 * (64 * 24 + (3 + 1 + 1) * 24**2 + (3 + 1) * 24**2 + 2 * 2 * 24**2)
+    attention = 2 * (4 * 4 * 4 * 24) + 2 * (4 * 4 * 4 * 24)  # 4 places x 4 x 4 moments, 4 moments x 4 x 4 places
+    assert macs(net, (1, 4, 16, 16)) == linear + attention
+
+
+@pytest.mark.parametrize("name", models.EXTRACTORS)
+def test_nano_budget(name):
+    """Presets match within 20 %: 67 to 90 million multiply-adds before the head."""
+    net = models.build(Config(model=name))
+    spent = cost(net, SHAPE)
+    assert 67e6 <= spent["backbone_macs"] <= 90e6
+    assert spent["parameters"] < sum(w.numel() for w in net.parameters()), "seen queries are not needed at inference"
+    assert spent["macs"] < spent["training_macs"]
+    assert spent["model_mb"] == pytest.approx(4e-6 * spent["parameters"], rel=0.05)
+
+
+def test_measuring_leaves_the_net_alone():
+    net = models.build(Config())
+    before = {name: w.clone() for name, w in net.state_dict().items()}
+    cost(net, SHAPE)
+    assert all(torch.equal(before[name], w) for name, w in net.state_dict().items())
+    assert all(w.grad is None for w in net.parameters())
+
+
+def test_latency_is_positive():
+    assert latency_ms({"net": models.build(Config())}, SHAPE, rounds=3)["net"] > 0

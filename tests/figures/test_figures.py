@@ -1,0 +1,57 @@
+"""Every figure is drawn once on a small set; a warning is an error (pyproject.toml)."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trajnb import figures
+from trajnb.config import Config
+from trajnb.data import ClipSet
+from trajnb.evaluation import controls, leaderboard
+from trajnb.world import recipes
+
+CFG = Config()
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return ClipSet(CFG, 0, recipes.draw(CFG, 0, np.arange(80)))
+
+
+@pytest.fixture(scope="module")
+def said(clips):
+    rng = np.random.default_rng(0)
+    prob = rng.dirichlet(np.ones(4), len(clips))
+    future = clips.track_NFx3[:, CFG.frames :]
+    return leaderboard.Said(prob, future + rng.normal(0, 0.02, future.shape), np.full(future.shape, -7.0))
+
+
+def figures_of_data(clips):
+    table = clips.table.assign(split=np.where(np.arange(len(clips)) % 2, "train", "val"))
+    yield figures.film_strips(clips)
+    yield figures.image_paths(clips)
+    yield figures.world_paths(clips)
+    yield figures.class_balance(table, table.assign(split="test"))
+    yield figures.nuisances(controls.nuisance_table(clips), clips.table["motion"].to_numpy(), 0.26, 0.25)
+    yield figures.single_frames(np.full(16, 0.25), 0.25)
+
+
+def figures_of_results(clips, said):
+    contenders = {"transformer": said, "constant_velocity": leaderboard.Said(None, said.track_NHx3)}
+    yield figures.confusion(contenders, clips.label_N, CFG.motions)
+    yield figures.reliability({"transformer": said}, clips.label_N)
+    yield figures.futures(clips, said, "transformer")
+    yield figures.error_by_step({"all": leaderboard.per_step(contenders, clips, CFG)})
+    yield figures.regions(leaderboard.coverage(said, clips, CFG))
+    rows = [{"model": name} | leaderboard.scores(one, clips, CFG) for name, one in contenders.items()]
+    yield figures.standing(pd.DataFrame(rows, columns=leaderboard.COLUMNS))
+    epochs = {"epoch": [1, 2], "train_loss": [2.0, 1.0], "val_loss": [2.0, 1.0], "train_top1": [0.3, 0.6]}
+    yield figures.learning_curves(pd.DataFrame(epochs | {"val_top1": [0.3, 0.6], "val_ade_px": [9.0, 4.0]}), 0.25, 4.1)
+
+
+def test_every_figure_is_drawn_and_kept(clips, said, tmp_path):
+    drawn = [*figures_of_data(clips), *figures_of_results(clips, said)]
+    assert len(drawn) == len(figures.__all__) - 1, "a figure without a test"
+    for number, figure in enumerate(drawn):
+        assert figures.save(figure, tmp_path, f"{number}") is figure
+        assert (tmp_path / "figures" / f"{number}.png").stat().st_size > 3000

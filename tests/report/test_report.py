@@ -1,0 +1,96 @@
+"""The verdict is computed, and alarms go off."""
+
+import pandas as pd
+import pytest
+
+from trajnb import files
+from trajnb.config import Config
+from trajnb.report import report
+
+BASELINES = [
+    {"model": "chance", "test_top1": 0.25},
+    {"model": "single_frame", "test_top1": 0.32, "test_top1_low": 0.31, "test_top1_high": 0.33},
+    {"model": "constant_velocity", "ade_px": 4.0},
+    {"model": "constant_velocity_true", "ade_px": 3.9},
+    {"model": "pixel_oracle", "test_top1": 0.98, "ade_px": 1.3},
+    {"model": "true_oracle", "test_top1": 0.99, "ade_px": 1.2},
+]
+
+
+def network(top1, model="transformer", width=0.01, ade_px=2.0):
+    interval = {"test_top1_low": top1 - width, "test_top1_high": top1 + width}
+    return {"model": model, "preset": "nano", "parameters": 1234567.0, "test_top1": top1, "ade_px": ade_px} | interval
+
+
+def board(*networks):
+    return pd.DataFrame([*networks, *BASELINES]).assign(n_test=10_000)
+
+
+def run(**changes):
+    cfg = Config(run_name="quick", clips=10_000, test_clips=10_000, epochs=8).replace(**changes)
+    stages = {"data": {"status": "done", "seconds": 1.25}, "train-transformer": {"status": "pending"}}
+    return {"run": cfg.run_name, "status": "done", "parameters": cfg.model_dump(), "stages": stages}
+
+
+def said(*networks, **changes):
+    return " ".join(report.verdict(board(*networks), run(**changes)))
+
+
+def test_a_good_network():
+    text = said(network(0.95))
+    assert "transformer (nano) names the motion of 0.950 of 10,000 new clips (95 % interval 0.940 to 0.960)." in text
+    assert "above every control (the best, single_frame, has 0.320)." in text
+    assert "it reaches 0.959 of the pixel oracle's top-1, 0.980." in text
+    assert "off by 2.00 px on average, 0.50 of constant velocity's 4.00 px." in text
+    assert "ALARM" not in text
+    assert "smoke" not in text
+
+
+def test_a_poor_network_and_a_smoke_run():
+    text = said(network(0.325, ade_px=4.4), clips=400, test_clips=400)
+    assert "not above every control (the best, single_frame, has 0.320): it has not shown" in text
+    assert "1.10 of constant velocity's 4.00 px: no better than going straight on." in text
+    assert "proves nothing" in text
+
+
+@pytest.mark.parametrize(("top1", "words"), [(0.0, "significantly below chance"), (1.0, "beyond the true oracle")])
+def test_alarms(top1, words):
+    assert [sentence for sentence in report.verdict(board(network(top1)), run()) if sentence.startswith("ALARM")]
+    assert words in said(network(top1))
+
+
+@pytest.mark.parametrize("top1", [0.245, 0.992])
+def test_no_alarm_for_what_chance_allows(top1):
+    assert "ALARM" not in said(network(top1))
+
+
+def test_two_networks_are_ordered_only_if_their_intervals_are():
+    assert "a is ahead of b" in said(network(0.9, "b"), network(0.95, "a"))
+    assert "a and b cannot be told apart" in said(network(0.95, "b"), network(0.955, "a"))
+
+
+def test_a_run_that_failed_says_so_first():
+    failed = run() | {"status": "failed"}
+    assert list(report.verdict(None, failed)) == [
+        "This run is failed: what follows, if anything, is not its result.",
+        "There is no leaderboard yet.",
+    ]
+
+
+def test_report_holds_all_and_is_the_same_twice(tmp_path):
+    board(network(0.95)).to_csv(tmp_path / "leaderboard.csv", index=False)
+    files.write_json(tmp_path / "run.json", run())
+    text = report.write(tmp_path).read_text()
+    assert "| transformer | nano | 1,234,567 | 10,000 | 0.950 | 0.940 | 0.960 | 2 |" in text
+    assert "| epochs | 8 |" in text
+    assert "| clips | 10000 |" in text
+    assert "| data | done | 1.2 |" in text
+    assert "| lr |" not in text
+    assert report.write(tmp_path).read_text() == text
+
+
+def test_baselines_are_the_evaluation_s():
+    from trajnb.evaluation import leaderboard
+
+    assert report.BASELINES == leaderboard.BASELINES
+    assert set(report.SHOWN) <= set(leaderboard.COLUMNS)

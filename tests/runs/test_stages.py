@@ -1,0 +1,95 @@
+"""Which stages a run has, with which parameters."""
+
+import json
+
+import pytest
+
+from trajnb.config import Config, ParameterError
+from trajnb.runs import refresh, stages
+
+
+@pytest.fixture
+def notebooks(tmp_path, monkeypatch):
+    """Three notebooks that declare some parameters, and a model file."""
+    declared = {
+        "01_data": "clips: int = 400",
+        "02_train": 'model: str = "transformer"\nseed: int = 0\nlr: float = 2.0e-3\nepochs: int = 2',
+        "03_evaluate": 'models: list = ["transformer"]\nseeds: int = 1',
+    }
+    for name, source in declared.items():
+        cell = {"cell_type": "code", "source": [source], "metadata": {"tags": ["parameters"]}}
+        (tmp_path / f"{name}.ipynb").write_text(json.dumps({"cells": [cell]}))
+    (tmp_path / "transformer.yaml").write_text("lr: 0.5\nepochs: 9\n")
+    monkeypatch.setattr(stages, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(stages, "MODEL_FILES", tmp_path)
+    return tmp_path
+
+
+def test_each_stage_gets_what_its_notebook_declares_and_what_differs(notebooks):
+    data, train, evaluate = stages.plan(Config(epochs=4, gravity=3.0, run_name="x"))
+    other = {"run_name": "x", "gravity": 3.0}
+    assert (data.name, data.parameters) == ("data", {"clips": 400} | other)
+    assert train.parameters == {"model": "transformer", "seed": 0, "lr": 0.5, "epochs": 9} | other
+    assert evaluate.parameters == {"models": ["transformer"], "seeds": 1, "epochs": 4} | other
+    assert (train.needs, evaluate.needs) == (("data",), ("data", "train-transformer"))
+    assert train.folder == Config(run_name="x").stage_dir("train-transformer")
+
+
+def test_the_command_line_wins_over_the_model_file(notebooks):
+    cfg = Config(epochs=4)
+    assert stages.plan(cfg, {"epochs": 4})[1].parameters["epochs"] == 4
+
+
+def test_several_seeds_are_several_stages(notebooks):
+    plan = stages.plan(Config(seeds=2, seed=5))
+    assert [stage.name for stage in plan] == ["data", "train-transformer-s5", "train-transformer-s6", "evaluate"]
+    assert [stage.parameters["seed"] for stage in plan[1:3]] == [5, 6]
+    assert plan[1].products[0] == "train-transformer-s5/final.safetensors"
+
+
+def test_bad_model_files_and_notebooks_are_named(notebooks):
+    (notebooks / "transformer.yaml").write_text("epchs: 9\n")
+    with pytest.raises(ParameterError, match="did you mean epochs"):
+        stages.plan(Config())
+    (notebooks / "transformer.yaml").write_text("epochs: 0\n")
+    with pytest.raises(ParameterError, match="below 1"):
+        stages.plan(Config())
+    (notebooks / "01_data.ipynb").write_text("{")
+    with pytest.raises(ParameterError, match="no readable notebook"):
+        stages.plan(Config())
+
+
+def test_fingerprints_follow_what_they_cover(notebooks):
+    first = stages.fingerprints(stages.plan(Config()))
+    assert stages.fingerprints(stages.plan(Config())) == first
+    other = stages.fingerprints(stages.plan(Config(), {"lr": 0.4}))
+    assert other["data"] == first["data"]
+    assert other["train-transformer"] != first["train-transformer"]
+    assert other["evaluate"] != first["evaluate"]
+
+
+def test_refresh_keeps_outputs_and_cleans_the_rest(tmp_path):
+    cells = [
+        {"cell_type": "markdown", "id": "a", "source": "# T", "metadata": {"collapsed": True}},
+        {
+            "cell_type": "code",
+            "id": "b",
+            "source": "x = 1\nx",
+            "metadata": {"tags": ["t"]},
+            "outputs": [],
+            "execution_count": 7,
+        },
+    ]
+    kernel = {"name": "other", "display_name": "Other", "language": "python"}
+    notebook = {"cells": cells, "metadata": {"kernelspec": kernel, "papermill": {}}, "nbformat": 4, "nbformat_minor": 5}
+    path = tmp_path / "a.ipynb"
+    path.write_text(json.dumps(notebook))
+    refresh.refresh(path)
+    text = path.read_text()
+    cleaned = json.loads(text)
+    assert cleaned["metadata"] == {"kernelspec": refresh.KERNEL, "language_info": {"name": "python"}}
+    assert [cell["metadata"] for cell in cleaned["cells"]] == [{}, {"tags": ["t"]}]
+    assert cleaned["cells"][1]["execution_count"] == 1
+    assert cleaned["cells"][1]["outputs"][0]["data"]["text/plain"] == ["1"]
+    refresh.refresh(path)
+    assert path.read_text() == text

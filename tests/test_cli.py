@@ -1,0 +1,69 @@
+"""The command: what it says, how it ends, and that it is quick to say it."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from trajnb import cli
+
+TRAJNB = os.path.join(os.path.dirname(sys.executable), "trajnb")
+
+
+def trajnb(*arguments, outputs):
+    environment = os.environ | {"TRAJNB_OUTPUTS": str(outputs)}
+    return subprocess.run([TRAJNB, *map(str, arguments)], env=environment, capture_output=True, text=True)
+
+
+def test_bad_input_ends_with_two_and_one_sentence(tmp_path):
+    (tmp_path / "a.yaml").write_text("lr: 1e-3\n")
+    ended = trajnb("run", tmp_path / "a.yaml", outputs=tmp_path / "outputs")
+    assert ended.returncode == 2
+    assert ended.stderr == "lr: '1e-3' is text, not a number: write 1.0e-3 (YAML reads 1e-3 as text).\n"
+    assert not ended.stdout
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "none.yaml"], "none.yaml does not exist"),
+        (["run", os.devnull, "-p", "epochs", "-1"], "epochs: -1 is below 1"),
+        (["run", os.devnull, "-p", "epochs"], "-p epochs has no value"),
+        (["run", os.devnull, "-p", "epchs", "1"], "did you mean epochs?"),
+        (["run", os.devnull, "-p", "motions", "[linear"], "-p motions, line 1"),
+        (["site", "never"], "run_name: never was never started"),
+        (["site", "../x"], "cannot name a folder"),
+        (["params", "xyzzy"], "xyzzy is in no parameter's name"),
+        (["run"], "Missing argument"),
+    ],
+)
+def test_every_mistake_is_named(arguments, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path / "outputs"))
+    monkeypatch.setattr(sys, "argv", ["trajnb", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_pairs_are_joined():
+    assert cli.joined(["run", "a", "-p", "x", "1", "-p", "y=2", "--force"]) == "run a -p x=1 -p y=2 --force".split()
+    assert cli.joined(["-p", "x", "-1", "-p", "y", "-p"]) == ["-p", "x=-1", "-p", "y=-p"]
+
+
+def test_help_teaches_and_is_quick_without_torch(tmp_path):
+    start = time.monotonic()
+    said = trajnb("run", "--help", outputs=tmp_path).stdout
+    assert time.monotonic() - start < 3  # about 0.3 s where nothing else runs
+    assert "trajnb run params/quick.yaml -p epochs 2" in said
+    loaded = "import sys, trajnb.cli; print({'torch', 'pandas', 'nbconvert', 'matplotlib'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_params_lists_bounds_and_units(tmp_path):
+    said = trajnb("params", "gravity", outputs=tmp_path).stdout
+    assert said.startswith("gravity = 9.81 m/s2  (a number from 0.0 to 30.0)\n")

@@ -1,0 +1,173 @@
+"""Parameters: whatever is wrong is said in one sentence, and nothing is left behind."""
+
+import ast
+import re
+
+import pytest
+
+from trajnb import ROOT, config
+from trajnb.config import Config, ParameterError
+
+REFUSED = {  # a parameter file, and what its sentence must hold
+    "lr: 1e-3": "lr: '1e-3' is text, not a number: write 1.0e-3 (YAML reads 1e-3 as text).",
+    "lr: 1e3": "write 1.0e+3",
+    'lr: "0.1"': "write 0.1 without quotes",
+    "lr: .nan": "not a finite number",
+    "lr: -.inf": "not a finite number",
+    "lr: true": "true or false, not a number",
+    "lr: [0.1]": "a list, not a number",
+    "lr:": "empty, not a number",
+    "lr: 0.0": "below 1.0e-7",
+    "lr: 2": "above 1.0",
+    "epochs: 0": "epochs: 0 is below 1: write a whole number from 1 to 10000.",
+    "epochs: -3": "below 1",
+    "epochs: 2.0": "not a whole number: write 2.",
+    "epochs: 2.5": "not a whole number",
+    "epochs: '3'": "text, not a whole number: write 3.",
+    "epochs: yes": "true or false, not a whole number",
+    "epochs: .inf": "not a whole number",
+    "epochs: 1e2": "write 100.",
+    "epochs: two": "text, not a whole number",
+    f"epochs: {'9' * 400}": "above 10000",
+    f"epochs: {'9' * 5000}": "not plain YAML",
+    "epchs: 3": "epchs is not a parameter; did you mean epochs?",
+    "batchsize: 3": "did you mean batch_size?",
+    "xyzzy: 3": "trajnb params",
+    "3: 4": "3 is not a parameter",
+    "epochs: 3\nepochs: 4": "epochs stands there twice",
+    "decoy: 1": "not true or false",
+    "mirror: 'true'": "not true or false",
+    "size: 60": "a multiple of 8",
+    "frames: 18": "a multiple of 4",
+    "model: i3": "'i3' is not known: write transformer",
+    "model: 3": "not text",
+    "preset: huge": "nano or base or paper",
+    "device: gpu": "auto or cpu or cuda",
+    "models: transformer": "text, not a list: write [transformer].",
+    "models: []": "at least 1 needed",
+    "motions: [linear, spiral]": "'spiral' is not known",
+    "motions: [linear]": "at least 2 needed",
+    "motions: [linear, linear]": "linear stands there twice",
+    "motions: [linear, 3]": "not text",
+    "run_name: 3": "write it in quotes",
+    "run_name: a/b": "cannot name a folder",
+    "run_name: ..": "cannot name a folder",
+    'run_name: ""': "cannot name a folder",
+    'run_name: "a\\nb"': "cannot name a folder",
+    f"run_name: {'a' * 65}": "cannot name a folder",
+    "depth_min_m: 5.0": "depth_min_m: 5.0 is above depth_max_m, 4.0",
+    "noise_min: 0.2": "above noise_max",
+    "extent_max_px: 60.0": "write at most 58",
+    "dropped_frames: 9": "write at most 8",
+    "shift_px: 20": "write at most 16",
+    "clips: 39": "below 40",
+    "clips: 40": "batch_size: 32 is over half of the clips",
+    "[1, 2]": "a list, not names and values",
+    "epochs 3": "text, not names and values",
+    "epochs: 3: 4": "line 1",
+    "epochs: [1": "line 1",
+    "lr: 0.1\n---\nlr: 0.2": "another document",
+    "!!python/object/apply:os.system [exit]": "line 1",
+    "motions: &a [*a, *a]": "motions",
+    "lr: \x01": "not plain YAML",
+    "a: " + "[" * 9000 + "]" * 9000: "not plain YAML",
+    "#" * 200_000: "above 100000",
+}
+
+
+@pytest.mark.parametrize("text", REFUSED, ids=lambda text: ascii(text[:24]))
+def test_refused_in_one_sentence(text, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path / "outputs"))
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(ParameterError, match=re.escape(REFUSED[text])) as refusal:
+        Config.from_files([path])
+    message = str(refusal.value)
+    assert message.endswith((".", "?"))
+    assert "\n" not in message
+    assert "pydantic" not in message
+    assert len(message) < 320
+    assert [p.name for p in tmp_path.iterdir()] == ["a.yaml"]
+
+
+def test_refused_files(tmp_path):
+    (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00")
+    for name, words in {"none.yaml": "does not exist", ".": "cannot be read", "a.yaml": "not UTF-8"}.items():
+        with pytest.raises(ParameterError, match=words):
+            Config.from_files([tmp_path / name])
+
+
+def test_later_files_win_and_overrides_win_over_all(tmp_path):
+    (tmp_path / "a.yaml").write_text("epochs: 3\nlr: 1.0e-3\nseed: 7\n")
+    (tmp_path / "b.yaml").write_text("# nothing but this\nlr: 1\n")
+    cfg = Config.from_files([tmp_path / "a.yaml", tmp_path / "b.yaml"], {"seed": 8})
+    assert (cfg.epochs, cfg.lr, cfg.seed) == (3, 1.0, 8)
+    assert Config.from_files() == Config()
+
+
+def test_read_as_papermill_reads(tmp_path):
+    (tmp_path / "a.yaml").write_text("run_name: 2026-01-31\n")
+    assert Config.from_files([tmp_path / "a.yaml"]).run_name == "2026-01-31"
+
+
+def test_frozen_and_replaced():
+    cfg = Config(seeds=2)
+    with pytest.raises(ValueError, match="frozen"):
+        cfg.epochs = 3
+    assert cfg.replace(seed=1).train_stage == "train-transformer-s1"
+    assert Config().train_stage == "train-transformer"
+    with pytest.raises(ParameterError, match="below 1"):
+        cfg.replace(epochs=0)
+
+
+def test_folders_follow_the_variable(tmp_path, monkeypatch):
+    monkeypatch.delenv("TRAJNB_OUTPUTS", raising=False)
+    assert Config().stage_dir("data") == ROOT / "outputs" / "smoke" / "data"
+    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
+    assert Config().run_dir == tmp_path / "smoke"
+
+
+def test_world_is_what_is_filmed():
+    world = Config().world()
+    assert {"gravity", "noise_max", "motions"} <= set(world)
+    assert not {"epochs", "data_seed", "run_name"} & set(world)
+
+
+def test_notebook_takes_plain_variables_only():
+    names = {"epochs": 3, "_": 0.1, "In": [""], "Out": {}, "re": re, "print": print, "ROOT": ROOT}
+    assert Config.from_notebook(names) == Config(epochs=3)
+    with pytest.raises(ParameterError, match="did you mean epochs"):
+        Config.from_notebook({"epchs": 3})
+
+
+def test_notebook_refuses_what_papermill_injected_but_not_a_later_result():
+    call = "cfg = Config.from_notebook(globals())"
+    cells = ["", "epochs: int = 2  # epochs", "# Parameters\nepchs = 3", call]
+    with pytest.raises(ParameterError, match="did you mean epochs"):
+        Config.from_notebook({"In": cells, "epochs": 2, "epchs": 3})
+    again = ["", "epochs: int = 2", call, "share = 0.5", "epochs: int = 3", call]
+    assert Config.from_notebook({"In": again, "epochs": 3, "share": 0.5}).epochs == 3
+
+
+def test_every_parameter_is_described():
+    rows = list(config.describe())
+    assert [row[0] for row in rows] == list(dict.fromkeys(row[0] for row in rows))
+    assert {row[0] for row in rows} == set(Config.model_fields)
+    assert all(allowed and meaning for *_, allowed, meaning in rows)
+
+
+def test_bounds_can_be_written_in_a_file():
+    for name, *_ in config.describe():
+        for word in re.findall(r"from (\S+) to ([^\s,]+)", config.bounds(name)):
+            assert [type(config.read_yaml(number, name)) in (int, float) for number in word] == [True, True]
+
+
+def test_literals_reads_a_parameters_cell_only():
+    assert config.literals('a: int = 1  # px = pixels\nb = [1, "x"]\nc: float | None = None') == dict(
+        a=1, b=[1, "x"], c=None
+    )
+    for source in ["import os", "a = b", "a = 1 + x", "a.b = 1", "print(1)"]:
+        with pytest.raises(ValueError):
+            config.literals(source)
+    with pytest.raises(SyntaxError):
+        ast.parse("%matplotlib inline")

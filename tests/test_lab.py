@@ -1,0 +1,37 @@
+"""The smoke lab through the command that a person would type; nbval looks at the same folder afterwards."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from trajnb import ROOT
+from trajnb.config import Config
+from trajnb.runs import stages
+
+FILES = {"data": "manifest.json", "train-transformer": "history.csv", "evaluate": "notebook.html"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (stages.NOTEBOOKS / "03_evaluate.ipynb").exists(), reason="no notebooks yet")
+def test_the_smoke_lab(monkeypatch):
+    monkeypatch.delenv("TRAJNB_OUTPUTS", raising=False)
+    run_dir = Config().run_dir
+    trajnb("run", "params/smoke.yaml", "--force")
+    assert all((run_dir / stage / name).is_file() for stage, name in FILES.items())
+    assert all((run_dir / stage / "notebook.ipynb").is_file() for stage in FILES)
+    table = pd.read_csv(run_dir / "leaderboard.csv")
+    assert table["model"].tolist()[0] == "transformer"
+    assert table["model"].tolist()[1:] == (
+        "chance single_frame constant_velocity constant_velocity_true pixel_oracle true_oracle".split()
+    )
+    assert "proves nothing" in (run_dir / "REPORT.md").read_text()
+    assert (run_dir / "index.html").is_file()
+    again = trajnb("run", "params/smoke.yaml", "--dry-run")
+    assert again.count("would be skipped, unchanged") == 3
+
+
+def trajnb(*arguments):
+    command = [sys.executable, "-c", "from trajnb import cli; cli.main()", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -1,0 +1,110 @@
+"""The project's own files agree: dependencies in three places, and imports that run downward only."""
+
+import ast
+import re
+import subprocess
+import tomllib
+
+import pytest
+import yaml
+
+from trajnb import PACKAGE, ROOT, __version__
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA_NAMES = {"pytorch": "torch"}
+RANKS = [
+    {"files", "progress", "config"},
+    {"world"},
+    {"data", "models"},
+    {"training"},
+    {"evaluation"},
+    {"attention", "explain", "deploy"},
+    {"figures"},
+    {"runs", "report"},
+    {"cli"},
+]
+IMPORT_NAMES = {"bs4": "beautifulsoup4", "yaml": "pyyaml", "sklearn": "scikit-learn"}
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared():
+    """{name: version range} of pyproject.toml, dev tools included."""
+    lines = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    return {canonical(re.match(r"[\w.-]+", line)[0]): re.sub(r"^[\w.-]+", "", line) for line in lines}
+
+
+def locked():
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    pairs = [line.split("==") for line in lines if not line.startswith("#")]
+    return {canonical(name): version for name, version in pairs}
+
+
+def test_the_lock_holds_exact_public_versions_of_every_dependency():
+    from packaging.specifiers import SpecifierSet
+
+    assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for version in locked().values())
+    for name, versions in declared().items():
+        assert locked()[name] in SpecifierSet(versions), name
+
+
+def test_the_locked_versions_are_installed():
+    from importlib.metadata import version
+
+    assert {name: version(name).split("+")[0] for name in declared()} == {name: locked()[name] for name in declared()}
+
+
+def test_environment_yml_equals_pyproject_and_lock():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert (environment["name"], environment["channels"]) == ("trajnb", ["conda-forge"])
+    packages = dict(line.split("=") for line in environment["dependencies"] if isinstance(line, str) and "=" in line)
+    assert packages.pop("python") == "3.11"
+    assert environment["dependencies"][-1] == {"pip": ["-e ."]}
+    found = {canonical(CONDA_NAMES.get(name, name)): version for name, version in packages.items()}
+    assert found == {name: locked()[name] for name in declared()}
+
+
+def test_one_version_everywhere():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert PROJECT["version"] == __version__ == citation["version"]
+
+
+def imports(path):
+    """(room or package) names that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: relative import"
+            yield from ([f"trajnb.{a.name}" for a in node.names] if node.module == "trajnb" else [node.module])
+
+
+def test_every_import_is_a_declared_dependency():
+    import sys
+
+    names = {name.split(".")[0] for path in PACKAGE.rglob("*.py") for name in imports(path)}
+    outside = {canonical(IMPORT_NAMES.get(name, name)) for name in names - {"trajnb"} - sys.stdlib_module_names}
+    assert outside <= {canonical(re.match(r"[\w.-]+", line)[0]) for line in PROJECT["dependencies"]}
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_run_downward(path):
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    rank = {name: number for number, names in enumerate(RANKS) for name in names}
+    if room == "__init__":
+        return
+    for name in imports(path):
+        other = name.split(".")[1] if name.startswith("trajnb.") else room
+        if other not in rank or other == room:
+            continue
+        beside = {room, other} <= RANKS[0]
+        assert rank[other] < rank[room] or beside, f"{room} imports {other}"
+
+
+def test_every_target_of_the_makefile_says_what_it_does():
+    said = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    targets = ["help", "env", "run", "test", "lint", "lab", "notebooks", "bench", "clean"]
+    assert [line.split()[1] for line in said.splitlines()] == targets
+    assert all(len(line.split()) > 3 for line in said.splitlines())

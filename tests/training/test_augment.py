@@ -1,0 +1,94 @@
+"""Clip and target move together, exactly, and gravity keeps its direction."""
+
+import numpy as np
+import pytest
+import torch
+
+from trajnb.training.augment import as_float, augment
+
+CENTROID_PX = 0.05  # error of an 8-bit centroid
+
+
+@pytest.fixture
+def clips(discs):
+    """Discs that stay well inside the frame, so that no shift cuts them."""
+    return discs(40).batch(np.arange(40))
+
+
+def centroids(video_BCTHW):
+    """(u, v) of each frame's light above the ground, in frame widths."""
+    light_BTHW = (video_BCTHW[:, 0].double() - video_BCTHW[:, 0].double().amin((1, 2, 3), keepdim=True)).clamp_min(0)
+    centre = (torch.arange(light_BTHW.shape[-1]) + 0.5) / light_BTHW.shape[-1]
+    u_BT, v_BT = (light_BTHW.sum(axis) @ centre.double() for axis in (2, 3))
+    return torch.stack([u_BT, v_BT], dim=-1) / light_BTHW.sum((2, 3))[..., None]
+
+
+def moved(clips, make_cfg, seed=0, **changes):
+    cfg = make_cfg(size=64, frames=16, horizon=5, **{"mirror": False, "shift_px": 0, "contrast": 0.0} | changes)
+    return augment(clips.video, clips.track, cfg, np.random.default_rng(seed))
+
+
+def test_nothing_on_changes_nothing(clips, make_cfg):
+    video, track = moved(clips, make_cfg)
+    torch.testing.assert_close(video, as_float(clips.video), atol=1e-6, rtol=0)
+    assert torch.equal(track, clips.track)
+
+
+def test_mirror_moves_clip_and_target(clips, make_cfg):
+    video, track = moved(clips, make_cfg, mirror=True)
+    mirrored = track[:, 0, 0] != clips.track[:, 0, 0]
+    assert 10 <= mirrored.sum() <= 30, "about half"
+    torch.testing.assert_close(video[mirrored], as_float(clips.video).flip(-1)[mirrored], atol=1e-6, rtol=0)
+    torch.testing.assert_close(video[~mirrored], as_float(clips.video)[~mirrored], atol=1e-6, rtol=0)
+    assert torch.equal(track[mirrored, :, 0], 1 - clips.track[mirrored, :, 0])
+    assert torch.equal(track[..., 1:], clips.track[..., 1:]), "v and depth stay"
+
+
+def test_shift_moves_clip_and_target(clips, make_cfg):
+    video, track = moved(clips, make_cfg, shift_px=4)
+    pixels = (track - clips.track)[..., :2] * 64
+    torch.testing.assert_close(pixels, pixels.round(), atol=1e-4, rtol=0)
+    assert set(pixels.round().unique().int().tolist()) == set(range(-4, 5))
+    assert torch.equal(track[..., 2], clips.track[..., 2])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_centroid_follows_target(clips, make_cfg, seed):
+    video, track = moved(clips, make_cfg, seed, mirror=True, shift_px=4, contrast=0.2)
+    error_px = (centroids(video) - track[:, :16, :2]).abs().max() * 64
+    assert error_px < CENTROID_PX + (centroids(clips.video) - clips.track[:, :16, :2]).abs().max() * 64
+
+
+def test_rim_is_repeated_outwards(make_cfg):
+    ramp = torch.arange(64, dtype=torch.uint8).expand(8, 1, 16, 64, 64)
+    clips = type("Clips", (), {"video": ramp, "track": torch.ones(8, 21, 3)})
+    video, track = moved(clips, make_cfg, shift_px=4)
+    for clip, shift in zip(video, ((track - 1)[:, 0, 0] * 64).round().int().tolist(), strict=True):
+        expected = torch.arange(64).sub(shift).clamp(0, 63) / 255
+        torch.testing.assert_close(clip[0, 0, 0], expected)
+
+
+def test_never_upside_down(discs, make_cfg):
+    """A disc that goes down goes down whatever is drawn: order of v in time is kept in clip and target."""
+    falling = discs(80).batch(np.flatnonzero(discs(80).label_N == 2))
+    for seed in range(5):
+        video, track = moved(falling, make_cfg, seed, mirror=True, shift_px=4, contrast=0.2)
+        assert (track[..., 1].diff(dim=1) > 0).all()
+        assert (centroids(video)[..., 1].diff(dim=1) > 0).all()
+
+
+def test_contrast_keeps_the_mean_and_range(clips, make_cfg):
+    video, _ = moved(clips, make_cfg, contrast=0.2)
+    spread = video.std((1, 2, 3, 4)) / as_float(clips.video).std((1, 2, 3, 4))
+    assert 0.8 <= spread.min() < 0.9
+    assert 1.1 < spread.max() <= 1.2
+    assert video.min() >= 0
+    assert video.max() <= 1
+
+
+def test_depends_on_the_generator_alone(clips, make_cfg):
+    options = {"mirror": True, "shift_px": 4, "contrast": 0.2}
+    first, again, other = (moved(clips, make_cfg, seed, **options) for seed in (1, 1, 2))
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])
+    assert not torch.equal(first[0], other[0])

@@ -1,0 +1,44 @@
+"""Philox against Random123's known answers, and the independence of its addresses."""
+
+import numpy as np
+import pytest
+
+from trajnb.world import philox
+
+KNOWN = [  # counter, key, answer: kat_vectors of Random123, philox4x32 with 10 rounds
+    ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+    ((0xFFFFFFFF,) * 4, (0xFFFFFFFF,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+    (
+        (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+        (0xA4093822, 0x299F31D0),
+        (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+    ),
+]
+
+
+@pytest.mark.parametrize(("counter", "key", "answer"), KNOWN)
+def test_known_answers(counter, key, answer):
+    assert tuple(philox.philox(np.array(counter)[:, None], key)[:, 0].tolist()) == answer
+
+
+def test_numbers_depend_on_their_address_alone():
+    index = np.array([5, 0, 10**12, 3])
+    together = philox.words(7, index, 2, 11)
+    alone = np.concatenate([philox.words(7, [i], 2, 11) for i in index])
+    assert (together == alone).all()
+    assert (philox.words(7, index, 2, 5) == together[:, :5]).all(), "asking for fewer gives the first ones"
+
+
+def test_neighbouring_addresses_share_nothing():
+    base = philox.words(1, [10], 0, 4)
+    others = [philox.words(2, [10], 0, 4), philox.words(1, [11], 0, 4), philox.words(1, [10], 1, 4)]
+    others += [philox.words(1 + 2**32, [10], 0, 4), philox.words(1, [10 + 2**32], 0, 4)]
+    assert all((base != other).all() for other in others)
+
+
+def test_uniform_and_normal_moments():
+    u, g = philox.uniforms(0, np.arange(5000), 0, 8), philox.normals(0, np.arange(5000), 1, 8)
+    assert 0 < u.min() and u.max() < 1
+    assert abs(u.mean() - 0.5) < 5 * np.sqrt(1 / 12 / u.size)
+    assert abs(g.mean()) < 5 / np.sqrt(g.size)
+    assert abs(g.var() - 1) < 5 * np.sqrt(2 / g.size)

@@ -1,0 +1,172 @@
+"""The comparison: one row per extractor and preset, then the baselines; no number stands alone.
+
+Shapes:   N test clips   H future frames   K classes   track (u, v, z): u and v in frame widths, z in metres
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from trajnb import files, models
+from trajnb.evaluation import controls, metrics, oracles
+from trajnb.training import load_weights, predict
+
+COLUMNS = """model preset parameters macs training_macs model_mb clips_seen train_seconds clips_per_second device seeds
+train_top1 train_loss val_top1 val_loss n_test test_top1 test_top1_low test_top1_high test_nll ece ade_px fde_px ade_m
+fde_m ade_over_pixel_oracle latency_ms""".split()
+BASELINES = ("chance", "single_frame", "constant_velocity", "constant_velocity_true", "pixel_oracle", "true_oracle")
+OWN = ("parameters", "macs", "training_macs", "model_mb", "clips_seen", "train_seconds", "clips_per_second", "device")
+OWN += ("train_top1", "train_loss", "val_top1", "val_loss", "latency_ms")  # cells that a training stage measures
+RESAMPLES = 2000  # of the bootstrap over seeds and clips
+
+
+class Said(NamedTuple):
+    """What one contender says about every test clip; None where it says nothing."""
+
+    prob_NK: np.ndarray | None = None
+    track_NHx3: np.ndarray | None = None
+    logvar_NHx3: np.ndarray | None = None  # of (u, v, log z)
+
+
+def trainings(cfg):
+    """{model: [Config of each of its trainings]}: several when the run has several seeds."""
+    seeds = range(cfg.seed, cfg.seed + cfg.seeds)
+    return {model: [cfg.replace(model=model, seed=seed) for seed in seeds] for model in cfg.models}
+
+
+def network(cfg, test):
+    """What the trained network of one training says about test clips."""
+    net = load_weights(cfg.stage_dir(cfg.train_stage) / "final.safetensors", models.build(cfg))
+    return said_by(predict(net, test, cfg))
+
+
+def said_by(predictions):
+    """Raw predictions (training or test) as probabilities and positions."""
+    mean_NHx3 = predictions["mean_NHx3"]
+    track_NHx3 = np.concatenate([mean_NHx3[..., :2], np.exp(mean_NHx3[..., 2:])], axis=-1)
+    return Said(metrics.softmax(predictions["logits_NK"]), track_NHx3, predictions["logvar_NHx3"])
+
+
+def baselines(train, val, test, cfg):
+    """{name: Said} of chance, single frame, constant velocity and the oracles, in the order of BASELINES."""
+    seen_NTx3 = test.track_NFx3[:, : cfg.frames].astype(float)
+    uv_NTx2, z_NT = oracles.measured_track(test, cfg)
+    single_NK, _ = controls.single_frame(train, val, test)
+    posterior = {
+        "pixel_oracle": oracles.infer(uv_NTx2, z_NT, oracles.PIXEL_SD, cfg),
+        "true_oracle": oracles.true_oracle(test, cfg),
+    }
+    return {
+        "chance": Said(np.full((len(test), len(cfg.motions)), 1 / len(cfg.motions))),
+        "single_frame": Said(single_NK),
+        "constant_velocity": Said(None, controls.constant_velocity(uv_NTx2 / cfg.size, z_NT, cfg.horizon)),
+        "constant_velocity_true": Said(
+            None, controls.constant_velocity(seen_NTx3[..., :2], seen_NTx3[..., 2], cfg.horizon)
+        ),
+        **{name: Said(prob, metrics.to_track(future, cfg)) for name, (prob, future) in posterior.items()},
+    }
+
+
+def board(networks, others, test, cfg):
+    """The leaderboard (pandas): `networks` {model: [Said of each seed]}, `others` {baseline: Said}."""
+    rows = [network_row(model, said, test, cfg) for model, said in networks.items()]
+    rows += [{"model": name, "n_test": len(test)} | scores(said, test, cfg) for name, said in others.items()]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    reference = table.loc[table["model"] == "pixel_oracle", "ade_px"]
+    if len(reference):
+        table["ade_over_pixel_oracle"] = table["ade_px"] / reference.iloc[0]
+    return table
+
+
+def network_row(model, said, test, cfg):
+    """One extractor's row: means over its seeds; the interval is Wilson's for one seed, a bootstrap for several."""
+    own = [files.read_json(one.stage_dir(one.train_stage) / "metrics.json") for one in trainings(cfg)[model]]
+    row = {"model": model, "preset": cfg.preset, "seeds": len(said), "n_test": len(test)}
+    row |= {name: own[0][name] if name == "device" else float(np.mean([o[name] for o in own])) for name in OWN}
+    row |= pd.DataFrame([scores(one, test, cfg) for one in said]).mean().to_dict()
+    if len(said) > 1:
+        row["test_top1_low"], row["test_top1_high"] = bootstrap(said, test.label_N)
+    return row
+
+
+def scores(said, test, cfg):
+    """The test cells of one row; chance gets no interval, as nothing was measured."""
+    row = metrics.class_scores(said.prob_NK, test.label_N) if said.prob_NK is not None else {}
+    if row and np.ptp(said.prob_NK) == 0:
+        row = {"test_top1": 1 / said.prob_NK.shape[1], "test_nll": row["test_nll"]}
+    if said.track_NHx3 is not None:
+        row |= metrics.position_scores(said.track_NHx3, test.track_NFx3[:, cfg.frames :], cfg)
+    return row
+
+
+def bootstrap(said, label_N, seed=0):
+    """95 % interval of mean top-1 over seeds and clips, both drawn anew (Agarwal et al. 2021, section 4)."""
+    rng, right_SN = np.random.default_rng(seed), np.stack([one.prob_NK.argmax(1) == label_N for one in said])
+    means = [
+        right_SN[rng.integers(len(said), size=len(said))][:, rng.integers(len(label_N), size=len(label_N))].mean()
+        for _ in range(RESAMPLES)
+    ]
+    return tuple(float(x) for x in np.quantile(means, [0.025, 0.975]))
+
+
+def per_class(contenders, test, cfg):
+    """Top-1 and ADE (pixels) of every contender {name: Said} for each class: one row each."""
+    rows = []
+    for name, said in contenders.items():
+        error_N = right_N = None
+        if said.track_NHx3 is not None:
+            error_N = metrics.displacement_px(said.track_NHx3, test.track_NFx3[:, cfg.frames :], cfg).mean(axis=1)
+        if said.prob_NK is not None and np.ptp(said.prob_NK):
+            right_N = said.prob_NK.argmax(axis=1) == test.label_N
+        for number, motion in enumerate(cfg.motions):
+            of_class = test.label_N == number
+            row = {"contender": name, "motion": motion, "n": int(of_class.sum())}
+            row["top1"] = right_N[of_class].mean() if right_N is not None else np.nan
+            row["ade_px"] = error_N[of_class].mean() if error_N is not None else np.nan
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def per_step(contenders, test, cfg, motion=None):
+    """Mean image error (pixels), of all clips or one motion's: a row per future frame, a column per contender."""
+    rows = slice(None) if motion is None else test.label_N == cfg.motions.index(motion)
+    true_NHx3, steps = test.track_NFx3[rows, cfg.frames :], range(1, cfg.horizon + 1)
+    table = {
+        name: metrics.displacement_px(said.track_NHx3[rows], true_NHx3, cfg).mean(axis=0)
+        for name, said in contenders.items()
+        if said.track_NHx3 is not None
+    }
+    return pd.DataFrame(table, index=pd.Index(steps, name="step"))
+
+
+def coverage(said, test, cfg):
+    """Share of true future positions inside the predicted regions: a row per claimed level, all and each class."""
+    true_NHx3, rows = test.track_NFx3[:, cfg.frames :], []
+    for level in metrics.LEVELS:
+        inside_NH = metrics.inside_region(said.track_NHx3, said.logvar_NHx3, true_NHx3, level)
+        shares = {name: inside_NH[test.label_N == k].mean() for k, name in enumerate(cfg.motions)}
+        rows.append({"claimed": level, "all": inside_NH.mean(), **shares})
+    return pd.DataFrame(rows)
+
+
+def prediction_table(said, test, cfg):
+    """Predictions clip by clip: index, motion, predicted class, probabilities, future (u, v, z) of every step."""
+    table = test.table[["index", "motion"]].copy()
+    if said.prob_NK is not None:
+        table["predicted"] = np.array(cfg.motions)[said.prob_NK.argmax(axis=1)]
+        table[[f"p_{motion}" for motion in cfg.motions]] = said.prob_NK
+    if said.track_NHx3 is not None:
+        names = [f"{axis}{step}" for step in range(1, cfg.horizon + 1) for axis in "uvz"]
+        table[names] = said.track_NHx3.reshape(len(table), -1)
+    return table
+
+
+def save(table, networks, others, test, cfg):
+    """Write leaderboard.csv into the run's folder and every contender's predictions into the stage's."""
+    seeds = {model: [f"{model}-s{cfg.seed + k}" for k in range(len(all_))] for model, all_ in networks.items()}
+    contenders = {name: said for model in networks for name, said in zip(seeds[model], networks[model], strict=True)}
+    for name, said in {**contenders, **others}.items():
+        path = cfg.stage_dir("evaluate") / "predictions" / f"{name}.parquet"
+        files.write_parquet(path, prediction_table(said, test, cfg))
+    files.write_csv(cfg.run_dir / "leaderboard.csv", table)

@@ -1,0 +1,115 @@
+"""How good the networks are, beside baselines and oracles."""
+
+import numpy as np
+import seaborn as sns
+from matplotlib.patches import Ellipse
+
+from trajnb.evaluation import metrics
+from trajnb.figures.style import COLOURS, MOTION_COLOURS, bare, panels
+
+
+def confusion(contenders, label_N, motions):
+    """Confusion matrices side by side: row the true class, column the predicted one, in clips."""
+    named = {name: said for name, said in contenders.items() if said.prob_NK is not None}
+    figure, axes = panels(1, len(named), 2.7, 2.7)
+    for axis, (name, said) in zip(axes[0], named.items(), strict=True):
+        counts = metrics.confusion(said.prob_NK, label_N)
+        share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        sns.heatmap(share, annot=counts, fmt="d", cmap="Blues", vmin=0, vmax=1, cbar=False, square=True, ax=axis)
+        axis.set(title=f"{name}\ntop-1 {metrics.top1(said.prob_NK, label_N):.4f}", xlabel="predicted")
+        axis.set_xticklabels(motions, rotation=45, ha="right")
+        axis.set_yticklabels(motions if axis is axes[0, 0] else [], rotation=0)
+    axes[0, 0].set_ylabel("true")
+    return figure
+
+
+def reliability(contenders, label_N):
+    """Share correct against confidence, with the number of clips below: on the diagonal, confidence is honest."""
+    figure, axes = panels(2, len(contenders), 3, 1.7, sharex=True, height_ratios=[2, 1])
+    for (top, bottom), (name, said) in zip(axes.T, contenders.items(), strict=True):
+        count, confidence, right = metrics.reliability(said.prob_NK, label_N)
+        top.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+        top.plot(confidence, right, "o-", color=COLOURS.get(name, "C0"), markersize=4)
+        top.set(title=f"{name}: ECE {metrics.ece(said.prob_NK, label_N):.4f}", ylabel="share correct")
+        edges = np.linspace(0, 1, len(count) + 1)
+        bottom.stairs(count, edges, fill=True, color="0.7")
+        bottom.set(yscale="log", xlabel="confidence", ylabel="clips")
+    sns.despine(figure)
+    return figure
+
+
+def futures(clips, said, name, each=4, level=0.80):
+    """Predicted against true futures on frames: seen path, true future (crosses), predicted means and regions."""
+    cfg = clips.cfg
+    figure, axes = panels(len(cfg.motions), each, 2.1, 2.15)
+    for number, motion in enumerate(cfg.motions):
+        for axis, row in zip(axes[number], np.flatnonzero(clips.label_N == number)[:each], strict=False):
+            axis.imshow(clips.render([row])[0].max(axis=0), cmap="gray", vmin=0, vmax=255)
+            draw_future(axis, clips.track_NFx3[row], said, row, cfg, level)
+            guess = cfg.motions[said.prob_NK[row].argmax()]
+            bare(axis, f"{guess} {said.prob_NK[row].max():.2f}")
+            axis.title.set_color("black" if guess == motion else "crimson")
+            axis.set(xlim=(-10, cfg.size + 10), ylim=(cfg.size + 10, -10))
+        axes[number, 0].set_ylabel(motion, color=MOTION_COLOURS[motion])
+    figure.suptitle(f"{name}: seen path, true future (x), predicted future with {level:.0%} regions", fontsize=10)
+    return figure
+
+
+def draw_future(axis, track_Fx3, said, row, cfg, level):
+    """One clip's future: crosses where the object goes, ellipses where the network expects it."""
+    uv_Fx2, said_Hx2 = track_Fx3[:, :2] * cfg.size, said.track_NHx3[row, :, :2] * cfg.size
+    axis.plot(*uv_Fx2[: cfg.frames].T, color="deepskyblue", linewidth=0.8)
+    axis.plot(*uv_Fx2[cfg.frames :].T, "x", color="gold", markersize=4, markeredgewidth=1)
+    axis.plot(*said_Hx2.T, ".-", color="orangered", markersize=3, linewidth=0.7)
+    diameters_Hx2 = 2 * np.sqrt(-2 * np.log(1 - level) * np.exp(said.logvar_NHx3[row, :, :2])) * cfg.size
+    for centre, (width, height) in zip(said_Hx2, diameters_Hx2, strict=True):
+        axis.add_patch(Ellipse(centre, width, height, fill=False, edgecolor="orangered", linewidth=0.5, alpha=0.8))
+
+
+def error_by_step(steps_by_motion):
+    """Image error at each future frame: a panel for each {motion: table}, a line for each contender."""
+    figure, axes = panels(1, len(steps_by_motion), 2.4, 2.6, sharex=True)
+    for axis, (motion, table) in zip(axes[0], steps_by_motion.items(), strict=True):
+        for name in table.columns:
+            dashed = name in ("constant_velocity", "constant_velocity_true", "pixel_oracle", "true_oracle")
+            axis.plot(
+                table.index, table[name], "--" if dashed else "o-", color=COLOURS.get(name), markersize=3, label=name
+            )
+        axis.set(xlabel="frames ahead", title=motion, ylim=(0, None))
+    axes[0, 0].set_ylabel("mean error, px")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
+    sns.despine(figure)
+    return figure
+
+
+def regions(coverage):
+    """Claimed against measured coverage of the predicted regions, for all clips and each class."""
+    figure, axes = panels(1, 1, 3.6, 3)
+    axis = axes[0, 0]
+    axis.plot([0.4, 1], [0.4, 1], color="0.7", linewidth=1)
+    for name in coverage.columns.drop("claimed"):
+        colour, width = MOTION_COLOURS.get(name, "black"), 2 if name == "all" else 1
+        axis.plot(coverage["claimed"], coverage[name], "o-", color=colour, linewidth=width, markersize=4, label=name)
+    axis.set(
+        xlabel="claimed probability", ylabel="share of true positions inside", title="above the line: too cautious"
+    )
+    axis.legend(frameon=False)
+    sns.despine(figure)
+    return figure
+
+
+def standing(board):
+    """Top-1 with 95 % intervals, and ADE, of every row of the leaderboard."""
+    figure, axes = panels(1, 2, 4.2, 0.8 + 0.26 * len(board), sharey=True)
+    names, colours = board["model"].tolist(), [COLOURS.get(name, "C0") for name in board["model"]]
+    for row, (_, line) in enumerate(board.iterrows()):
+        axes[0, 0].plot([line["test_top1_low"], line["test_top1_high"]], [row, row], color=colours[row], linewidth=2)
+    axes[0, 0].scatter(board["test_top1"], range(len(board)), c=colours, zorder=3)
+    axes[0, 1].scatter(board["ade_px"], range(len(board)), c=colours, zorder=3)
+    axes[0, 0].set(yticks=range(len(board)), yticklabels=names, xlabel="test top-1, 95 % interval", xlim=(0, 1.02))
+    axes[0, 0].invert_yaxis()
+    axes[0, 1].set(xlabel="ADE, px", xlim=(0, None))
+    for axis in axes[0]:
+        axis.grid(axis="x", color="0.9")
+    sns.despine(figure)
+    return figure

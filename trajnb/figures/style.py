@@ -1,0 +1,47 @@
+"""One look for all figures: colours, sizes, and how a figure is kept."""
+
+import io
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+
+from trajnb import files
+
+MOTION_COLOURS = dict(
+    zip(["linear", "parabolic", "circular", "random", "helical"], sns.color_palette("colorblind", 5), strict=True)
+)
+CONTENDER_COLOURS = dict(zip(["transformer", "i3d", "slowfast", "magvit"], sns.color_palette("dark", 4), strict=True))
+BASELINE_COLOURS = {
+    "chance": "0.6",
+    "single_frame": "0.55",
+    "constant_velocity": "tab:brown",
+    "constant_velocity_true": "tan",
+    "pixel_oracle": "0.25",
+    "true_oracle": "0.0",
+}
+COLOURS = CONTENDER_COLOURS | BASELINE_COLOURS
+DOTS_PER_INCH = 80
+
+
+def panels(rows, columns, width, height, **more):
+    """A figure of `rows` x `columns` axes, each `width` x `height` inches, and its axes as an array (rows, columns)."""
+    sns.set_theme(style="ticks", context="notebook", font_scale=0.8)
+    size = (columns * width, rows * height)
+    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False, **more)
+    plt.close(figure)  # a notebook shows the figure a cell returns; left open it would be shown twice
+    return figure, axes
+
+
+def bare(axis, title=""):
+    """A picture's axis: no ticks, no frame."""
+    axis.set(xticks=[], yticks=[], title=title)
+    sns.despine(ax=axis, left=True, bottom=True)
+
+
+def save(figure, folder, name):
+    """Keep a figure as folder/figures/name.png and hand it back, so that a cell can end with this call."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
+    files.write_bytes(folder / "figures" / f"{name}.png", buffer.getvalue())
+    figure.set_dpi(DOTS_PER_INCH)
+    return figure

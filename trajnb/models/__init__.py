@@ -1,0 +1,38 @@
+"""Four extractors and one head: a dict picks, `build` joins."""
+
+import torch
+from torch import nn
+
+from trajnb.models import transformer
+from trajnb.models.head import Head
+
+EXTRACTORS = {"transformer": transformer.Transformer}
+PRESETS = {"transformer": transformer.PRESETS}
+
+
+class TrajectoryNet(nn.Module):
+    """Clip (B, C, T, H, W) in [0, 1] -> (Output, aux): what moves how and where it goes; `aux` may hold "loss"."""
+
+    def __init__(self, extractor: nn.Module, head: Head):
+        super().__init__()
+        self.extractor, self.head = extractor, head
+
+    def forward(self, video_BCTHW):
+        grid_BTHWD, aux = self.extractor(video_BCTHW)
+        return self.head(grid_BTHWD), aux
+
+
+def build(cfg) -> TrajectoryNet:
+    """The net of cfg.model and cfg.preset for clips of cfg.frames x cfg.size; first weights depend on cfg.seed alone.
+
+    Raises ValueError when the preset is made for clips of another size, or when the size does not divide.
+    """
+    clip, preset = {"frames": cfg.frames, "size": cfg.size}, PRESETS[cfg.model][cfg.preset]
+    for name, value in clip.items():
+        if preset.get(name, value) != value:
+            raise ValueError(f"{cfg.model} {cfg.preset} reads {name} {preset[name]}, these clips have {name} {value}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(cfg.seed)
+        extractor = EXTRACTORS[cfg.model](**(clip | preset))
+        head = Head(features=extractor.num_features, classes=len(cfg.motions), frames=cfg.frames, horizon=cfg.horizon)
+    return TrajectoryNet(extractor, head)

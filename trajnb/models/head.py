@@ -1,0 +1,125 @@
+"""The head all four extractors share: learned queries pool the grid, so that a difference in score is one in features.
+
+Source:   attention pooling as in Set Transformer, section 3.2, https://arxiv.org/abs/1810.00825; fixed sine-cosine
+          positions as in Attention Is All You Need, section 3.5, here in three dimensions.
+
+    grid --> linear --> norm --> + where and when --> keys, values --.
+    queries: class, one per future frame ----------------------------+--> [ pool -> MLP ] x depth --> logits, futures
+             in training also one per seen frame --------------------'                            --> seen positions
+
+The queries do not look at one another: leaving out the seen ones changes nothing in the others.
+
+Shapes:   B clips   T, H, W grid   S = T x H x W cells   D width   Q queries   K classes   F future frames
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from trajnb.models.attention import Attend, start
+
+# Positions are predicted in standard units, (u - 0.5) / 0.25, (v - 0.5) / 0.25, (log z - log 3) / 0.25, which are of
+# order 1 for an object 2 to 4 m away; outside the head everything is in frame widths and log metres.
+CENTRE = (0.5, 0.5, math.log(3.0))
+SCALE = 0.25
+LOG_VARIANCE_FLOOR = -8.0  # standard units: no deviation below exp(-4) x 0.25 x 64 px = 0.29 px
+
+
+class Output(NamedTuple):
+    """What the head says. Mean (first 3) and log-variance (last 3) of (u, v, log z): frame widths and log metres."""
+
+    logits_BK: Tensor
+    future_BFx6: Tensor
+    seen_BTx3: Tensor | None  # (u, v, log z) of the seen frames; None outside training
+
+
+def positions(steps: int, rows: int, columns: int, width: int, device=None) -> Tensor:
+    """Sine-cosine code (S, width) of the centres of a grid's cells, each axis in [0, 1] and a third of the width.
+
+    Wavelengths run from 4 clip lengths to 1/8, so that coarse and fine grids of the same clip get codes that agree.
+    """
+    cycles = torch.logspace(math.log2(0.25), math.log2(8.0), width // 6, base=2, device=device)
+    axes = [(torch.arange(n, device=device) + 0.5) / n for n in (steps, rows, columns)]
+    place_S3 = torch.cartesian_prod(*axes)
+    angle_SA = rearrange(2 * math.pi * place_S3[:, :, None] * cycles, "s three c -> s (three c)")
+    return torch.cat([angle_SA.sin(), angle_SA.cos()], dim=1)
+
+
+class Pool(nn.Module):
+    """Queries (B, Q, D) gather from the cells (B, S, D) and think it over; (B, Q, D) back."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.attend = Attend(width, heads)
+        self.proj = nn.Linear(width, width)
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+
+    def forward(self, query_BQD, cell_BSD):
+        key_BSD, value_BSD = self.key_value(cell_BSD).chunk(2, dim=-1)
+        query_BQD = query_BQD + self.proj(self.attend(self.query(self.norm(query_BQD)), key_BSD, value_BSD))
+        return query_BQD + self.mlp(query_BQD)
+
+
+class Head(nn.Module):
+    """Grid (B, T, H, W, features) -> Output. `frames` seen, `horizon` future frames, `classes` motions."""
+
+    def __init__(
+        self, *, features: int, classes: int, frames: int, horizon: int, width: int = 96, depth: int = 2, heads: int = 6
+    ):
+        super().__init__()
+        if width % 6:
+            raise ValueError(f"head width {width} is not a multiple of 6: sine and cosine of three axes share it")
+        self.horizon = horizon
+        self.into = nn.Sequential(nn.Linear(features, width), nn.LayerNorm(width))
+        self.query_QD = nn.Parameter(torch.empty(1 + horizon, width))
+        self.seen_query_TD = nn.Parameter(torch.empty(frames, width))
+        self.pools = nn.ModuleList(Pool(width, heads) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+        self.to_class = nn.Linear(width, classes)
+        self.to_future = nn.Linear(width, 6)
+        self.to_seen = nn.Linear(width, 3)
+        start(self)
+        for output in (self.to_class, self.to_future, self.to_seen):
+            nn.init.trunc_normal_(output.weight, std=0.02)  # unsure at first: near 1 / K, near the middle
+        for table in (self.query_QD, self.seen_query_TD):
+            nn.init.trunc_normal_(table, std=0.02)
+
+    def forward(self, grid_BTHWD) -> Output:
+        B, T, H, W, _ = grid_BTHWD.shape
+        cell_BSD = self.into(rearrange(grid_BTHWD, "b t h w d -> b (t h w) d"))
+        cell_BSD = cell_BSD + positions(T, H, W, cell_BSD.shape[-1], cell_BSD.device)
+        # The seen queries are a training signal only: the same for all extractors, and absent at inference.
+        query_QD = torch.cat([self.query_QD, self.seen_query_TD]) if self.training else self.query_QD
+        query_BQD = repeat(query_QD, "q d -> b q d", b=B)
+        for pool in self.pools:
+            query_BQD = pool(query_BQD, cell_BSD)
+        class_B1D, future_BFD, seen_BTD = self.norm(query_BQD).split(
+            [1, self.horizon, query_QD.shape[0] - 1 - self.horizon], dim=1
+        )
+        seen_BTx3 = absolute(self.to_seen(seen_BTD)) if self.training else None
+        return Output(self.to_class(class_B1D[:, 0]), self.distribution(future_BFD), seen_BTx3)
+
+    def distribution(self, future_BFD):
+        """Mean and log-variance of (u, v, log z), out of standard units; the variance has a smooth floor."""
+        mean_BFx3, raw_BFx3 = self.to_future(future_BFD).chunk(2, dim=-1)
+        log_variance = LOG_VARIANCE_FLOOR + softplus(raw_BFx3 - LOG_VARIANCE_FLOOR)
+        return torch.cat([absolute(mean_BFx3), log_variance + 2 * math.log(SCALE)], dim=-1)
+
+
+def absolute(standard_x3):
+    """Standard units -> (u, v, log z) in frame widths and log metres."""
+    return standard_x3 * SCALE + standard_x3.new_tensor(CENTRE)
+
+
+def standard(position_x3):
+    """(u, v, log z) in frame widths and log metres -> standard units."""
+    return (position_x3 - position_x3.new_tensor(CENTRE)) / SCALE

@@ -1,0 +1,174 @@
+"""Transformer: TimeSformer's divided space-time attention over patches of a clip.
+
+Source:   Is Space-Time Attention All You Need for Video Understanding?, section 3 (divided attention) and the authors'
+          code, https://arxiv.org/abs/2102.05095. Preset `paper` is TimeSformer-B: 121,258,752 parameters.
+Differs:  the tubelet length is a field (1 in the paper); the grid of patch features is returned, not the class token;
+          no stochastic depth. nano and base, which no ImageNet weights precede (`from_scratch`): no class token; first
+          weights of deviation 1 / sqrt(inputs) instead of 0.02; temporal_fc starts like the others instead of at zero;
+          every clip is standardised instead of mapped to [-1, 1].
+
+    video --> tubelets --> linear --> + where --> + when
+          --> [ attention over time -> temporal_fc -> attention over space -> MLP ] x depth --> norm --> grid
+
+Shapes:   B clips   C channels   T tubelets in time (frames before)   P = H x W patches of one moment   D width
+"""
+
+import torch
+from einops import rearrange, reduce, repeat
+from torch import nn
+
+from trajnb.models.attention import Attend, start
+
+SCRATCH = {"class_token": False, "zero_init": False, "from_scratch": True}
+PRESETS = {
+    "nano": SCRATCH | {"tubelet": (1, 16, 16), "width": 96, "depth": 2, "heads": 6, "mlp_ratio": 2},
+    "base": SCRATCH | {"tubelet": (1, 8, 8), "width": 256, "depth": 9, "heads": 8, "mlp_ratio": 4},
+    "paper": {"frames": 8, "size": 224, "channels": 3},
+}
+
+
+class SelfAttention(nn.Module):
+    """Every token of a sequence (G, L, D) looks at all tokens of it; (G, L, D) back."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.qkv = nn.Linear(width, 3 * width)
+        self.attend = Attend(width, heads)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x_GLD):
+        return self.proj(self.attend(*self.qkv(x_GLD).chunk(3, dim=-1)))
+
+
+class Block(nn.Module):
+    """Time, then space, then each token by itself; every part pre-normed and added to its input.
+
+    forward(patches (B, T, P, D), class token (B, 1, D) or None) -> both, in the same shapes.
+    """
+
+    def __init__(self, width: int, heads: int, mlp_ratio: int):
+        super().__init__()
+        self.temporal_norm = nn.LayerNorm(width, eps=1e-6)
+        self.temporal_attention = SelfAttention(width, heads)
+        self.temporal_fc = nn.Linear(width, width)
+        self.spatial_norm = nn.LayerNorm(width, eps=1e-6)
+        self.spatial_attention = SelfAttention(width, heads)
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(width, eps=1e-6),
+            nn.Linear(width, mlp_ratio * width),
+            nn.GELU(),
+            nn.Linear(mlp_ratio * width, width),
+        )
+
+    def forward(self, x_BTPD, cls_B1D):
+        x_BTPD = x_BTPD + self.time(x_BTPD)
+        space_BTPD, cls_update_B1D = self.space(x_BTPD, cls_B1D)
+        x_BTPD = x_BTPD + space_BTPD
+        x_BTPD = x_BTPD + self.mlp(x_BTPD)
+        if cls_B1D is not None:
+            cls_B1D = cls_B1D + cls_update_B1D
+            cls_B1D = cls_B1D + self.mlp(cls_B1D)
+        return x_BTPD, cls_B1D
+
+    def time(self, x_BTPD):
+        """Each place along its own track; the class token takes no part (the paper's code, not its equation 8)."""
+        track_GTD = rearrange(self.temporal_norm(x_BTPD), "b t p d -> (b p) t d")
+        y_GTD = self.temporal_fc(self.temporal_attention(track_GTD))
+        return rearrange(y_GTD, "(b p) t d -> b t p d", b=len(x_BTPD))
+
+    def space(self, x_BTPD, cls_B1D):
+        """Each moment over its own places; every moment sees a copy of the class token, the copies are averaged."""
+        B, T = x_BTPD.shape[:2]
+        if cls_B1D is not None:
+            x_BTPD = torch.cat([repeat(cls_B1D, "b one d -> b t one d", t=T), x_BTPD], dim=2)
+        y_GPD = self.spatial_attention(rearrange(self.spatial_norm(x_BTPD), "b t p d -> (b t) p d"))
+        y_BTPD = rearrange(y_GPD, "(b t) p d -> b t p d", b=B)
+        if cls_B1D is None:
+            return y_BTPD, None
+        return y_BTPD[:, :, 1:], reduce(y_BTPD[:, :, :1], "b t one d -> b one d", "mean")
+
+
+class Transformer(nn.Module):
+    """Clip (B, C, frames, size, size) in [0, 1] -> grid (B, T, H, W, D) and an empty dict.
+
+    `tubelet` is (frames, pixels, pixels) of one patch. `zero_init` starts the temporal path at zero, so that the
+    network begins as one that looks at every moment alone; `from_scratch` stands above under "Differs". A grey clip is
+    copied to `channels`.
+    Raises ValueError when the clip does not divide into tubelets or the width into heads.
+    """
+
+    def __init__(
+        self,
+        *,
+        frames: int,
+        size: int,
+        channels: int = 1,
+        tubelet: tuple[int, int, int] = (1, 16, 16),
+        width: int = 768,
+        depth: int = 12,
+        heads: int = 12,
+        mlp_ratio: int = 4,
+        class_token: bool = True,
+        zero_init: bool = True,
+        from_scratch: bool = False,
+    ):
+        super().__init__()
+        check_tubelet(frames, size, tubelet)
+        steps, rows, columns = frames // tubelet[0], size // tubelet[1], size // tubelet[2]
+        self.num_features, self.channels, self.tubelet, self.rows = width, channels, tubelet, rows
+        self.from_scratch = from_scratch
+        # Reshape and one matrix product: the same map as a convolution with stride = kernel, and faster on a CPU.
+        self.embed = nn.Linear(channels * tubelet[0] * tubelet[1] * tubelet[2], width)
+        self.cls_11D = nn.Parameter(torch.empty(1, 1, width)) if class_token else None
+        self.where_LD = nn.Parameter(torch.empty(class_token + rows * columns, width))
+        self.when_T1D = nn.Parameter(torch.empty(steps, 1, width))
+        self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio) for _ in range(depth))
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.reset(zero_init)
+
+    def reset(self, zero_init: bool):
+        """First weights as in TimeSformer's code, whose temporal path is zero (`zero_init`)."""
+        start(self, std=None if self.from_scratch else 0.02)
+        for table in (self.cls_11D, self.where_LD, self.when_T1D):
+            if table is not None:
+                nn.init.trunc_normal_(table, std=0.02)
+        if zero_init:
+            nn.init.zeros_(self.when_T1D)
+            for block in self.blocks:
+                nn.init.zeros_(block.temporal_fc.weight)
+
+    def forward(self, video_BCTHW):
+        x_BTPD, cls_B1D = self.tokens(video_BCTHW)
+        for block in self.blocks:
+            x_BTPD, cls_B1D = block(x_BTPD, cls_B1D)
+        return rearrange(self.norm(x_BTPD), "b t (h w) d -> b t h w d", h=self.rows), {}
+
+    def tokens(self, video_BCTHW):
+        """Embedded tubelets with their positions, and the class token with its own."""
+        k, p, q = self.tubelet
+        video_BCTHW = standardise(video_BCTHW) if self.from_scratch else video_BCTHW * 2 - 1
+        video_BCTHW = video_BCTHW.expand(-1, self.channels, -1, -1, -1)
+        x_BTPK = rearrange(video_BCTHW, "b c (t k) (h p) (w q) -> b t (h w) (c k p q)", k=k, p=p, q=q)
+        where_PD = self.where_LD[-x_BTPK.shape[2] :]
+        x_BTPD = self.embed(x_BTPK) + (where_PD + self.when_T1D)
+        if self.cls_11D is None:
+            return x_BTPD, None
+        return x_BTPD, (self.cls_11D + self.where_LD[:1]).expand(len(x_BTPD), -1, -1)
+
+
+def standardise(video_BCTHW):
+    """Each clip to mean 0 and deviation 1: a small bright object is then far from the ground, whatever the light.
+
+    The floor of the deviation, a quarter of a grey level in 255, keeps an empty clip finite.
+    """
+    std, mean = torch.std_mean(video_BCTHW, dim=(1, 2, 3, 4), keepdim=True)
+    return (video_BCTHW - mean) / (std + 1e-3)
+
+
+def check_tubelet(frames: int, size: int, tubelet: tuple[int, int, int]):
+    """Raises ValueError with the division that leaves a rest."""
+    for name, whole, part in zip(("frames", "size", "size"), (frames, size, size), tubelet, strict=True):
+        if whole % part:
+            raise ValueError(
+                f"{name} {whole} is not a multiple of the tubelet's {part}: {whole} = {part} x {whole / part:g}"
+            )

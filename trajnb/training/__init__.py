@@ -1,0 +1,7 @@
+"""One trainer for all extractors: loop, losses, augmentation, checkpoints, predictions."""
+
+from trajnb.training.checkpoints import load_weights
+from trajnb.training.fit import fit, validate
+from trajnb.training.predictions import predict
+
+__all__ = ["fit", "load_weights", "predict", "validate"]
