@@ -23,7 +23,13 @@ RANKS = [
     {"runs", "report"},
     {"cli"},
 ]
-IMPORT_NAMES = {"bs4": "beautifulsoup4", "yaml": "pyyaml", "sklearn": "scikit-learn"}
+IMPORT_NAMES = {
+    "bs4": "beautifulsoup4",
+    "IPython": "ipython",
+    "PIL": "pillow",
+    "yaml": "pyyaml",
+    "sklearn": "scikit-learn",
+}
 
 
 def canonical(name):

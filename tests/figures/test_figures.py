@@ -53,5 +53,7 @@ def test_every_figure_is_drawn_and_kept(clips, said, tmp_path):
     drawn = [*figures_of_data(clips), *figures_of_results(clips, said)]
     assert len(drawn) == len(figures.__all__) - 1, "a figure without a test"
     for number, figure in enumerate(drawn):
-        assert figures.save(figure, tmp_path, f"{number}") is figure
-        assert (tmp_path / "figures" / f"{number}.png").stat().st_size > 3000
+        shown = figures.save(figure, tmp_path, f"{number}")
+        kept = (tmp_path / "figures" / f"{number}.png").read_bytes()
+        assert shown.data == kept, "a notebook shows what is kept"
+        assert 3000 < len(kept) < 150_000

@@ -81,7 +81,7 @@ def test_report_holds_all_and_is_the_same_twice(tmp_path):
     board(network(0.95)).to_csv(tmp_path / "leaderboard.csv", index=False)
     files.write_json(tmp_path / "run.json", run())
     text = report.write(tmp_path).read_text()
-    assert "| transformer | nano | 1,234,567 | 10,000 | 0.950 | 0.940 | 0.960 | 2 |" in text
+    assert "| transformer | nano | 0.950 | 0.940 | 0.960 | 2 | 10,000 | 1,234,567 |" in text
     assert "| epochs | 8 |" in text
     assert "| clips | 10000 |" in text
     assert "| data | done | 1.2 |" in text

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from trajnb.training import checkpoints
-from trajnb.training.fit import decay_groups, fit, order, warmup_cosine
+from trajnb.training.fit import fit, order, warmup_cosine
 from trajnb.training.predictions import predict
 
 TIMES = ("seconds", "clips_per_second")
@@ -152,15 +152,6 @@ def test_order_shows_each_clip_once_and_differs_by_epoch():
     assert len(np.unique(rows)) == 48
     assert not np.array_equal(rows, order(0, 1, 50, 8))
     assert np.array_equal(rows, order(0, 0, 50, 8))
-
-
-def test_weight_decay_on_matrices_only(make_cfg, make_net):
-    net = make_net(make_cfg())
-    decayed, spared = (group["params"] for group in decay_groups(net, 0.02))
-    assert len(decayed) + len(spared) == len(list(net.parameters()))
-    assert all(w.ndim == 2 for w in decayed)
-    tables = {net.extractor.where_LD.data_ptr(), net.head.query_QD.data_ptr()}
-    assert tables <= {w.data_ptr() for w in spared}
 
 
 def test_a_set_smaller_than_a_batch_is_one_batch(make_cfg, make_net, make_clips, tmp_path):

@@ -32,7 +32,7 @@ def wilson(hits, n):
 
 def class_nll(prob_NK, label_N):
     """Mean negative log-probability of the true class, in nats; ln K for a guess."""
-    return float(-np.log(np.maximum(prob_NK[np.arange(len(label_N)), label_N], SMALLEST)).mean())
+    return float(-np.log(np.maximum(prob_NK[np.arange(len(label_N)), label_N], SMALLEST)).mean()) + 0.0  # no minus zero
 
 
 def reliability(prob_NK, label_N, bins=ECE_BINS):

@@ -5,7 +5,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.collections import LineCollection
 
-from trajnb.figures.style import MOTION_COLOURS, bare, panels
+from trajnb.figures.style import GREY, MOTION_COLOURS, bare, panels
 
 
 def first_rows(clips, each):
@@ -21,9 +21,9 @@ def film_strips(clips, shown=8):
     for line, (motion, row) in zip(axes, rows.items(), strict=True):
         video_TSS = clips.render(row)[0]
         for axis, frame in zip(line, frames, strict=False):
-            axis.imshow(video_TSS[frame], cmap="gray", vmin=0, vmax=255)
+            axis.imshow(video_TSS[frame], **GREY)
             bare(axis, f"frame {frame}" if line is axes[0] else "")
-        line[-1].imshow(video_TSS.max(axis=0), cmap="gray", vmin=0, vmax=255)
+        line[-1].imshow(video_TSS.max(axis=0), **GREY)
         bare(line[-1], "all 16" if line is axes[0] else "")
         line[0].set_ylabel(motion, color=MOTION_COLOURS[motion])
     return figure

@@ -5,7 +5,7 @@ import seaborn as sns
 from matplotlib.patches import Ellipse
 
 from trajnb.evaluation import metrics
-from trajnb.figures.style import COLOURS, MOTION_COLOURS, bare, panels
+from trajnb.figures.style import COLOURS, GREY, MOTION_COLOURS, bare, panels
 
 
 def confusion(contenders, label_N, motions):
@@ -44,7 +44,7 @@ def futures(clips, said, name, each=4, level=0.80):
     figure, axes = panels(len(cfg.motions), each, 2.1, 2.15)
     for number, motion in enumerate(cfg.motions):
         for axis, row in zip(axes[number], np.flatnonzero(clips.label_N == number)[:each], strict=False):
-            axis.imshow(clips.render([row])[0].max(axis=0), cmap="gray", vmin=0, vmax=255)
+            axis.imshow(clips.render([row])[0].max(axis=0), **GREY)
             draw_future(axis, clips.track_NFx3[row], said, row, cfg, level)
             guess = cfg.motions[said.prob_NK[row].argmax()]
             bare(axis, f"{guess} {said.prob_NK[row].max():.2f}")

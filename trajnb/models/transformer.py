@@ -21,7 +21,7 @@ from trajnb.models.attention import Attend, start
 
 SCRATCH = {"class_token": False, "zero_init": False, "from_scratch": True}
 PRESETS = {
-    "nano": SCRATCH | {"tubelet": (1, 16, 16), "width": 96, "depth": 2, "heads": 6, "mlp_ratio": 2},
+    "nano": SCRATCH | {"tubelet": (2, 16, 16), "width": 96, "depth": 5, "heads": 6, "mlp_ratio": 2},
     "base": SCRATCH | {"tubelet": (1, 8, 8), "width": 256, "depth": 9, "heads": 8, "mlp_ratio": 4},
     "paper": {"frames": 8, "size": 224, "channels": 3},
 }

@@ -8,8 +8,8 @@ from trajnb.config import Config
 
 BASELINES = ("chance", "single_frame", "constant_velocity", "constant_velocity_true", "pixel_oracle", "true_oracle")
 ORACLES = ("pixel_oracle", "true_oracle")
-SHOWN = """model preset parameters macs train_seconds seeds n_test test_top1 test_top1_low test_top1_high test_nll ece
-ade_px fde_px ade_over_pixel_oracle latency_ms""".split()
+SHOWN = """model preset test_top1 test_top1_low test_top1_high test_nll ece ade_px fde_px ade_over_pixel_oracle
+n_test seeds parameters macs clips_seen train_seconds latency_ms""".split()
 FEWEST_CLIPS = 1000  # trained and tested on fewer, a run shows that the lab works and nothing about networks
 ALARM_P = 0.001  # an accuracy this improbable under guessing is no accident
 

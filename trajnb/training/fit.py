@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from trajnb import files
 from trajnb.progress import Progress
-from trajnb.training import checkpoints
+from trajnb.training import checkpoints, optimizers
 from trajnb.training.augment import augment
 from trajnb.training.losses import as_target, position_nll, training_loss
 from trajnb.training.predictions import predict
@@ -31,7 +31,7 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
     device = prepare(cfg)
     net.to(device)
     ema = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(cfg.ema), use_buffers=True) if cfg.ema else None
-    optimizer = torch.optim.AdamW(decay_groups(net, cfg.weight_decay), lr=cfg.lr, betas=(0.9, 0.99), fused=True)
+    optimizer = optimizers.build(net, cfg.lr, cfg.weight_decay)
     history = checkpoints.restore(stage_dir / "last.pt", net, ema, optimizer, cfg)
     batch = min(cfg.batch_size, len(train_set))
     steps = len(train_set) // batch
@@ -88,15 +88,6 @@ def prepare(cfg) -> torch.device:
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     return torch.device(cfg.device if cfg.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
-
-
-def decay_groups(net: nn.Module, weight_decay: float) -> list[dict]:
-    """Weight decay on matrices and filters only: not on biases, norms, position tables and queries."""
-    matrix = {name: name.endswith("weight") and w.ndim >= 2 for name, w in net.named_parameters()}
-    return [
-        {"params": [w for name, w in net.named_parameters() if matrix[name]], "weight_decay": weight_decay},
-        {"params": [w for name, w in net.named_parameters() if not matrix[name]], "weight_decay": 0.0},
-    ]
 
 
 def order(seed: int, epoch: int, clips: int, batch: int) -> np.ndarray:

@@ -1,0 +1,99 @@
+"""The leaderboard: every column, every baseline, and numbers that agree with what was said clip by clip."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trajnb import files, models, training
+from trajnb.config import Config
+from trajnb.data import ClipSet
+from trajnb.evaluation import leaderboard, metrics
+from trajnb.training import checkpoints
+from trajnb.world import recipes
+
+CFG = Config(run_name="board", clips=80, test_clips=60)
+OWN = {name: 1.0 for name in leaderboard.OWN} | {"device": "cpu"}
+
+
+def clips_of(n, seed):
+    return ClipSet(CFG, seed, recipes.draw(CFG, seed, np.arange(n)))
+
+
+@pytest.fixture(scope="module")
+def test():
+    return clips_of(60, 2)
+
+
+@pytest.fixture(scope="module")
+def others(test):
+    return leaderboard.baselines(clips_of(80, 0), clips_of(40, 1), test, CFG)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
+    return CFG.run_dir
+
+
+def perfect(test):
+    return leaderboard.Said(np.eye(4)[test.label_N], test.track_NFx3[:, CFG.frames :], np.zeros((60, 5, 3)) - 9)
+
+
+def test_the_baselines_are_those_of_the_table_in_their_order(others, test):
+    assert tuple(others) == leaderboard.BASELINES
+    table = leaderboard.board({}, others, test, CFG).set_index("model")
+    assert table.loc["chance", "test_top1"] == 0.25
+    assert np.isnan(table.loc["chance", "test_top1_low"]), "nothing was measured, so there is no interval"
+    assert table.loc["chance", "test_nll"] == pytest.approx(np.log(4))
+    assert np.isnan(table.loc["constant_velocity", "test_top1"]), "a cell that makes no sense is empty"
+    assert table.loc["pixel_oracle", "ade_over_pixel_oracle"] == 1
+    assert table.loc["true_oracle", "ade_px"] <= table.loc["pixel_oracle", "ade_px"]
+    assert table.loc["pixel_oracle", "ade_px"] < table.loc["constant_velocity", "ade_px"]
+    assert table.loc["constant_velocity", "ade_px"] == pytest.approx(
+        table.loc["constant_velocity_true", "ade_px"], rel=0.1
+    )
+
+
+def test_a_trained_network_gets_its_row_and_its_predictions_are_kept(others, test, folder):
+    one = leaderboard.trainings(CFG)["transformer"][0]
+    net = models.build(one)
+    checkpoints.save_weights(one.stage_dir("train-transformer") / "final.safetensors", net)
+    files.write_json(one.stage_dir("train-transformer") / "metrics.json", OWN)
+    networks = {"transformer": [leaderboard.network(one, test)]}
+    table = leaderboard.board(networks, others, test, CFG)
+    leaderboard.save(table, networks, others, test, CFG)
+
+    kept = pd.read_csv(folder / "leaderboard.csv")
+    assert kept.columns.tolist() == leaderboard.COLUMNS
+    assert kept["model"].tolist() == ["transformer", *leaderboard.BASELINES]
+    clip_by_clip = pd.read_parquet(folder / "evaluate" / "predictions" / "transformer-s0.parquet")
+    assert (clip_by_clip["predicted"] == clip_by_clip["motion"]).mean() == pytest.approx(kept["test_top1"][0])
+    said = leaderboard.said_by(training.predict(net, test, CFG))
+    assert np.allclose(clip_by_clip[["u1", "v1", "z1"]], said.track_NHx3[:, 0])
+
+
+def test_several_seeds_are_averaged_with_an_interval_over_seeds_and_clips(test, folder):
+    cfg = CFG.replace(seeds=2)
+    for one in leaderboard.trainings(cfg)["transformer"]:
+        files.write_json(one.stage_dir(one.train_stage) / "metrics.json", OWN)
+    half = leaderboard.Said(np.eye(4)[np.where(np.arange(60) % 2, test.label_N, 0)], perfect(test).track_NHx3)
+    row = leaderboard.network_row("transformer", [perfect(test), half], test, cfg)
+    expected = (1 + metrics.top1(half.prob_NK, test.label_N)) / 2
+    assert row["test_top1"] == pytest.approx(expected)
+    assert row["seeds"] == 2
+    assert row["test_top1_low"] < expected < row["test_top1_high"]
+    assert row["test_top1_high"] - row["test_top1_low"] > 0.2, "two seeds so far apart prove little"
+
+
+def test_tables_by_class_and_step_and_region(others, test):
+    contenders = {"perfect": perfect(test), **others}
+    by_class = leaderboard.per_class(contenders, test, CFG).set_index(["contender", "motion"])
+    assert (by_class.loc["perfect", "top1"] == 1).all()
+    assert (by_class.loc["perfect", "ade_px"] == 0).all()
+    assert by_class.loc["chance", "top1"].isna().all()
+    steps = leaderboard.per_step(contenders, test, CFG)
+    assert steps.shape == (5, 5)
+    assert (steps["constant_velocity_true"].diff().dropna() > 0).all(), "further ahead is harder"
+    lines = leaderboard.per_step(contenders, test, CFG, "linear")
+    assert lines["constant_velocity_true"].max() < steps["constant_velocity_true"].max()
+    assert (leaderboard.coverage(perfect(test), test, CFG).drop(columns="claimed") == 1).all(axis=None)

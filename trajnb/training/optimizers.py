@@ -1,0 +1,85 @@
+"""Muon for the hidden matrices, AdamW for everything else: one optimizer, one state.
+
+Source:   Muon, K. Jordan et al. 2024, https://kellerjordan.github.io/posts/muon: momentum whose matrix is replaced by
+          the nearest (semi-)orthogonal one, found by five Newton-Schulz steps; scaled to AdamW's typical update as in
+          Moonlight, section 2.2, https://arxiv.org/abs/2502.16982, so that both parts share one learning rate.
+Differs:  float32 instead of bfloat16, which many CPUs have to emulate; matrices of one shape are worked on together,
+          because hundreds of small products cost more in calls than in arithmetic.
+"""
+
+import torch
+from torch import nn
+
+MOMENTUM = 0.95
+NEWTON_SCHULZ = 3.4445, -4.7750, 2.0315  # coefficients of the quintic, from the source
+STEPS = 5
+ADAM_RMS = 0.2  # root mean square of an AdamW update, per unit of learning rate (Moonlight)
+BETAS = 0.9, 0.99
+
+
+class MuonAdamW(torch.optim.AdamW):
+    """AdamW whose groups marked `muon` are updated by Muon instead; weight decay is decoupled in both."""
+
+    def step(self):
+        own, self.param_groups = self.param_groups, [group for group in self.param_groups if not group["muon"]]
+        try:
+            super().step()
+        finally:
+            self.param_groups = own
+        for group in own:
+            if group["muon"]:
+                self.muon(group)
+
+    @torch.no_grad()
+    def muon(self, group):
+        """One step of Muon for a group's matrices."""
+        by_shape = {}
+        for weight in group["params"]:
+            if weight.grad is not None:
+                by_shape.setdefault(tuple(weight.shape), []).append(weight)
+        for shape, weights in by_shape.items():
+            momenta = [self.momentum(weight) for weight in weights]
+            stack_NRC = torch.stack([m.lerp(w.grad, 1 - MOMENTUM) for m, w in zip(momenta, weights, strict=True)])
+            update_NRC = orthogonal(stack_NRC.flatten(2))
+            scale = ADAM_RMS * max(shape[0], update_NRC.shape[2]) ** 0.5
+            for weight, update_RC in zip(weights, update_NRC, strict=True):
+                weight.mul_(1 - group["lr"] * group["weight_decay"])
+                weight.sub_(update_RC.view_as(weight), alpha=group["lr"] * scale)
+
+    def momentum(self, weight):
+        """The running mean of a weight's gradients, brought up to date."""
+        state = self.state[weight]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(weight)
+            state["step"] = torch.zeros(())  # AdamW asks every state for it when one is loaded
+        return state["momentum"].lerp_(weight.grad, 1 - MOMENTUM)
+
+
+def orthogonal(matrix_NRC):
+    """The nearest semi-orthogonal matrices, roughly: singular values between 0.7 and 1.2 (Newton-Schulz, quintic)."""
+    a, b, c = NEWTON_SCHULZ
+    tall = matrix_NRC.shape[1] > matrix_NRC.shape[2]
+    x = matrix_NRC.mT if tall else matrix_NRC
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(STEPS):
+        square = x @ x.mT
+        x = a * x + (b * square + c * square @ square) @ x
+    return x.mT if tall else x
+
+
+def build(net: nn.Module, lr: float, weight_decay: float) -> MuonAdamW:
+    """Muon for matrices and filters; AdamW for the head's output maps, tables, norms and biases.
+
+    Weight decay on matrices and filters only, as is usual.
+    """
+    groups = {"hidden": [], "outer": [], "plain": []}
+    for name, weight in net.named_parameters():
+        matrix = name.endswith("weight") and weight.ndim >= 2
+        groups["plain" if not matrix else "outer" if name.startswith("head.to_") else "hidden"].append(weight)
+    decay = {"hidden": weight_decay, "outer": weight_decay, "plain": 0.0}
+    return MuonAdamW(
+        [{"params": w, "weight_decay": decay[kind], "muon": kind == "hidden"} for kind, w in groups.items() if w],
+        lr=lr,
+        betas=BETAS,
+        fused=True,
+    )
