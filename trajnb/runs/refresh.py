@@ -4,6 +4,7 @@ Run as `python -m trajnb.runs.refresh [NOTEBOOK...]`; without names, all of them
 """
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import nbformat
 from nbclient import NotebookClient
 
 from trajnb import ROOT, files
+from trajnb.config import Config
 from trajnb.runs.kernel import ThisPython
 from trajnb.runs.stages import NOTEBOOKS
 
@@ -32,6 +34,7 @@ def refresh(path):
 
 
 if __name__ == "__main__":
+    shutil.rmtree(Config().run_dir, ignore_errors=True)  # a smoke run of other code or parameters must not stand in
     for path in [Path(name) for name in sys.argv[1:]] or sorted(NOTEBOOKS.glob("*.ipynb")):
         print(f"{path.name}: executing", flush=True)
         refresh(path)
