@@ -52,8 +52,19 @@ def test_regions_of_a_true_gaussian_cover_what_they_claim():
     true = rng.normal(0, deviation, (20_000, 2, 3))
     logvar = np.broadcast_to(2 * np.log(deviation), true.shape)
     for level in metrics.LEVELS:
-        inside = metrics.inside_region(np.zeros_like(true), logvar, true, level).mean()
-        assert inside == pytest.approx(level, abs=0.01)
+        inside = metrics.square_distance(np.zeros_like(true), logvar, true) <= metrics.gaussian_radius(level)
+        assert inside.mean() == pytest.approx(level, abs=0.01)
+
+
+def test_conformal_regions_cover_what_they_claim_whatever_the_shape_of_the_errors():
+    rng = np.random.default_rng(0)
+    square = rng.standard_cauchy((6000, 5)) ** 2 * np.arange(1, 6)  # heavy tails, other spreads at every step
+    for level in metrics.LEVELS:
+        radius = metrics.conformal_radius(square[:2000], level)
+        assert (square[2000:] <= radius).mean(axis=0) == pytest.approx(level, abs=0.035)
+        gaussian = (square[2000:] <= metrics.gaussian_radius(level)).mean()
+        assert abs(gaussian - level) > 0.05, "the Gaussian's own radius would have been wrong here"
+    assert metrics.conformal_radius(square[:10], 0.95).tolist() == square[:10].max(axis=0).tolist()
 
 
 def test_confusion_counts():

@@ -140,11 +140,20 @@ def per_step(contenders, test, cfg, motion=None):
     return pd.DataFrame(table, index=pd.Index(steps, name="step"))
 
 
-def coverage(said, test, cfg):
-    """Share of true future positions inside the predicted regions: a row per claimed level, all and each class."""
-    true_NHx3, rows = test.track_NFx3[:, cfg.frames :], []
+def region_radii(said, val, cfg):
+    """{level: squared radii (H,) in predicted deviations} of regions that cover what they claim on validation clips."""
+    square_NH = metrics.square_distance(said.track_NHx3, said.logvar_NHx3, val.track_NFx3[:, cfg.frames :])
+    return {level: metrics.conformal_radius(square_NH, level) for level in metrics.LEVELS}
+
+
+def coverage(said, test, cfg, radii=None):
+    """Share of true future positions inside the predicted regions: a row per claimed level, all and each class.
+
+    The regions are the network's own Gaussians, or those of `radii` (`region_radii`).
+    """
+    square_NH, rows = metrics.square_distance(said.track_NHx3, said.logvar_NHx3, test.track_NFx3[:, cfg.frames :]), []
     for level in metrics.LEVELS:
-        inside_NH = metrics.inside_region(said.track_NHx3, said.logvar_NHx3, true_NHx3, level)
+        inside_NH = square_NH <= (metrics.gaussian_radius(level) if radii is None else radii[level])
         shares = {name: inside_NH[test.label_N == k].mean() for k, name in enumerate(cfg.motions)}
         rows.append({"claimed": level, "all": inside_NH.mean(), **shares})
     return pd.DataFrame(rows)

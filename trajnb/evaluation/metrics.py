@@ -74,10 +74,24 @@ def displacement_m(said_NHx3, true_NHx3, cfg):
     return np.linalg.norm(metres[0] - metres[1], axis=-1)
 
 
-def inside_region(said_NHx3, logvar_NHx3, true_NHx3, level):
-    """Whether the true image position lies in the predicted ellipse of probability `level`, (N, H) bool."""
-    square_NH = ((said_NHx3 - true_NHx3)[..., :2] ** 2 / np.exp(logvar_NHx3[..., :2])).sum(axis=-1)
-    return square_NH <= -2 * np.log(1 - level)
+def square_distance(said_NHx3, logvar_NHx3, true_NHx3):
+    """Squared distance (N, H) of the true image position from the predicted one, in predicted deviations."""
+    return ((said_NHx3 - true_NHx3)[..., :2] ** 2 / np.exp(logvar_NHx3[..., :2])).sum(axis=-1)
+
+
+def gaussian_radius(level):
+    """Squared radius of the ellipse that holds `level` of a two-dimensional Gaussian, in deviations."""
+    return -2 * np.log(1 - level)
+
+
+def conformal_radius(square_NH, level):
+    """Squared radii (H,) that held `level` of N calibration clips at each step, with the finite-sample correction.
+
+    Split conformal prediction (Vovk et al. 2005; Angelopoulos and Bates 2021, section 1): clips of the same kind fall
+    inside at least as often, whatever the shape of the errors.
+    """
+    rank = min(int(np.ceil((len(square_NH) + 1) * level)), len(square_NH))
+    return np.sort(square_NH, axis=0)[rank - 1]
 
 
 def class_scores(prob_NK, label_N):

@@ -38,14 +38,18 @@ def reliability(contenders, label_N):
     return figure
 
 
-def futures(clips, said, name, each=4, level=0.80):
-    """Predicted against true futures on frames: seen path, true future (crosses), predicted means and regions."""
+def futures(clips, said, name, each=4, level=0.80, radii=None):
+    """Predicted against true futures on frames: seen path, true future (crosses), predicted means and regions.
+
+    The regions are the network's own Gaussians, or those of `radii` (evaluation.leaderboard.region_radii).
+    """
     cfg = clips.cfg
+    square_H = np.full(cfg.horizon, metrics.gaussian_radius(level)) if radii is None else radii[level]
     figure, axes = panels(len(cfg.motions), each, 2.1, 2.15)
     for number, motion in enumerate(cfg.motions):
         for axis, row in zip(axes[number], np.flatnonzero(clips.label_N == number)[:each], strict=False):
             axis.imshow(clips.render([row])[0].max(axis=0), **GREY)
-            draw_future(axis, clips.track_NFx3[row], said, row, cfg, level)
+            draw_future(axis, clips.track_NFx3[row], said, row, cfg, square_H)
             guess = cfg.motions[said.prob_NK[row].argmax()]
             bare(axis, f"{guess} {said.prob_NK[row].max():.2f}")
             axis.title.set_color("black" if guess == motion else "crimson")
@@ -55,13 +59,13 @@ def futures(clips, said, name, each=4, level=0.80):
     return figure
 
 
-def draw_future(axis, track_Fx3, said, row, cfg, level):
+def draw_future(axis, track_Fx3, said, row, cfg, square_H):
     """One clip's future: crosses where the object goes, ellipses where the network expects it."""
     uv_Fx2, said_Hx2 = track_Fx3[:, :2] * cfg.size, said.track_NHx3[row, :, :2] * cfg.size
     axis.plot(*uv_Fx2[: cfg.frames].T, color="deepskyblue", linewidth=0.8)
     axis.plot(*uv_Fx2[cfg.frames :].T, "x", color="gold", markersize=4, markeredgewidth=1)
     axis.plot(*said_Hx2.T, ".-", color="orangered", markersize=3, linewidth=0.7)
-    diameters_Hx2 = 2 * np.sqrt(-2 * np.log(1 - level) * np.exp(said.logvar_NHx3[row, :, :2])) * cfg.size
+    diameters_Hx2 = 2 * np.sqrt(square_H[:, None] * np.exp(said.logvar_NHx3[row, :, :2])) * cfg.size
     for centre, (width, height) in zip(said_Hx2, diameters_Hx2, strict=True):
         axis.add_patch(Ellipse(centre, width, height, fill=False, edgecolor="orangered", linewidth=0.5, alpha=0.8))
 
