@@ -23,7 +23,7 @@ from trajnb import ROOT, __version__, files
 from trajnb.config import ParameterError
 from trajnb.runs.stages import fingerprints, plan
 
-GRACE_S = 5.0  # seconds an interrupted notebook has to save itself
+GRACE_S = 12.0  # seconds an interrupted notebook has to save itself: papermill first gives its kernel 5 of them
 LAST_LINES = 15  # lines of a failing cell's error that are shown
 
 
