@@ -94,3 +94,11 @@ def test_size_factor_scales_the_disc():
     )
     back = np.median(small, axis=(1, 2, 3), keepdims=True)
     assert (large - back).sum() == pytest.approx(4 * (small - back).sum(), rel=0.1)
+
+
+def test_the_strongest_noise_allowed_does_not_overflow():
+    """The table's entries times the steps of the deviation must fit 16 bits up to the bound of noise_max."""
+    clips = clips_of(Config(noise_min=0.25, noise_max=0.25, background_min=0.5, background_max=0.5, brightness_min=0.6))
+    scene = {name: clips.table[name].to_numpy() for name in clips.table.columns}
+    noise = renderer.sensor_noise(clips.cfg, clips.seed, scene)
+    assert noise.std() == pytest.approx(0.25 * 255, rel=0.02)
