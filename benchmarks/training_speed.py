@@ -1,6 +1,6 @@
-"""How fast a net trains, against a fixed matrix product measured in turns with it, and where the time goes.
+"""How fast the nets train, against a fixed matrix product measured in turns with them, and where the time goes.
 
-python benchmarks/training_speed.py [model]        about a minute; other jobs on the machine spoil it
+python benchmarks/training_speed.py [MODEL...]     half a minute each; other jobs on the machine spoil it
 """
 
 import statistics
@@ -25,16 +25,24 @@ SEED = 11  # not a seed of any data set
 CLIPS, ROUNDS, STEPS, SIDE = 2048, 9, 8, 2048
 PARTS = ("rendering", "augmentation", "forward", "backward", "optimizer")
 KINDS = {  # first match wins
+    "convolutions": ("convolution",),
     "matrix products": ("mm", "linear", "matmul"),
     "attention": ("attention", "softmax"),
-    "layer norm": ("layer_norm",),
-    "GELU": ("gelu",),
+    "normalisation": ("layer_norm", "batch_norm", "group_norm"),
+    "pooling": ("pool",),
+    "activations": ("gelu", "silu", "clamp_min", "threshold", "relu"),
     "copies": ("copy", "clone", "cat", "stack", "contiguous", "gather", "split", "fill_", "zero_"),
     "sums and other elementwise": ("add", "mul", "sub", "div", "sum", "lerp", "norm", "sqrt", "mean", "std", "clamp"),
 }
 
 
-def main(model="transformer"):
+def main(*names):
+    for model in names or models.EXTRACTORS:
+        measure(model)
+
+
+def measure(model):
+    """Print one net's speed, its share of the matrix product's, and its three biggest costs."""
     cfg = Config.from_files([ROOT / "params" / "quick.yaml", ROOT / "params" / "models" / f"{model}.yaml"])
     prepare(cfg)
     clips, net = ClipSet(cfg, SEED, recipes.draw(cfg, SEED, np.arange(CLIPS))), models.build(cfg).train()

@@ -6,11 +6,12 @@ import sys
 import pandas as pd
 import pytest
 
-from trajnb import ROOT
+from trajnb import ROOT, models
 from trajnb.config import Config
 from trajnb.runs import stages
 
-FILES = {"data": "manifest.json", "train-transformer": "history.csv", "evaluate": "notebook.html"}
+TRAININGS = {f"train-{model}": "history.csv" for model in models.EXTRACTORS}
+FILES = {"data": "manifest.json", **TRAININGS, "evaluate": "notebook.html"}
 
 
 @pytest.mark.slow
@@ -22,14 +23,16 @@ def test_the_smoke_lab(monkeypatch):
     assert all((run_dir / stage / name).is_file() for stage, name in FILES.items())
     assert all((run_dir / stage / "notebook.ipynb").is_file() for stage in FILES)
     table = pd.read_csv(run_dir / "leaderboard.csv")
-    assert table["model"].tolist()[0] == "transformer"
-    assert table["model"].tolist()[1:] == (
+    assert table["model"].tolist() == (
+        "transformer i3d slowfast magvit ensemble_all ensemble_magvit_i3d "
         "chance single_frame constant_velocity constant_velocity_true pixel_oracle true_oracle".split()
     )
+    assert len(pd.read_csv(run_dir / "comparisons.csv")) == 6, "every pair of four networks"
+    assert "Winner" not in (run_dir / "REPORT.md").read_text(), "a smoke run names none"
     assert "proves nothing" in (run_dir / "REPORT.md").read_text()
     assert (run_dir / "index.html").is_file()
     again = trajnb("run", "params/smoke.yaml", "--dry-run")
-    assert again.count("would be skipped, unchanged") == 3
+    assert again.count("would be skipped, unchanged") == 6
 
 
 def trajnb(*arguments):

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from trajnb import outputs
 
 Motion = Literal["linear", "parabolic", "circular", "random", "helical"]
-Extractor = Literal["transformer"]
+Extractor = Literal["transformer", "i3d", "slowfast", "magvit"]
 Preset = Literal["nano", "base", "paper"]
 LARGEST_FILE = 100_000  # bytes; a parameter file is a page, not a data set
 LARGEST_SEED = 2**31 - 1
@@ -105,13 +105,13 @@ class TrainParams(BaseModel):
 
     epochs: int = parameter(2, 1, 10_000, "epochs", "passes over the training clips")
     batch_size: int = parameter(32, 1, 4096, "clips", "clips a step")
-    lr: float = parameter(5.0e-3, 1.0e-7, 1.0, "", "highest learning rate, after the warm-up")
+    lr: float = parameter(1.0e-2, 1.0e-7, 1.0, "", "highest learning rate, after the warm-up")
     warmup_share: float = parameter(0.06, 0.0, 0.9, "of the steps", "share of the steps in which lr rises from near 0")
     weight_decay: float = parameter(0.02, 0.0, 10.0, "", "AdamW's decoupled weight decay")
     grad_clip: float = parameter(1.0, 0.001, 1.0e6, "", "largest norm of the gradient")
     ema: float = parameter(0.0, 0.0, 0.99999, "", "decay of the averaged weights; 0 is off")
     position_weight: float = parameter(1.0, 0.0, 1000.0, "", "weight of the future positions' loss")
-    seen_weight: float = parameter(5.0, 0.0, 1000.0, "", "weight of the seen positions' loss")
+    seen_weight: float = parameter(1.5, 0.0, 1000.0, "", "weight of the seen positions' loss")
     beta_nll: float = parameter(0.5, 0.0, 1.0, "", "power of the variance that weighs the Gaussian loss")
     aux_weight: float = parameter(1.0, 0.0, 1000.0, "", "weight of the extractor's own loss")
     mirror: bool = parameter(True, text="mirror half of the training clips left to right")
@@ -128,7 +128,7 @@ class RunParams(BaseModel):
     """What belongs to one run."""
 
     run_name: str = parameter("smoke", text="folder under outputs/; letters, digits, dot, dash and underscore")
-    models: list[Extractor] = parameter(["transformer"], text="the extractors to compare")
+    models: list[Extractor] = parameter(["transformer", "i3d", "slowfast", "magvit"], text="the extractors to compare")
     seeds: int = parameter(1, 1, 100, "", "trainings of each extractor, from `seed` upward")
 
 

@@ -7,7 +7,7 @@ import pytest
 from trajnb import figures
 from trajnb.config import Config
 from trajnb.data import ClipSet
-from trajnb.evaluation import controls, leaderboard
+from trajnb.evaluation import controls, leaderboard, reconstruction
 from trajnb.world import recipes
 
 CFG = Config()
@@ -43,6 +43,13 @@ def figures_of_results(clips, said):
     yield figures.futures(clips, said, "transformer")
     yield figures.error_by_step({"all": leaderboard.per_step(contenders, clips, CFG)})
     yield figures.regions(leaderboard.coverage(said, clips, CFG))
+    costs = {"macs": 8e7, "parameters": 4e5, "train_seconds": 90.0, "latency_ms": 9.0}
+    board = [{"model": "transformer"} | leaderboard.scores(said, clips, CFG) | costs]
+    yield figures.tradeoffs(pd.DataFrame(board, columns=leaderboard.COLUMNS))
+    history = {"clips_seen": [100, 200], "seconds": [1.0, 1.1], "val_top1": [0.3, 0.6], "val_ade_px": [9.0, 4.0]}
+    yield figures.race({"transformer": pd.DataFrame(history)}, 0.25)
+    seen_NTSS = clips.render(np.arange(80)) / 255
+    yield figures.reconstructions(reconstruction.Pictures(seen_NTSS, seen_NTSS, seen_NTSS, np.ones(4)), clips)
     rows = [{"model": name} | leaderboard.scores(one, clips, CFG) for name, one in contenders.items()]
     yield figures.standing(pd.DataFrame(rows, columns=leaderboard.COLUMNS))
     epochs = {"epoch": [1, 2], "train_loss": [2.0, 1.0], "val_loss": [2.0, 1.0], "train_top1": [0.3, 0.6]}

@@ -12,7 +12,7 @@ from trajnb import models
 from trajnb.config import Config
 from trajnb.training.losses import training_loss
 
-ODD_SIZE = 60  # pixels; no extractor divides it
+ODD_SIZE = 62  # pixels; no patch divides it
 
 
 @pytest.fixture(scope="module", params=models.EXTRACTORS)
@@ -113,6 +113,15 @@ def test_loss_at_start_is_that_of_a_fair_die(net, discs):
     with torch.no_grad():
         loss = nn.functional.cross_entropy(net.train()(video)[0].logits_BK, label).item()
     assert abs(loss - math.log(4)) < 0.2
+
+
+def test_base_preset_is_about_ten_million(cfg):
+    clip = {"frames": 16, "size": 64}
+    with torch.device("meta"):
+        net = models.EXTRACTORS[cfg.model](**clip | models.PRESETS[cfg.model]["base"])
+    assert 9e6 <= sum(weight.numel() for weight in net.parameters()) <= 11e6
+    grid_BTHWD, _ = net(torch.zeros(1, 1, 16, 64, 64, device="meta"))
+    assert min(grid_BTHWD.shape[2:4]) >= 4
 
 
 def test_wrong_size_is_one_sentence_with_numbers(cfg):

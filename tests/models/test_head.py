@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from trajnb.models.attention import Attend
-from trajnb.models.head import LOG_VARIANCE_FLOOR, SCALE, Head, absolute, positions, standard
+from trajnb.models.head import LOG_VARIANCE_FLOOR, SCALE, Head, absolute, standard
+from trajnb.models.positions import sine_cosine
 
 
 @pytest.fixture
@@ -16,14 +17,14 @@ def head():
 
 
 def test_positions_tell_every_cell_apart():
-    code_SD = positions(8, 8, 8, 96)
+    code_SD = sine_cosine(8, 8, 8, 96)
     assert code_SD.shape == (512, 96)
     assert torch.pdist(code_SD).min() > 0.1
 
 
 def test_positions_of_coarse_and_fine_grids_agree():
     """A coarse cell lies amid its eight fine ones, so its code is nearest to theirs."""
-    coarse, fine = positions(2, 2, 2, 96), positions(4, 4, 4, 96)
+    coarse, fine = sine_cosine(2, 2, 2, 96), sine_cosine(4, 4, 4, 96)
     place = torch.cartesian_prod(*[(torch.arange(4) + 0.5) / 4] * 3)
     nearest = torch.cdist(coarse[:1], fine).argsort()[0, :8]
     assert (place[nearest] < 0.5).all()

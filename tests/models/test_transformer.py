@@ -22,12 +22,6 @@ def test_paper_preset_is_timesformer_base():
     assert grid.shape == (1, 8, 14, 14, 768), "14 x 14 patches of 8 frames; the class token is left out"
 
 
-def test_base_preset_is_about_ten_million():
-    with torch.device("meta"):
-        net = Transformer(frames=16, size=64, **PRESETS["base"])
-    assert sum(weight.numel() for weight in net.parameters()) == pytest.approx(10e6, rel=0.1)
-
-
 @pytest.mark.parametrize("class_token", [True, False])
 def test_zero_temporal_path_is_the_framewise_network(video, class_token):
     """Every frame alone through the same weights gives the same features; with a class token, in one block.

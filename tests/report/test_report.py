@@ -64,9 +64,47 @@ def test_no_alarm_for_what_chance_allows(top1):
     assert "ALARM" not in said(network(top1))
 
 
-def test_two_networks_are_ordered_only_if_their_intervals_are():
-    assert "a is ahead of b" in said(network(0.9, "b"), network(0.95, "a"))
-    assert "a and b cannot be told apart" in said(network(0.95, "b"), network(0.955, "a"))
+def pairs(**p):
+    """Paired comparisons of networks named by two letters: ab=(p of top-1, p of ADE)."""
+    rows = [{"first": n[0], "second": n[1], "top1_p": top1, "ade_p": ade} for n, (top1, ade) in p.items()]
+    return pd.DataFrame(rows)
+
+
+def decided(*networks, seeds=1, **p):
+    return " ".join(report.verdict(board(*networks), run(seeds=seeds), pairs(**p)))
+
+
+def test_the_winner_is_ahead_on_the_class():
+    text = decided(network(0.9, "b"), network(0.95, "a"), network(0.8, "c"), ab=(0.001, 1), ac=(0, 1), bc=(0.01, 1))
+    assert "Winner: a: top-1 0.9500 against 0.9000 of b (p 0.001 after Holm)." in text
+    assert "Backup: b: top-1 0.9000 against 0.8000 of c (p 0.01 after Holm)." in text
+    assert "one training of each" in text
+
+
+def test_equal_on_the_class_the_smaller_error_decides():
+    text = decided(network(0.95, "b", ade_px=2.0), network(0.951, "a", ade_px=2.5), ab=(0.4, 1e-9))
+    assert "Winner: b: top-1 of a, b cannot be told apart (p 0.4 after Holm)" in text
+    assert "2.00 px against 2.50 of a (p < 0.0001 after Holm)" in text
+    assert "Backup" not in text, "one network is left, and nothing to compare it with"
+
+
+def test_no_difference_shown():
+    text = decided(network(0.95, "b", ade_px=2.4), network(0.951, "a", ade_px=2.5), ab=(0.4, 0.2), seeds=3)
+    assert "Winner: no difference shown: top-1 of a, b cannot be told apart" in text
+    assert "nor can the ADE of a and b (p 0.2 after Holm)" in text
+    assert "one training of each" not in text
+
+
+def test_a_smoke_run_names_no_winner():
+    text = " ".join(report.verdict(board(network(0.9, "a"), network(0.5, "b")), run(clips=400), pairs(ab=(0, 0))))
+    assert "Winner" not in text
+
+
+def test_an_ensemble_is_no_network_but_stands_beside_them():
+    joined = network(0.97, "ensemble_all", ade_px=1.5) | {"macs": 3e8}
+    text = decided(network(0.95, "a"), network(0.9, "b"), joined, ab=(0, 0))
+    assert "ensemble_all names 0.9700 (a alone 0.9500), ADE 1.50 px (a alone 2.00), for 300 M multiply-adds" in text
+    assert "Winner: a" in text
 
 
 def test_a_run_that_failed_says_so_first():

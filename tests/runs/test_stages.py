@@ -26,7 +26,7 @@ def notebooks(tmp_path, monkeypatch):
 
 
 def test_each_stage_gets_what_its_notebook_declares_and_what_differs(notebooks):
-    data, train, evaluate = stages.plan(Config(epochs=4, gravity=3.0, run_name="x"))
+    data, train, evaluate = stages.plan(Config(models=["transformer"], epochs=4, gravity=3.0, run_name="x"))
     other = {"run_name": "x", "gravity": 3.0}
     assert (data.name, data.parameters) == ("data", {"clips": 400} | other)
     assert train.parameters == {"model": "transformer", "seed": 0, "lr": 0.5, "epochs": 9} | other
@@ -41,7 +41,7 @@ def test_the_command_line_wins_over_the_model_file(notebooks):
 
 
 def test_several_seeds_are_several_stages(notebooks):
-    plan = stages.plan(Config(seeds=2, seed=5))
+    plan = stages.plan(Config(models=["transformer"], seeds=2, seed=5))
     assert [stage.name for stage in plan] == ["data", "train-transformer-s5", "train-transformer-s6", "evaluate"]
     assert [stage.parameters["seed"] for stage in plan[1:3]] == [5, 6]
     assert plan[1].products[0] == "train-transformer-s5/final.safetensors"
@@ -66,6 +66,8 @@ def test_fingerprints_follow_what_they_cover(notebooks):
     assert other["data"] == first["data"]
     assert other["train-transformer"] != first["train-transformer"]
     assert other["evaluate"] != first["evaluate"]
+    fewer = stages.fingerprints(stages.plan(Config(models=["transformer"])))
+    assert fewer["train-transformer"] == first["train-transformer"], "another model in the run repeats no training"
 
 
 def test_refresh_keeps_outputs_and_cleans_the_rest(tmp_path):

@@ -18,6 +18,7 @@ fde_m ade_over_pixel_oracle latency_ms""".split()
 BASELINES = ("chance", "single_frame", "constant_velocity", "constant_velocity_true", "pixel_oracle", "true_oracle")
 OWN = ("parameters", "macs", "training_macs", "model_mb", "clips_seen", "train_seconds", "clips_per_second", "device")
 OWN += ("train_top1", "train_loss", "val_top1", "val_loss", "latency_ms")  # cells that a training stage measures
+ADDED_UP = ("parameters", "macs", "training_macs", "model_mb", "train_seconds", "latency_ms")  # over an ensemble
 RESAMPLES = 2000  # of the bootstrap over seeds and clips
 
 
@@ -68,9 +69,13 @@ def baselines(train, val, test, cfg):
     }
 
 
-def board(networks, others, test, cfg):
-    """The leaderboard (pandas): `networks` {model: [Said of each seed]}, `others` {baseline: Said}."""
+def board(networks, others, test, cfg, ensembles=None):
+    """The leaderboard (pandas): `networks` {model: [Said of each seed]}, `others` {baseline: Said}.
+
+    `ensembles` {name: trajnb.evaluation.ensembles.Ensemble} stand between them.
+    """
     rows = [network_row(model, said, test, cfg) for model, said in networks.items()]
+    rows += [ensemble_row(name, one, rows, test, cfg) for name, one in (ensembles or {}).items()]
     rows += [{"model": name, "n_test": len(test)} | scores(said, test, cfg) for name, said in others.items()]
     table = pd.DataFrame(rows, columns=COLUMNS)
     reference = table.loc[table["model"] == "pixel_oracle", "ade_px"]
@@ -88,6 +93,14 @@ def network_row(model, said, test, cfg):
     if len(said) > 1:
         row["test_top1_low"], row["test_top1_high"] = bootstrap(said, test.label_N)
     return row
+
+
+def ensemble_row(name, ensemble, rows, test, cfg):
+    """An ensemble's row: it costs what its members cost together, from their rows; its scores are of the first seed."""
+    members = [row for row in rows if row["model"] in ensemble.members]
+    row = {"model": name, "preset": cfg.preset, "seeds": 1, "n_test": len(test)}
+    row |= {cost: sum(one[cost] for one in members) for cost in ADDED_UP}
+    return row | {"clips_seen": members[0]["clips_seen"]} | scores(ensemble.said, test, cfg)
 
 
 def scores(said, test, cfg):
@@ -171,11 +184,13 @@ def prediction_table(said, test, cfg):
     return table
 
 
-def save(table, networks, others, test, cfg):
-    """Write leaderboard.csv into the run's folder and every contender's predictions into the stage's."""
+def save(table, networks, others, test, cfg, pairs=None):
+    """Write leaderboard.csv and comparisons.csv (`pairs`) into the run's folder, all predictions into the stage's."""
     seeds = {model: [f"{model}-s{cfg.seed + k}" for k in range(len(all_))] for model, all_ in networks.items()}
     contenders = {name: said for model in networks for name, said in zip(seeds[model], networks[model], strict=True)}
     for name, said in {**contenders, **others}.items():
         path = cfg.stage_dir("evaluate") / "predictions" / f"{name}.parquet"
         files.write_parquet(path, prediction_table(said, test, cfg))
     files.write_csv(cfg.run_dir / "leaderboard.csv", table)
+    if pairs is not None:
+        files.write_csv(cfg.run_dir / "comparisons.csv", pairs)

@@ -1,9 +1,20 @@
 """Every plot a notebook shows, one function each; each takes what it draws and returns a matplotlib Figure."""
 
 from trajnb.figures.data import class_balance, film_strips, image_paths, nuisances, single_frames, world_paths
-from trajnb.figures.evaluation import confusion, error_by_step, futures, regions, reliability, standing
+from trajnb.figures.evaluation import (
+    confusion,
+    error_by_step,
+    futures,
+    race,
+    reconstructions,
+    regions,
+    reliability,
+    standing,
+    tradeoffs,
+)
 from trajnb.figures.style import save
 from trajnb.figures.training import learning_curves
 
 __all__ = ["class_balance", "confusion", "error_by_step", "film_strips", "futures", "image_paths", "learning_curves"]
-__all__ += ["nuisances", "regions", "reliability", "save", "single_frames", "standing", "world_paths"]
+__all__ += ["nuisances", "race", "reconstructions", "regions", "reliability", "save", "single_frames", "standing"]
+__all__ += ["tradeoffs", "world_paths"]

@@ -117,3 +117,67 @@ def standing(board):
         axis.grid(axis="x", color="0.9")
     sns.despine(figure)
     return figure
+
+
+def tradeoffs(board):
+    """Top-1 with its interval, and ADE, of every network and ensemble against what it costs."""
+    costs = {
+        "macs": "multiply-adds a clip",
+        "parameters": "parameters",
+        "train_seconds": "training, s",
+        "latency_ms": "latency, ms",
+    }
+    rows = board[board["macs"].notna()]
+    figure, axes = panels(2, len(costs), 2.5, 2.2, sharex="col", sharey="row")
+    for column, (name, label) in zip(axes.T, costs.items(), strict=True):
+        for line in rows.itertuples():
+            colour, x = COLOURS.get(line.model, "0.5"), getattr(line, name)
+            column[0].errorbar(
+                x,
+                line.test_top1,
+                [[line.test_top1 - line.test_top1_low], [line.test_top1_high - line.test_top1]],
+                fmt="o",
+                color=colour,
+                markersize=5,
+                label=line.model,
+            )
+            column[1].plot(x, line.ade_px, "o", color=colour, markersize=5)
+        column[1].set(xlabel=label, xlim=(0, None))
+    axes[0, 0].set(ylabel="test top-1, 95 %")
+    axes[1, 0].set(ylabel="test ADE, px")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=6, frameon=False)
+    sns.despine(figure)
+    return figure
+
+
+def race(histories, chance):
+    """Validation top-1 and ADE of every network {model: history} against clips seen and against seconds."""
+    figure, axes = panels(2, 2, 3.6, 2.2, sharex="col", sharey="row")
+    for name, history in histories.items():
+        for column, x in zip(axes.T, (history["clips_seen"], history["seconds"].cumsum()), strict=True):
+            for axis, score in zip(column, ("val_top1", "val_ade_px"), strict=True):
+                axis.plot(x, history[score], "o-", color=COLOURS.get(name, "0.5"), markersize=4, label=name)
+    for axis in axes[0]:
+        axis.axhline(chance, color="0.4", linestyle=":", linewidth=1)
+    axes[0, 0].set(ylabel="validation top-1", ylim=(0, 1.02))
+    axes[1, 0].set(ylabel="validation ADE, px", ylim=(0, None), xlabel="training clips seen", xlim=(0, None))
+    axes[1, 1].set(xlabel="seconds of training", xlim=(0, None))
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
+    sns.despine(figure)
+    return figure
+
+
+def reconstructions(pictures, clips, frame=8):
+    """One clip of each class: a frame as seen, the scene without noise, the frame decoded from codes alone."""
+    kinds = {"seen": pictures.seen, "without noise": pictures.clean, "from codes alone": pictures.decoded}
+    rows = [int((clips.label_N[: len(pictures.seen)] == k).argmax()) for k in range(len(clips.cfg.motions))]
+    figure, axes = panels(len(kinds), 2 * len(rows), 1.25, 1.35)
+    for line, (name, video_NTSS) in zip(axes, kinds.items(), strict=True):
+        for k, (row, motion) in enumerate(zip(rows, clips.cfg.motions, strict=True)):
+            first, last = line[2 * k], line[2 * k + 1]
+            first.imshow(video_NTSS[row, frame], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            last.imshow(video_NTSS[row].max(axis=0), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            bare(first, motion if line is axes[0] else "")
+            bare(last, "all frames" if line is axes[0] else "")
+        line[0].set_ylabel(name)
+    return figure

@@ -14,6 +14,8 @@ MOTION_COLOURS = dict(
 )
 CONTENDER_COLOURS = dict(zip(["transformer", "i3d", "slowfast", "magvit"], sns.color_palette("dark", 4), strict=True))
 BASELINE_COLOURS = {
+    "ensemble_all": "tab:pink",
+    "ensemble_magvit_i3d": "tab:cyan",
     "chance": "0.6",
     "single_frame": "0.55",
     "constant_velocity": "tab:brown",

@@ -3,11 +3,21 @@
 import torch
 from torch import nn
 
-from trajnb.models import transformer
+from trajnb.models import i3d, magvit, slowfast, transformer
 from trajnb.models.head import Head
 
-EXTRACTORS = {"transformer": transformer.Transformer}
-PRESETS = {"transformer": transformer.PRESETS}
+EXTRACTORS = {
+    "transformer": transformer.Transformer,
+    "i3d": i3d.I3D,
+    "slowfast": slowfast.SlowFast,
+    "magvit": magvit.Magvit,
+}
+PRESETS = {
+    "transformer": transformer.PRESETS,
+    "i3d": i3d.PRESETS,
+    "slowfast": slowfast.PRESETS,
+    "magvit": magvit.PRESETS,
+}
 
 
 class TrajectoryNet(nn.Module):

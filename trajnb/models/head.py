@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from trajnb.models.attention import Attend, start
+from trajnb.models.positions import sine_cosine
 
 # Positions are predicted in standard units, (u - 0.5) / 0.25, (v - 0.5) / 0.25, (log z - log 3) / 0.25, which are of
 # order 1 for an object 2 to 4 m away; outside the head everything is in frame widths and log metres.
@@ -35,18 +36,6 @@ class Output(NamedTuple):
     logits_BK: Tensor
     future_BFx6: Tensor
     seen_BTx3: Tensor | None  # (u, v, log z) of the seen frames; None outside training
-
-
-def positions(steps: int, rows: int, columns: int, width: int, device=None) -> Tensor:
-    """Sine-cosine code (S, width) of the centres of a grid's cells, each axis in [0, 1] and a third of the width.
-
-    Wavelengths run from 4 clip lengths to 1/8, so that coarse and fine grids of the same clip get codes that agree.
-    """
-    cycles = torch.logspace(math.log2(0.25), math.log2(8.0), width // 6, base=2, device=device)
-    axes = [(torch.arange(n, device=device) + 0.5) / n for n in (steps, rows, columns)]
-    place_S3 = torch.cartesian_prod(*axes)
-    angle_SA = rearrange(2 * math.pi * place_S3[:, :, None] * cycles, "s three c -> s (three c)")
-    return torch.cat([angle_SA.sin(), angle_SA.cos()], dim=1)
 
 
 class Pool(nn.Module):
@@ -96,7 +85,7 @@ class Head(nn.Module):
     def forward(self, grid_BTHWD) -> Output:
         B, T, H, W, _ = grid_BTHWD.shape
         cell_BSD = self.into(rearrange(grid_BTHWD, "b t h w d -> b (t h w) d"))
-        cell_BSD = cell_BSD + positions(T, H, W, cell_BSD.shape[-1], cell_BSD.device)
+        cell_BSD = cell_BSD + sine_cosine(T, H, W, cell_BSD.shape[-1], cell_BSD.device)
         # The seen queries are a training signal only: the same for all extractors, and absent at inference.
         query_QD = torch.cat([self.query_QD, self.seen_query_TD]) if self.training else self.query_QD
         query_BQD = repeat(query_QD, "q d -> b q d", b=B)

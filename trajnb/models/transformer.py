@@ -4,8 +4,8 @@ Source:   Is Space-Time Attention All You Need for Video Understanding?, section
           code, https://arxiv.org/abs/2102.05095. Preset `paper` is TimeSformer-B: 121,258,752 parameters.
 Differs:  the tubelet length is a field (1 in the paper); the grid of patch features is returned, not the class token;
           no stochastic depth. nano and base, which no ImageNet weights precede (`from_scratch`): no class token; first
-          weights of deviation 1 / sqrt(inputs) instead of 0.02; temporal_fc starts like the others instead of at zero;
-          every clip is standardised instead of mapped to [-1, 1].
+          weights of deviation 1 / sqrt(inputs) instead of 0.02; temporal_fc starts like the others instead of at zero,
+          the tables of places and moments at a sine-cosine code; every clip standardised instead of mapped to [-1, 1].
 
     video --> tubelets --> linear --> + where --> + when
           --> [ attention over time -> temporal_fc -> attention over space -> MLP ] x depth --> norm --> grid
@@ -18,10 +18,12 @@ from einops import rearrange, reduce, repeat
 from torch import nn
 
 from trajnb.models.attention import Attend, start
+from trajnb.models.patches import check_divides, standardise
+from trajnb.models.positions import sine_cosine
 
 SCRATCH = {"class_token": False, "zero_init": False, "from_scratch": True}
 PRESETS = {
-    "nano": SCRATCH | {"tubelet": (2, 16, 16), "width": 96, "depth": 5, "heads": 6, "mlp_ratio": 2},
+    "nano": SCRATCH | {"tubelet": (2, 8, 8), "width": 56, "depth": 3, "heads": 2, "mlp_ratio": 2},
     "base": SCRATCH | {"tubelet": (1, 8, 8), "width": 256, "depth": 9, "heads": 8, "mlp_ratio": 4},
     "paper": {"frames": 8, "size": 224, "channels": 3},
 }
@@ -113,7 +115,8 @@ class Transformer(nn.Module):
         from_scratch: bool = False,
     ):
         super().__init__()
-        check_tubelet(frames, size, tubelet)
+        for name, whole, part in zip(("frames", "size", "size"), (frames, size, size), tubelet, strict=True):
+            check_divides(name, whole, part, "the tubelet's")
         steps, rows, columns = frames // tubelet[0], size // tubelet[1], size // tubelet[2]
         self.num_features, self.channels, self.tubelet, self.rows = width, channels, tubelet, rows
         self.from_scratch = from_scratch
@@ -132,6 +135,10 @@ class Transformer(nn.Module):
         for table in (self.cls_11D, self.where_LD, self.when_T1D):
             if table is not None:
                 nn.init.trunc_normal_(table, std=0.02)
+        if self.from_scratch:
+            with torch.no_grad():
+                self.where_LD[-(self.rows**2) :] += sine_cosine(1, self.rows, self.rows, self.where_LD.shape[1])
+                self.when_T1D[:, 0] += sine_cosine(len(self.when_T1D), 1, 1, self.when_T1D.shape[2])
         if zero_init:
             nn.init.zeros_(self.when_T1D)
             for block in self.blocks:
@@ -154,21 +161,3 @@ class Transformer(nn.Module):
         if self.cls_11D is None:
             return x_BTPD, None
         return x_BTPD, (self.cls_11D + self.where_LD[:1]).expand(len(x_BTPD), -1, -1)
-
-
-def standardise(video_BCTHW):
-    """Each clip to mean 0 and deviation 1: a small bright object is then far from the ground, whatever the light.
-
-    The floor of the deviation, a quarter of a grey level in 255, keeps an empty clip finite.
-    """
-    std, mean = torch.std_mean(video_BCTHW, dim=(1, 2, 3, 4), keepdim=True)
-    return (video_BCTHW - mean) / (std + 1e-3)
-
-
-def check_tubelet(frames: int, size: int, tubelet: tuple[int, int, int]):
-    """Raises ValueError with the division that leaves a rest."""
-    for name, whole, part in zip(("frames", "size", "size"), (frames, size, size), tubelet, strict=True):
-        if whole % part:
-            raise ValueError(
-                f"{name} {whole} is not a multiple of the tubelet's {part}: {whole} = {part} x {whole / part:g}"
-            )

@@ -11,6 +11,7 @@ ORACLES = ("pixel_oracle", "true_oracle")
 SHOWN = """model preset test_top1 test_top1_low test_top1_high test_nll ece ade_px fde_px ade_over_pixel_oracle
 n_test seeds parameters macs clips_seen train_seconds latency_ms""".split()
 FEWEST_CLIPS = 1000  # trained and tested on fewer, a run shows that the lab works and nothing about networks
+LEVEL = 0.05  # of the paired tests, after Holm's correction
 ALARM_P = 0.001  # an accuracy this improbable under guessing is no accident
 
 
@@ -20,32 +21,42 @@ def leaderboard(run_dir):
     return pd.read_csv(path) if path.is_file() else None
 
 
+def comparisons(run_dir):
+    """The run's paired comparisons of networks (pandas), or None where there are none."""
+    path = run_dir / "comparisons.csv"
+    return pd.read_csv(path) if path.is_file() else None
+
+
 def record(run_dir):
     """The run's record run.json: run, status, parameters, stages; raises FileNotFoundError."""
     return files.read_json(run_dir / "run.json")
 
 
-def verdict(table, run):
-    """What the leaderboard shows, as a list of sentences; alarms begin with ALARM."""
+def verdict(table, run, pairs=None):
+    """What the leaderboard and the paired comparisons show, as a list of sentences; alarms begin with ALARM."""
     if run["status"] != "done":
         yield f"This run is {run['status']}: what follows, if anything, is not its result."
     if table is None:
         yield "There is no leaderboard yet."
         return
     clips, tested = run["parameters"]["clips"], run["parameters"]["test_clips"]
-    if min(clips, tested) < FEWEST_CLIPS:
+    smoke = min(clips, tested) < FEWEST_CLIPS
+    if smoke:
         yield (
             f"With {clips:,} clips, tested on {tested:,}, this is a smoke run: "
             "it shows that the lab works and proves nothing about any network."
         )
     baseline = table[table["model"].isin(BASELINES)].set_index("model")
-    networks = table[~table["model"].isin(BASELINES)].sort_values("test_top1", ascending=False)
+    joined = table["model"].str.startswith("ensemble")
+    networks = table[~table["model"].isin(BASELINES) & ~joined].sort_values("test_top1", ascending=False)
     for row in networks.itertuples():
         name = f"{row.model} ({row.preset})"
         yield from accuracy(name, row, baseline["test_top1"].dropna())
         yield from positions(row, baseline["ade_px"].dropna())
         yield from alarms(name, row, baseline["test_top1"].dropna())
-    yield from order(networks)
+    yield from ensembles(table[joined], networks)
+    if pairs is not None and len(networks) > 1 and not smoke:  # a smoke run names no winner
+        yield from decision(networks.set_index("model"), pairs, run)
 
 
 def accuracy(name, row, top1):
@@ -89,14 +100,66 @@ def alarms(name, row, top1):
             yield f"ALARM: {name} is beyond the true oracle ({numbers}): look for what else tells the class."
 
 
-def order(networks):
-    """A sentence on whether the first two extractors can be told apart."""
-    if len(networks) > 1:
-        first, second = networks.iloc[0], networks.iloc[1]
-        if first["test_top1_low"] > second["test_top1_high"]:
-            yield f"{first['model']} is ahead of {second['model']}: their intervals do not overlap."
-        else:
-            yield f"{first['model']} and {second['model']} cannot be told apart: their intervals overlap."
+def ensembles(joined, networks):
+    """A sentence on each ensemble, against the best single network."""
+    for row in joined.itertuples():
+        best, nearest = networks.iloc[0], networks.loc[networks["ade_px"].idxmin()]
+        yield (
+            f"{row.model} names {row.test_top1:.4f} ({best['model']} alone {best['test_top1']:.4f}), ADE "
+            f"{row.ade_px:.2f} px ({nearest['model']} alone {nearest['ade_px']:.2f}), for {row.macs / 1e6:.0f} M "
+            "multiply-adds a clip."
+        )
+
+
+def decision(networks, pairs, run):
+    """Winner and backup with reasons, or that no difference was shown; one training each decides little."""
+    winner, reason = pick(networks, pairs)
+    if winner is None:
+        yield f"Winner: no difference shown: {reason}."
+    else:
+        yield f"Winner: {winner}: {reason}."
+        left = networks.drop(winner)
+        if len(left) > 1:
+            backup, reason = pick(left, pairs)
+            yield f"Backup: {backup}: {reason}." if backup else f"Backup: no difference shown: {reason}."
+    if run["parameters"].get("seeds", 1) == 1:
+        yield (
+            "There is one training of each: the tests compare these trained networks on the same clips, not their "
+            "kinds, which another seed may put in another order."
+        )
+
+
+def pick(networks, pairs):
+    """(best of the networks, why), or (None, why not): first by top-1, then among those left equal by ADE."""
+    leader = networks["test_top1"].idxmax()
+    top1_p = {name: p_value(pairs, leader, name, "top1_p") for name in networks.index if name != leader}
+    equal = [name for name, p in top1_p.items() if p >= LEVEL]
+    ahead = f"top-1 {networks.loc[leader, 'test_top1']:.4f}"
+    if not equal:
+        second = networks["test_top1"].drop(leader).idxmax()
+        return leader, f"{ahead} against {networks.loc[second, 'test_top1']:.4f} of {second} ({shown(top1_p[second])})"
+    group = networks.loc[[leader, *equal]]
+    nearest = group["ade_px"].idxmin()
+    ade_p = {name: p_value(pairs, nearest, name, "ade_p") for name in group.index if name != nearest}
+    undecided = (
+        f"top-1 of {', '.join(sorted(group.index))} cannot be told apart ({shown(min(top1_p[n] for n in equal))}"
+    )
+    if max(ade_p.values()) >= LEVEL:
+        same = sorted([nearest, *(name for name, p in ade_p.items() if p >= LEVEL)])
+        return None, f"{undecided}), nor can the ADE of {' and '.join(same)} ({shown(max(ade_p.values()))})"
+    second = group["ade_px"].drop(nearest).idxmin()
+    errors = f"{group.loc[nearest, 'ade_px']:.2f} px against {group.loc[second, 'ade_px']:.2f} of {second}"
+    return nearest, f"{undecided}), and its ADE is the smallest of them, {errors} ({shown(ade_p[second])})"
+
+
+def p_value(pairs, one, other, name):
+    """The corrected p-value of a pair, whichever stands first."""
+    row = pairs[(pairs["first"].isin([one, other])) & (pairs["second"].isin([one, other]))]
+    return float(row[name].iloc[0])
+
+
+def shown(p):
+    return "p < 0.0001 after Holm" if p < 1e-4 else f"p {p:.2g} after Holm"
 
 
 def number(value):
@@ -134,7 +197,10 @@ def grid(names, lines):
 def write(run_dir):
     """Write the run's REPORT.md; returns its path."""
     run, table = record(run_dir), leaderboard(run_dir)
-    parts = [f"# Run {run['run']}", "\n".join(f"- {sentence}" for sentence in verdict(table, run))]
+    parts = [
+        f"# Run {run['run']}",
+        "\n".join(f"- {sentence}" for sentence in verdict(table, run, comparisons(run_dir))),
+    ]
     if table is not None:
         parts += ["## Leaderboard", grid(*rows(table)), "All columns stand in leaderboard.csv."]
     differ = changed(run) or {"": "none"}

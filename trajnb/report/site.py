@@ -44,7 +44,7 @@ def build(run_dir):
         .render(
             look(),
             run=run,
-            verdict=list(report.verdict(table, run)),
+            verdict=list(report.verdict(table, run, report.comparisons(run_dir))),
             table=report.rows(table) if table is not None else None,
             figures=[path.relative_to(run_dir).as_posix() for path in figures],
             stages=[(*stage, pages[stage[0]]) for stage in report.stages(run)],

@@ -1,0 +1,85 @@
+"""I3D is inflated Inception-v1: count, end points, SAME padding on odd sizes, inflation."""
+
+import pytest
+import torch
+from torch import nn
+
+from trajnb.models.i3d import I3D, PRESETS, Mixed, Pool, Unit, same_padding
+
+# End points of 64 frames of 224 x 224 as in the authors' table: (channels, time, side).
+END_POINTS = """64,32,112 64,32,56 64,32,56 192,32,56 192,32,28 256,32,28 480,32,28 480,16,14 512,16,14 512,16,14
+512,16,14 528,16,14 832,16,14 832,8,7 832,8,7 1024,8,7""".split()
+
+
+@pytest.fixture(scope="module")
+def paper():
+    with torch.device("meta"):
+        return I3D(**PRESETS["paper"])
+
+
+def test_paper_preset_has_the_papers_parameters(paper):
+    assert sum(weight.numel() for weight in paper.parameters()) == 12_287_264
+    assert sum(isinstance(layer, Mixed) for layer in paper.layers) == 9
+
+
+def test_paper_preset_has_the_papers_end_points(paper):
+    x, found = torch.zeros(1, 3, 64, 224, 224, device="meta"), []
+    for layer in paper.layers:
+        x = layer(x)
+        found.append(f"{x.shape[1]},{x.shape[2]},{x.shape[4]}")
+    assert found == END_POINTS
+
+
+@pytest.mark.parametrize("n", [7, 8, 9, 13, 14, 15])
+@pytest.mark.parametrize(("kernel", "stride"), [(7, 2), (3, 2), (2, 2), (3, 1)])
+def test_same_padding_leaves_the_ceiling(n, kernel, stride):
+    """ceil(n / stride) cells, the odd zero at the back: the rule stated by hand for one axis."""
+    front, back = same_padding((n,), (kernel,), (stride,))
+    cells = -(-n // stride)
+    assert front + back == max((cells - 1) * stride + kernel - n, 0)
+    assert back - front in (0, 1)
+    assert (
+        nn.functional.max_pool1d(nn.functional.pad(torch.zeros(1, 1, n), (front, back)), kernel, stride).numel()
+        == cells
+    )
+
+
+def test_strided_unit_and_pool_on_odd_and_even_sizes():
+    x = torch.rand(1, 2, 9, 14, 15)
+    assert Unit(2, 3, 7, 2).eval()(x).shape == (1, 3, 5, 7, 8)
+    assert Pool((1, 3, 3), (1, 2, 2))(x).shape == (1, 2, 9, 7, 8)
+
+
+def test_even_sizes_are_padded_at_the_back_alone():
+    """The first window of 3 starts at the first pixel, the last one holds a zero."""
+    x = torch.arange(1.0, 9.0).view(1, 1, 1, 1, 8).expand(1, 1, 1, 8, 8)
+    assert Pool((1, 3, 3), (1, 2, 2))(x)[0, 0, 0, 0].tolist() == [3, 5, 7, 8]
+
+
+def test_a_boring_video_is_its_picture():
+    """Inflation: a filter repeated k times in time over k gives a still video the picture's own responses."""
+    flat, deep = nn.Conv2d(3, 4, 3, padding=1, bias=False), Unit(3, 4, 3)
+    deep.conv.weight.data = flat.weight.data[:, :, None].repeat(1, 1, 3, 1, 1) / 3
+    picture = torch.rand(2, 3, 10, 10)
+    still = deep.conv(picture[:, :, None].expand(-1, -1, 5, -1, -1))
+    torch.testing.assert_close(still[:, :, 2], flat(picture), atol=1e-5, rtol=1e-5)
+
+
+def test_shared_reduction_is_three_units_side_by_side():
+    """Branches that share an input are one convolution; each equals a unit with its part of the weights."""
+    block = Mixed(6, (2, (3, 4), (2, 4), 3)).eval()
+    x, start = torch.rand(1, 6, 4, 5, 5), 0
+    together = block.shared(x)
+    for width in block.widths:
+        alone = Unit(6, width, 1).eval()
+        alone.conv.weight.data = block.shared.conv.weight.data[start : start + width]
+        torch.testing.assert_close(alone(x), together[:, start : start + width])
+        start += width
+    assert block(x).shape == (1, 2 + 4 + 4 + 3, 4, 5, 5)
+
+
+def test_grey_clip_is_copied_to_channels():
+    net = I3D(frames=16, size=64, **PRESETS["nano"] | {"channels": 3}).eval()
+    video = torch.rand(1, 1, 16, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(net(video)[0], net(video.repeat(1, 3, 1, 1, 1))[0], atol=1e-3, rtol=1e-4)

@@ -1,0 +1,116 @@
+"""MAGVIT's tokenizer: counts, shapes, a quantiser that goes there and back, a decoder that reads the codes alone."""
+
+import math
+
+import pytest
+import torch
+
+from trajnb.models import magvit
+from trajnb.models.magvit import PRESETS, UCF101, Magvit, Quantiser, entropy_loss, square_distance
+
+TINY = {"frames": 8, "size": 16, "width": 8, "multipliers": (1, 2), "temporal": (True,), "blocks": 1}
+TINY |= {"codes": 16, "latent": 6}
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return Magvit(**TINY)
+
+
+def millions(module):
+    return sum(weight.numel() for weight in module.parameters()) / 1e6
+
+
+@pytest.mark.parametrize(
+    ("preset", "whole", "encoder", "grid"),
+    [(PRESETS["paper"], "36.60", "15.38", (4, 16, 16)), (UCF101, "40.58", "17.15", (4, 16, 16))],
+)
+def test_paper_presets_have_the_papers_parameters(preset, whole, encoder, grid):
+    with torch.device("meta"):
+        net = Magvit(**preset)
+    assert (f"{millions(net):.2f}", f"{millions(net.encoder):.2f}") == (whole, encoder)
+    features, _ = net(torch.zeros(1, 3, 16, preset["size"], preset["size"], device="meta"))
+    assert features.shape == (1, *grid, 256)
+
+
+def test_paper_codebook_is_1024_by_256():
+    with torch.device("meta"):
+        assert Magvit(**PRESETS["paper"]).quantiser.codebook_KD.shape == (1024, 256)
+
+
+@pytest.mark.parametrize("unit", [True, False])
+def test_quantiser_there_and_back(unit):
+    """Codes as latents find their own numbers, and the numbers give the codes."""
+    torch.manual_seed(0)
+    quantiser = Quantiser(32, 5, unit).eval()
+    number_BTHW = torch.randint(0, 32, (2, 3, 4, 4))
+    code_BDTHW = quantiser.codes(number_BTHW)
+    found, again, loss = quantiser(code_BDTHW)
+    assert torch.equal(again, number_BTHW)
+    torch.testing.assert_close(found, code_BDTHW)
+    assert loss < 1e-10
+
+
+def test_nearest_code_by_hand():
+    quantiser = Quantiser(4, 3, unit=False).eval()
+    latent = torch.randn(1, 3, 2, 2, 2)
+    _, number, _ = quantiser(latent)
+    for t, h, w in [(0, 0, 1), (1, 1, 0)]:
+        far = [(latent[0, :, t, h, w] - code).norm().item() for code in quantiser.codebook_KD]
+        assert number[0, t, h, w] == far.index(min(far))
+    exact = torch.cdist(latent.flatten(2)[0].T, quantiser.codebook_KD).square()
+    torch.testing.assert_close(
+        square_distance(latent.flatten(2)[0].T, quantiser.codebook_KD), exact, atol=1e-5, rtol=1e-4
+    )
+
+
+def test_gradient_passes_straight_through():
+    quantiser, latent = Quantiser(8, 4, unit=False).eval(), torch.randn(1, 4, 2, 2, 2, requires_grad=True)
+    wanted = torch.randn(1, 4, 2, 2, 2)
+    (quantiser(latent)[0] * wanted).sum().backward()
+    torch.testing.assert_close(latent.grad, wanted)
+
+
+def test_entropy_wants_each_sure_and_all_used():
+    near, far = torch.zeros(4, 4), torch.full((4, 4), 10.0)
+    each_its_own = far - 10.0 * torch.eye(4)
+    all_the_same = far.clone()
+    all_the_same[:, 0] = 0
+    assert entropy_loss(each_its_own).item() == pytest.approx(-math.log(4), abs=1e-3)
+    assert entropy_loss(all_the_same).item() == pytest.approx(0, abs=1e-3)
+    assert entropy_loss(near).item() == pytest.approx(0, abs=1e-3), "unsure of everything: no gain from using all"
+
+
+def test_decoder_reads_the_codes_alone(net):
+    """Two clips of the same codes have the same reconstruction; it has the clip's shape."""
+    video = torch.rand(2, 1, 8, 16, 16)
+    with torch.no_grad():
+        said = net.eval().reconstruct(video)
+        number = net.tokenize(video)
+        again = net.decoder(net.quantiser.codes(number))
+    assert said.shape == video.shape
+    assert number.shape == (2, 4, 8, 8)
+    torch.testing.assert_close(magvit.unfold(again, net.patch), said)
+
+
+def test_features_before_and_after_the_quantiser(net):
+    video = torch.rand(2, 1, 8, 16, 16)
+    after = Magvit(**TINY, after=True)
+    after.load_state_dict(net.state_dict())
+    with torch.no_grad():
+        before, codes = net.eval()(video)[0], after.eval()(video)[0]
+        torch.testing.assert_close(codes, net.quantiser(before.permute(0, 4, 1, 2, 3))[0].permute(0, 2, 3, 4, 1))
+    assert not torch.allclose(before, codes)
+    assert codes.flatten(0, -2).round(decimals=4).unique(dim=0).shape[0] <= 16
+
+
+def test_training_brings_a_loss_and_inference_none(net):
+    video = torch.rand(2, 1, 8, 16, 16)
+    assert net.train()(video)[1]["loss"].isfinite()
+    assert net.eval()(video)[1] == {}
+
+
+def test_frames_that_the_pools_do_not_divide():
+    with pytest.raises(ValueError, match=r"frames 7 is not a multiple of patch and pools' 2"):
+        Magvit(**TINY | {"frames": 7})

@@ -1,0 +1,105 @@
+"""SlowFast: counts, lateral channels, which frames the slow pathway sees, and that nothing flows back."""
+
+import pytest
+import torch
+
+from trajnb.models.slowfast import PRESETS, Bottleneck, SlowFast
+
+TINY = {"frames": 8, "size": 32, "alpha": 4, "beta": 2, "width": 8, "blocks": (1, 1), "strides": (1, 2)}
+TINY |= {"slow_kernels": (1, 3), "stem_kernel": 3}
+
+
+@pytest.fixture(scope="module")
+def paper():
+    with torch.device("meta"):
+        return SlowFast(**PRESETS["paper"])
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return SlowFast(**TINY).eval()
+
+
+def count(modules):
+    return sum(weight.numel() for weight in modules.parameters())
+
+
+def test_paper_preset_has_the_papers_parameters(paper):
+    """33,558,216 before the 922,000 of its classifier, and each pathway its share (fusion kernel 5)."""
+    assert count(paper) == 33_558_216
+    assert count(paper.slow_stem) + count(paper.slow) == 32_827_456
+    assert count(paper.fast_stem) + count(paper.fast) == 514_152
+    assert count(paper.laterals) == 216_608
+
+
+def test_fusion_kernel_7_is_the_8x8_network():
+    with torch.device("meta"):
+        net = SlowFast(**PRESETS["paper"] | {"alpha": 4}, fusion_kernel=7)
+    assert count(net) == 34_566_488 - 922_000
+
+
+def test_paper_preset_concatenates_the_papers_channels(paper):
+    assert [stage[0].a.conv.in_channels for stage in paper.slow] == [64 + 16, 256 + 64, 512 + 128, 1024 + 256]
+    assert [stage[0].a.conv.in_channels for stage in paper.fast] == [8, 32, 64, 128]
+    grid, _ = paper(torch.zeros(1, 3, 32, 224, 224, device="meta"))
+    assert grid.shape == (1, 4, 7, 7, 2048 + 8 * 256), "four slow frames, each joined by its eight fast ones"
+
+
+def test_slow_pathway_sees_every_alpha_th_frame(net):
+    video, seen = torch.rand(1, 1, 8, 32, 32), []
+    net.slow_stem.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    net.fast_stem.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    with torch.no_grad():
+        net(video)
+    slow, fast = seen
+    assert torch.equal(slow, fast[:, :, [0, 4]])
+
+
+def test_information_flows_from_fast_to_slow_only(net):
+    """Without lateral weights the slow part forgets the frames between; the fast part never depends on the slow one."""
+    video, moved = torch.rand(1, 1, 8, 32, 32), None
+    moved = video.clone()
+    moved[:, :, 2] = 1 - moved[:, :, 2]  # a frame that only the fast pathway sees
+    slow_width = net.num_features - 4 * 4 * 4 * 2
+    with torch.no_grad():
+        assert not torch.equal(net(video)[0][..., :slow_width], net(moved)[0][..., :slow_width])
+        fast = net(video)[0][..., slow_width:]
+        for lateral in net.laterals:
+            lateral.unit.conv.weight.zero_()
+        assert torch.equal(net(video)[0][..., :slow_width], net(moved)[0][..., :slow_width])
+        assert torch.equal(net(video)[0][..., slow_width:], fast)
+
+
+def test_fast_frames_stand_beside_their_slow_one(net):
+    """The grid's fast channels are the fast pathway's own frames, alpha of them, in order."""
+    frames = []
+    net.fast[-1].register_forward_hook(lambda module, inputs, output: frames.append(output))
+    with torch.no_grad():
+        grid, _ = net(torch.rand(2, 1, 8, 32, 32))
+    fast_BDTHW, width = frames[0], frames[0].shape[1]
+    slow_width = net.num_features - 4 * width
+    for frame in range(8):
+        step, k = divmod(frame, 4)
+        first = slow_width + k * width
+        torch.testing.assert_close(
+            grid[:, step, :, :, first : first + width], fast_BDTHW[:, :, frame].permute(0, 2, 3, 1)
+        )
+
+
+def test_every_bottleneck_begins_as_its_shortcut(net):
+    for block in (module for module in net.modules() if isinstance(module, Bottleneck)):
+        x = torch.rand(2, block.a.conv.in_channels, 4, 8, 8)
+        with torch.no_grad():
+            torch.testing.assert_close(block(x), torch.relu(block.shortcut(x)))
+
+
+def test_dropout_is_active_in_training_only():
+    net, video = SlowFast(**TINY, dropout=0.5), torch.rand(2, 1, 8, 32, 32)
+    assert (net.train()(video)[0] == 0).float().mean() > 0.4
+    assert torch.equal(net.eval()(video)[0], net(video)[0])
+
+
+def test_frames_that_alpha_does_not_divide():
+    with pytest.raises(ValueError, match=r"frames 10 is not a multiple of alpha 4: 10 = 4 x 2.5"):
+        SlowFast(**TINY | {"frames": 10})

@@ -1,0 +1,46 @@
+"""What stands before every extractor: light taken out of a clip, and pixels folded into channels.
+
+Folding (space-to-depth) followed by a small convolution is a large strided convolution, and several times as fast on a
+CPU, where a convolution of one channel keeps most of the arithmetic units idle.
+
+Shapes:   B clips   C channels   T frames   H, W pixels   patch (k, p, q): frames, rows, columns folded into channels
+"""
+
+import torch
+from einops import rearrange
+
+FLOOR = 1e-3  # a quarter of a grey level in 255
+
+
+def standardise(video_BCTHW):
+    """Each clip to mean 0 and deviation 1: a small bright object is then far from the ground, whatever the light.
+
+    The floor of the deviation keeps an empty clip finite.
+    """
+    std, mean = torch.std_mean(video_BCTHW, dim=(1, 2, 3, 4), keepdim=True)
+    return (video_BCTHW - mean) / (std + FLOOR)
+
+
+def unstandardise(standard_BCTHW, video_BCTHW):
+    """The way back to the light of `video_BCTHW`."""
+    std, mean = torch.std_mean(video_BCTHW, dim=(1, 2, 3, 4), keepdim=True)
+    return standard_BCTHW * (std + FLOOR) + mean
+
+
+def fold(video_BCTHW, patch: tuple[int, int, int]):
+    """(B, C, T, H, W) -> (B, C k p q, T/k, H/p, W/q), channels last in memory, as CPU convolutions like it."""
+    k, p, q = patch
+    last = rearrange(video_BCTHW, "b c (t k) (h p) (w q) -> b t h w (c k p q)", k=k, p=p, q=q)
+    return rearrange(last, "b t h w c -> b c t h w")
+
+
+def unfold(folded_BCTHW, patch: tuple[int, int, int]):
+    """The way back: (B, C k p q, T, H, W) -> (B, C, T k, H p, W q)."""
+    k, p, q = patch
+    return rearrange(folded_BCTHW, "b (c k p q) t h w -> b c (t k) (h p) (w q)", k=k, p=p, q=q)
+
+
+def check_divides(name: str, whole: int, part: int, why: str):
+    """Raises ValueError with the division that leaves a rest."""
+    if whole % part:
+        raise ValueError(f"{name} {whole} is not a multiple of {why} {part}: {whole} = {part} x {whole / part:g}")
