@@ -7,7 +7,7 @@ import pytest
 from trajnb import files, models, training
 from trajnb.config import Config
 from trajnb.data import ClipSet
-from trajnb.evaluation import leaderboard, metrics
+from trajnb.evaluation import ensembles, leaderboard, metrics
 from trajnb.training import checkpoints
 from trajnb.world import recipes
 
@@ -70,6 +70,18 @@ def test_a_trained_network_gets_its_row_and_its_predictions_are_kept(others, tes
     assert (clip_by_clip["predicted"] == clip_by_clip["motion"]).mean() == pytest.approx(kept["test_top1"][0])
     said = leaderboard.said_by(training.predict(net, test, CFG))
     assert np.allclose(clip_by_clip[["u1", "v1", "z1"]], said.track_NHx3[:, 0])
+
+
+def test_an_ensemble_costs_what_its_members_cost_together(test, folder):
+    for one in ("transformer", "i3d"):
+        files.write_json(CFG.stage_dir(f"train-{one}") / "metrics.json", OWN | {"macs": 3.0})
+    networks, cfg = {"transformer": [perfect(test)], "i3d": [perfect(test)]}, CFG.replace(models=["transformer", "i3d"])
+    both = ensembles.Ensemble(("transformer", "i3d"), ensembles.Weights(np.ones(2) / 2, np.ones(2) / 2), perfect(test))
+    table = leaderboard.board(networks, {}, test, cfg, {"ensemble_all": both}).set_index("model")
+    assert table.index.tolist() == ["transformer", "i3d", "ensemble_all"]
+    assert table.loc["ensemble_all", "macs"] == 6
+    assert table.loc["ensemble_all", "clips_seen"] == 1, "every member saw the same clips"
+    assert table.loc["ensemble_all", "test_top1"] == 1
 
 
 def test_several_seeds_are_averaged_with_an_interval_over_seeds_and_clips(test, folder):

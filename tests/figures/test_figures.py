@@ -56,6 +56,11 @@ def figures_of_results(clips, said):
     yield figures.learning_curves(pd.DataFrame(epochs | {"val_top1": [0.3, 0.6], "val_ade_px": [9.0, 4.0]}), 0.25, 4.1)
 
 
+def test_the_first_row_says_what_the_columns_show(clips):
+    titles = [axis.get_title() for axis in figures.film_strips(clips).axes]
+    assert titles[:2] + titles[8:10] == ["frame 0", "frame 2", "all 16", ""]
+
+
 def test_every_figure_is_drawn_and_kept(clips, said, tmp_path):
     drawn = [*figures_of_data(clips), *figures_of_results(clips, said)]
     assert len(drawn) == len(figures.__all__) - 1, "a figure without a test"

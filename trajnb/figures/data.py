@@ -18,13 +18,13 @@ def film_strips(clips, shown=8):
     rows = first_rows(clips, 1)
     frames = np.linspace(0, clips.cfg.frames - 1, shown).round().astype(int)
     figure, axes = panels(len(rows), shown + 1, 1.15, 1.25)
-    for line, (motion, row) in zip(axes, rows.items(), strict=True):
+    for number, (line, (motion, row)) in enumerate(zip(axes, rows.items(), strict=True)):
         video_TSS = clips.render(row)[0]
         for axis, frame in zip(line, frames, strict=False):
             axis.imshow(video_TSS[frame], **GREY)
-            bare(axis, f"frame {frame}" if line is axes[0] else "")
+            bare(axis, "" if number else f"frame {frame}")
         line[-1].imshow(video_TSS.max(axis=0), **GREY)
-        bare(line[-1], "all 16" if line is axes[0] else "")
+        bare(line[-1], "" if number else f"all {clips.cfg.frames}")
         line[0].set_ylabel(motion, color=MOTION_COLOURS[motion])
     return figure
 

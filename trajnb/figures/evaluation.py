@@ -121,28 +121,17 @@ def standing(board):
 
 def tradeoffs(board):
     """Top-1 with its interval, and ADE, of every network and ensemble against what it costs."""
-    costs = {
-        "macs": "multiply-adds a clip",
-        "parameters": "parameters",
-        "train_seconds": "training, s",
-        "latency_ms": "latency, ms",
-    }
+    costs = {"macs": ("multiply-adds a clip, M", 1e6), "parameters": ("parameters, M", 1e6)}
+    costs |= {"train_seconds": ("training, s", 1), "latency_ms": ("latency, ms", 1)}
     rows = board[board["macs"].notna()]
     figure, axes = panels(2, len(costs), 2.5, 2.2, sharex="col", sharey="row")
-    for column, (name, label) in zip(axes.T, costs.items(), strict=True):
+    for (top1, ade), (name, (label, unit)) in zip(axes.T, costs.items(), strict=True):
         for line in rows.itertuples():
-            colour, x = COLOURS.get(line.model, "0.5"), getattr(line, name)
-            column[0].errorbar(
-                x,
-                line.test_top1,
-                [[line.test_top1 - line.test_top1_low], [line.test_top1_high - line.test_top1]],
-                fmt="o",
-                color=colour,
-                markersize=5,
-                label=line.model,
-            )
-            column[1].plot(x, line.ade_px, "o", color=colour, markersize=5)
-        column[1].set(xlabel=label, xlim=(0, None))
+            colour, x = COLOURS.get(line.model, "0.5"), getattr(line, name) / unit
+            around = [[line.test_top1 - line.test_top1_low], [line.test_top1_high - line.test_top1]]
+            top1.errorbar(x, line.test_top1, around, fmt="o", color=colour, markersize=5, label=line.model)
+            ade.plot(x, line.ade_px, "o", color=colour, markersize=5)
+        ade.set(xlabel=label, xlim=(0, None))
     axes[0, 0].set(ylabel="test top-1, 95 %")
     axes[1, 0].set(ylabel="test ADE, px")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=6, frameon=False)
@@ -172,12 +161,12 @@ def reconstructions(pictures, clips, frame=8):
     kinds = {"seen": pictures.seen, "without noise": pictures.clean, "from codes alone": pictures.decoded}
     rows = [int((clips.label_N[: len(pictures.seen)] == k).argmax()) for k in range(len(clips.cfg.motions))]
     figure, axes = panels(len(kinds), 2 * len(rows), 1.25, 1.35)
-    for line, (name, video_NTSS) in zip(axes, kinds.items(), strict=True):
+    for number, (line, (name, video_NTSS)) in enumerate(zip(axes, kinds.items(), strict=True)):
         for k, (row, motion) in enumerate(zip(rows, clips.cfg.motions, strict=True)):
             first, last = line[2 * k], line[2 * k + 1]
             first.imshow(video_NTSS[row, frame], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             last.imshow(video_NTSS[row].max(axis=0), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            bare(first, motion if line is axes[0] else "")
-            bare(last, "all frames" if line is axes[0] else "")
+            bare(first, "" if number else motion)
+            bare(last, "" if number else "all frames")
         line[0].set_ylabel(name)
     return figure

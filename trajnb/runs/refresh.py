@@ -14,6 +14,7 @@ from nbclient import NotebookClient
 from trajnb import ROOT, files
 from trajnb.config import Config
 from trajnb.runs.kernel import ThisPython
+from trajnb.runs.runner import ensure
 from trajnb.runs.stages import NOTEBOOKS
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -36,5 +37,7 @@ def refresh(path):
 if __name__ == "__main__":
     shutil.rmtree(Config().run_dir, ignore_errors=True)  # a smoke run of other code or parameters must not stand in
     for path in [Path(name) for name in sys.argv[1:]] or sorted(NOTEBOOKS.glob("*.ipynb")):
+        if path.stem == "03_evaluate":
+            ensure(Config(), "data", "train")  # here, so that its page does not begin with the lines of four trainings
         print(f"{path.name}: executing", flush=True)
         refresh(path)
