@@ -113,7 +113,7 @@ def test_a_finished_training_is_not_repeated(train, tmp_path):
 
 def test_resume_with_another_lr_is_refused(train, tmp_path):
     train(tmp_path)
-    with pytest.raises(ValueError, match=r"lr 0\.005 -> 0\.001") as error:
+    with pytest.raises(ValueError, match=r"lr 0\.01 -> 0\.001") as error:
         train(tmp_path, lr=1e-3, threads=2)
     assert "threads" not in str(error.value), "where a training runs may change"
 
@@ -132,7 +132,7 @@ def test_nan_stops_before_anything_is_overwritten(train, make_cfg, make_net, mak
     state["weights"]["head.to_class.weight"][0, 0] = float("nan")
     torch.save(state, tmp_path / "last.pt")
     poisoned = (tmp_path / "last.pt").read_bytes()
-    with pytest.raises(FloatingPointError, match=r"epoch 3, step 5.*lower lr \(now 0\.005\)"):
+    with pytest.raises(FloatingPointError, match=r"epoch 3, step 5.*lower lr \(now 0\.01\)"):
         train(tmp_path, epochs=4)
     assert (tmp_path / "last.pt").read_bytes() == poisoned
     assert all((tmp_path / name).read_bytes() == data for name, data in good.items() if name != "last.pt")
