@@ -8,18 +8,20 @@ from trajnb.evaluation import metrics
 from trajnb.figures.style import COLOURS, GREY, MOTION_COLOURS, bare, panels
 
 
-def confusion(contenders, label_N, motions):
-    """Confusion matrices side by side: row the true class, column the predicted one, in clips."""
+def confusion(contenders, label_N, motions, columns=4):
+    """Confusion matrices, four in a row: row the true class, column the predicted one, in clips."""
     named = {name: said for name, said in contenders.items() if said.prob_NK is not None}
-    figure, axes = panels(1, len(named), 2.7, 2.7)
-    for axis, (name, said) in zip(axes[0], named.items(), strict=True):
+    figure, axes = panels(-(-len(named) // columns), min(columns, len(named)), 2.7, 2.7)
+    for axis in axes.flat[len(named) :]:
+        axis.axis("off")
+    for number, (axis, (name, said)) in enumerate(zip(axes.flat, named.items(), strict=False)):
         counts = metrics.confusion(said.prob_NK, label_N)
         share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         sns.heatmap(share, annot=counts, fmt="d", cmap="Blues", vmin=0, vmax=1, cbar=False, square=True, ax=axis)
         axis.set(title=f"{name}\ntop-1 {metrics.top1(said.prob_NK, label_N):.4f}", xlabel="predicted")
         axis.set_xticklabels(motions, rotation=45, ha="right")
-        axis.set_yticklabels(motions if axis is axes[0, 0] else [], rotation=0)
-    axes[0, 0].set_ylabel("true")
+        axis.set_yticklabels([] if number % columns else motions, rotation=0)
+        axis.set_ylabel("" if number % columns else "true")
     return figure
 
 
