@@ -49,6 +49,19 @@ def test_magvit_needs_no_decoder_at_inference():
     assert cost(net, SHAPE)["backbone_parameters"] == whole - decoder - codebook
 
 
+@pytest.mark.parametrize(
+    ("name", "giga"),
+    [("transformer", 196), ("i3d", 111.15), ("slowfast", 27.64), ("magvit", 55.8 + 115.3)],
+)
+def test_paper_presets_cost_what_the_papers_layers_do(name, giga):
+    """At the paper's clip: TimeSformer's own figure, sums over the layer tables for the rest."""
+    preset = models.PRESETS[name]["paper"]
+    with torch.device("meta"):
+        net = models.EXTRACTORS[name](**preset)
+    spent = macs(net, (3, preset["frames"], preset["size"], preset["size"]), training=True)
+    assert spent == pytest.approx(giga * 1e9, rel=2e-3)
+
+
 def test_measuring_leaves_the_net_alone():
     net = models.build(Config())
     before = {name: w.clone() for name, w in net.state_dict().items()}
