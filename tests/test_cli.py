@@ -6,8 +6,9 @@ import sys
 import time
 
 import pytest
+import yaml
 
-from trajnb import cli
+from trajnb import cli, config
 
 TRAJNB = os.path.join(os.path.dirname(sys.executable), "trajnb")
 
@@ -67,3 +68,40 @@ def test_help_teaches_and_is_quick_without_torch(tmp_path):
 def test_params_lists_bounds_and_units(tmp_path):
     said = trajnb("params", "gravity", outputs=tmp_path).stdout
     assert said.startswith("gravity = 9.81 m/s2  (a number from 0.0 to 30.0)\n")
+
+
+def mutations():
+    """Parameter files with one mistake each, made from every parameter: {id: text}."""
+    files = {}
+    for name, default, *_ in config.describe():
+        files[f"{name} misspelt"] = f"{name[:-1]}{name[-1]}{name[-1]}x: {yaml.safe_dump(default)}"
+        files[f"{name} a mapping"] = f"{name}: {{a: 1}}"
+        files[f"{name} twice"] = f"{name}: 1\n{name}: 2"
+        if isinstance(default, (int, float)) and not isinstance(default, bool):
+            files[f"{name} in quotes"] = f"{name}: '{default}'"
+            files[f"{name} huge"] = f"{name}: 1.0e+30"
+            files[f"{name} negative"] = f"{name}: -1"
+            files[f"{name} not finite"] = f"{name}: .nan"
+            files[f"{name} 1e-3"] = f"{name}: 1e-3"
+        else:
+            files[f"{name} a number"] = f"{name}: 0.5"
+    return files
+
+
+def test_hundreds_of_mutated_files_are_refused_in_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path / "outputs"))
+    monkeypatch.setattr("subprocess.Popen", lambda *a, **k: pytest.fail("a kernel was started"))
+    path, refused = tmp_path / "a.yaml", 0
+    for mistake, text in mutations().items():
+        path.write_text(text)
+        monkeypatch.setattr(sys, "argv", ["trajnb", "run", str(path)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        assert (ended.value.code, said.out) == (2, ""), mistake
+        assert said.err.count("\n") == 1, mistake
+        assert said.err.endswith((".\n", "?\n")), mistake
+        assert len(said.err) < 320, mistake
+        refused += 1
+    assert refused >= 300
+    assert [p.name for p in tmp_path.iterdir()] == ["a.yaml"]

@@ -9,9 +9,9 @@ import typer
 
 from trajnb import __version__, outputs
 from trajnb.config import Config, ParameterError, describe, read_yaml
-from trajnb.runs import runner, stages
+from trajnb.runs import record, runner, stages
 
-BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+BAD_INPUT, FAILED, STOPPED = 2, 1, 130
 
 app = typer.Typer(
     help="Which video network best understands how an object moves? One parameter file makes one run.",
@@ -34,8 +34,13 @@ Examples:
   trajnb run params/quick.yaml
   trajnb run params/quick.yaml -p epochs 2 -p run_name short
   trajnb run params/full.yaml params/stream.yaml --dry-run
+  trajnb run params/quick.yaml --only train-i3d     one stage, or all of a kind: --only train
+  trajnb run params/quick.yaml --from evaluate      this stage and all that need it, once more
+  trajnb run params/quick.yaml -p stage_limit_s 3600 -p cell_limit_s 1800
 A later file wins over an earlier one, -p over all of them. A stage whose notebook,
-parameters, package and inputs are unchanged is skipped. `trajnb params` lists all names."""
+parameters, package and inputs are unchanged is skipped. `trajnb params` lists all names.
+Exit codes: 0 done, 1 a stage did not finish, 2 bad input, 130 stopped (Ctrl-C, kill).
+Started again, the same command goes on where it was: `trajnb status` says where that is."""
 
 
 @app.command(epilog=EXAMPLES)
@@ -44,6 +49,8 @@ def run(
     p: Annotated[list[str], typer.Option("-p", metavar="NAME VALUE", help="Set a parameter, over all files.")] = (),
     force: Annotated[bool, typer.Option("--force", help="Run also what has not changed.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and why, and run nothing.")] = False,
+    only: Annotated[list[str], typer.Option("--only", metavar="STAGE", help="Consider only this stage or kind.")] = (),
+    start: Annotated[str, typer.Option("--from", metavar="STAGE", help="Run this stage and all that need it.")] = "",
 ):
     """Make data, train, evaluate and report one run.
 
@@ -53,17 +60,16 @@ def run(
     cfg = Config.from_files(files, overrides)
     planned = stages.plan(cfg, overrides)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` ends the kernels too
-    ended = None
+    code = 0
     try:
-        runner.run(cfg, planned, force=force, dry_run=dry_run)
-    except (runner.StageFailed, KeyboardInterrupt) as error:
-        ended = error
+        runner.run(cfg, planned, force=force, dry_run=dry_run, only=only, start=start or None)
+    except KeyboardInterrupt:
+        code = say("Stopped: nothing of it runs on. The same command goes on from here.", STOPPED)
+    except runner.StageFailed as error:
+        code = say(error, FAILED)
     if not dry_run:
         publish(cfg.run_dir)
-    if isinstance(ended, KeyboardInterrupt):
-        fail("Interrupted: nothing of it runs on, and the run's record says so.", INTERRUPTED)
-    if ended is not None:
-        fail(ended, FAILED)
+    raise typer.Exit(code)
 
 
 def override(pair):
@@ -83,13 +89,78 @@ def joined(arguments):
     return words
 
 
-@app.command(epilog="Example:  trajnb site quick")
-def site(name: Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, a folder of outputs/.")]):
-    """Write a run's REPORT.md and its pages anew from its files."""
+STATUS_EXAMPLES = """\b
+Examples:
+  trajnb status                 the run that was started last
+  trajnb status quick --watch   look again every two seconds until it ends"""
+
+
+@app.command(epilog=STATUS_EXAMPLES)
+def status(
+    name: Annotated[str, typer.Argument(metavar="[RUN]", help="Name of a run; the latest if left out.")] = "",
+    watch: Annotated[bool, typer.Option("--watch", help="Look again until the run ends.")] = False,
+):
+    """Say where a run is: its stages, how each ended, how far the running one is, the time left."""
+    from trajnb.runs import status as look
+
+    run_dir = known(name) if name else look.latest(outputs())
+    if run_dir is None:
+        raise ParameterError(f"No run was ever started in {outputs()}: `trajnb run params/smoke.yaml` starts one.")
+    look.watch(run_dir, redraw) if watch else print("\n".join(look.lines(run_dir)))
+
+
+def redraw(lines):
+    """Show lines in place of the last ones on a terminal, below them elsewhere."""
+    print(("\x1b[2J\x1b[H" if sys.stdout.isatty() else "") + "\n".join(lines), flush=True)
+
+
+@app.command(epilog="Example:  trajnb runs")
+def runs():
+    """Set all past runs side by side: how they ended, where their parameters differ, what their networks reached."""
+    from trajnb.report import overview
+
+    settle_all()
+    print(overview.table(overview.past(outputs())))
+
+
+SITE_EXAMPLES = """\b
+Examples:
+  trajnb site quick          outputs/quick/index.html and a page for each notebook
+  trajnb site quick --zip    the same in one file, to send
+  trajnb site outputs        outputs/index.html, which gathers all runs"""
+
+
+@app.command(epilog=SITE_EXAMPLES)
+def site(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, or `outputs` for all of them.")],
+    pack: Annotated[bool, typer.Option("--zip", help="Also write the run's pages into one zip file.")] = False,
+):
+    """Write a run's REPORT.md and its pages anew from its files; they open without a network."""
+    from trajnb.report import site as pages
+
+    if name == "outputs":
+        settle_all()
+        print(f"page: {pages.gather(outputs())}")
+        return
+    run_dir = known(name)
+    publish(run_dir)
+    if pack:
+        print(f"zip: {pages.zipped(run_dir)}")
+
+
+def known(name):
+    """The folder of a run that was started; raises ParameterError."""
     run_dir = Config(run_name=name).run_dir
     if not (run_dir / "run.json").is_file():
         raise ParameterError(f"run_name: {name} was never started in {outputs()}: write the name of a run.")
-    publish(run_dir)
+    record.settle(run_dir)
+    return run_dir
+
+
+def settle_all():
+    """Put right what the records of killed runs say."""
+    for path in outputs().glob("*/run.json"):
+        record.settle(path.parent)
 
 
 @app.command(epilog="Example:  trajnb params epochs")
@@ -111,14 +182,17 @@ def publish(run_dir):
 
 
 def main():
-    """The console command: 0 done, 1 a stage failed, 2 bad input, 130 interrupted."""
+    """The console command: 0 done, 1 a stage did not finish, 2 bad input, 130 stopped."""
     try:
         app(joined(sys.argv[1:]))
     except ParameterError as error:
-        fail(error, BAD_INPUT)
+        sys.exit(say(error, BAD_INPUT))
+    except OSError as error:  # a full disk, no permission: what was whole before is whole still
+        where = f" ({error.filename})" if error.filename else ""
+        sys.exit(say(f"{error.strerror or error}{where}: make room or write elsewhere, then run it again.", FAILED))
 
 
-def fail(message, code):
-    """Say why and leave."""
+def say(message, code):
+    """Print what went wrong; returns `code`."""
     print(message, file=sys.stderr)
-    sys.exit(code)
+    return code

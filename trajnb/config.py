@@ -24,6 +24,7 @@ LARGEST_FILE = 100_000  # bytes; a parameter file is a page, not a data set
 LARGEST_SEED = 2**31 - 1
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 RULES = ("ge", "le", "multiple_of")
+LIMITS = {"cell_limit_s", "stage_limit_s"}  # the runner's own: no notebook is told, no result depends on them
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}
 
 
@@ -130,6 +131,8 @@ class RunParams(BaseModel):
     run_name: str = parameter("smoke", text="folder under outputs/; letters, digits, dot, dash and underscore")
     models: list[Extractor] = parameter(["transformer", "i3d", "slowfast", "magvit"], text="the extractors to compare")
     seeds: int = parameter(1, 1, 100, "", "trainings of each extractor, from `seed` upward")
+    cell_limit_s: int = parameter(0, 0, 10_000_000, "s", "longest a notebook's cell may run; 0 is no limit")
+    stage_limit_s: int = parameter(0, 0, 10_000_000, "s", "longest a stage may run; 0 is no limit")
 
 
 GROUPS = (RunParams, DataParams, ModelParams, TrainParams, WorldParams)

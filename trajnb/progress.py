@@ -22,6 +22,15 @@ def interactive():
     return "JPY_SESSION_NAME" in os.environ or sys.stderr.isatty()
 
 
+def duration(seconds):
+    """Seconds as a person says them: 48 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, hours = whole // 60, whole // 3600
+    return f"{minutes} min {whole % 60} s" if minutes < 60 else f"{hours} h {minutes % 60} min"
+
+
 class Progress:
     """Counts to `total` of `unit`: a bar with the time left for a person, only `line()`s where nobody watches.
 

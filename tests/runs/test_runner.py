@@ -15,7 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from trajnb import ROOT, files
 from trajnb.config import Config, ParameterError
-from trajnb.runs import runner
+from trajnb.runs import record, runner
 from trajnb.runs.stages import Stage
 
 GOOD = "from pathlib import Path; Path(folder, 'product').write_text(str(epochs)); print('epoch', epochs)"
@@ -87,7 +87,7 @@ def test_an_error_stops_the_run(cfg, make, capsys):
         runner.run(cfg, [make("a", "1 / 0"), make("b", GOOD)])
     assert "done" not in capsys.readouterr().out
     assert entry(cfg, "a")["status"] == "failed"
-    assert entry(cfg, "b") == {"status": "pending"}
+    assert entry(cfg, "b") == {"status": "not run"}
     assert files.read_json(cfg.run_dir / "run.json")["status"] == "failed"
     assert not (cfg.run_dir / "a" / "notebook.ipynb").exists()
     assert statuses(cfg.run_dir / "a" / "notebook.failed.ipynb") == ["completed", "completed", "failed", "pending"]
@@ -95,9 +95,9 @@ def test_an_error_stops_the_run(cfg, make, capsys):
 
 
 def test_a_dead_kernel_is_a_failure(cfg, make):
-    with pytest.raises(runner.StageFailed, match="a failed in code cell 3 .*\n.*DeadKernelError"):
+    with pytest.raises(runner.StageFailed, match="a was killed in code cell 3 .*\n.*DeadKernelError"):
         runner.run(cfg, [make("a", "import os; os.kill(os.getpid(), 9)")])
-    assert entry(cfg, "a")["status"] == "failed"
+    assert entry(cfg, "a")["status"] == "killed"
     assert statuses(cfg.run_dir / "a" / "notebook.failed.ipynb") == ["completed", "completed", "failed", "pending"]
 
 
@@ -115,10 +115,11 @@ def test_the_stock_papermill_command_is_as_truthful(make, tmp_path):
     assert statuses(tmp_path / "out.ipynb") == ["completed", "failed", "pending"]
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_ends_every_process_and_is_recorded(cfg, make, tmp_path, sent):
-    child = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)'])"
-    stage = make("a", child, "print('sleeping'); time.sleep(99)")
+CHILD = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)'])"
+
+
+def runner_process(stage, tmp_path, stderr=subprocess.DEVNULL):
+    """A runner of its own process; returned once the notebook has said `sleeping`, or has ended."""
     script = (
         "import pickle, signal, sys\nfrom trajnb.config import Config\nfrom trajnb.runs import runner, stages\n"
         "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
@@ -126,12 +127,14 @@ def test_ctrl_c_ends_every_process_and_is_recorded(cfg, make, tmp_path, sent):
         "runner.run(Config(run_name='tiny'), [stage])"
     )
     environment = os.environ | {"TINY": str(tmp_path)}
-    run = subprocess.Popen(
-        [sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    for line in run.stdout:
-        if b"sleeping" in line:
-            break
+    run = subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, stderr=stderr)
+    next((line for line in run.stdout if b"sleeping" in line), None)
+    return run
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_every_process_and_is_recorded(cfg, make, tmp_path, sent):
+    run = runner_process(make("a", CHILD, "print('sleeping'); time.sleep(99)"), tmp_path)
     assert len(started_by(str(tmp_path))) == 3  # papermill, its kernel, the kernel's child
     start = time.monotonic()
     run.send_signal(sent)
@@ -139,8 +142,8 @@ def test_ctrl_c_ends_every_process_and_is_recorded(cfg, make, tmp_path, sent):
     run.stdout.close()
     assert time.monotonic() - start < 15
     assert started_by(str(tmp_path)) == []
-    assert entry(cfg, "a")["status"] == "interrupted"
-    assert files.read_json(cfg.run_dir / "run.json")["status"] == "interrupted"
+    assert entry(cfg, "a")["status"] == "stopped"
+    assert record.read(cfg.run_dir)["status"] == "stopped"
     assert statuses(cfg.run_dir / "a" / "notebook.failed.ipynb")[-2:] == ["failed", "pending"]
 
 
@@ -159,14 +162,14 @@ def test_unchanged_stages_are_skipped_and_others_say_why(cfg, make, capsys):
     assert files.read_json(cfg.run_dir / "run.json")["status"] == "done"
     assert reasons(cfg, stages, capsys, force=True) == ["a: would run, forced", "b: would run, forced"]
 
-    changed = "its notebook, parameters, package or inputs have changed"
+    changed = "epochs 5 -> 6"
     other = [stages[0], replace(stages[1], parameters=stages[1].parameters | {"epochs": 6})]
     assert reasons(cfg, other, capsys) == ["a: would be skipped, unchanged", f"b: would run, {changed}"]
     other = [replace(stages[0], parameters=stages[0].parameters | {"epochs": 6}), stages[1]]
-    assert reasons(cfg, other, capsys) == [f"a: would run, {changed}", f"b: would run, {changed}"]
+    assert reasons(cfg, other, capsys) == [f"a: would run, {changed}", "b: would run, a runs again"]
     (cfg.run_dir / "a" / "product").unlink()
     assert reasons(cfg, stages, capsys) == [
-        "a: would run, a file of its result is missing",
+        "a: would run, a/product is missing",
         "b: would run, a runs again",
     ]
 
@@ -183,13 +186,13 @@ def test_a_failure_leaves_no_old_result_behind(cfg, make):
     stages[0] = make("a", "1 / 0")
     with pytest.raises(runner.StageFailed):
         runner.run(cfg, stages)
-    assert entry(cfg, "b") == {"status": "pending"}
+    assert entry(cfg, "b") == {"status": "not run"}
     assert not list(cfg.run_dir.glob("*/notebook.ipynb"))
     assert not list(cfg.run_dir.glob("*/product"))
 
 
 def test_two_runners_never_share_a_run(cfg, make):
-    with runner.lock(cfg), pytest.raises(ParameterError, match="tiny is running now"):
+    with record.lock(cfg.run_dir), pytest.raises(ParameterError, match="tiny is running now"):
         runner.run(cfg, [make("a", GOOD)])
     assert [p.name for p in cfg.run_dir.iterdir()] == [".lock"]
 
@@ -227,3 +230,117 @@ def test_a_checkpoint_outlives_only_the_very_same_stage(tmp_path, resumes, left)
     assert (folder / "last.pt").exists() == left
     assert not (folder / "a.txt").exists()
     assert not (folder / "notebook.ipynb").exists()
+
+
+def test_a_hanging_cell_is_timed_out(cfg, make):
+    cfg = cfg.replace(cell_limit_s=1)
+    with pytest.raises(runner.StageFailed, match="a timed out in code cell 3 .*\n(.*\n)*.*CellTimeoutError"):
+        runner.run(cfg, [make("a", "import time; time.sleep(99)")])
+    assert entry(cfg, "a")["status"] == record.read(cfg.run_dir)["status"] == "timed out"
+    assert statuses(cfg.run_dir / "a" / "notebook.failed.ipynb") == ["completed", "completed", "failed", "pending"]
+
+
+def test_a_stage_over_its_limit_is_timed_out(cfg, make, monkeypatch, tmp_path):
+    monkeypatch.setenv("TINY", str(tmp_path))
+    child = "import subprocess; subprocess.Popen(['sleep', '98'])"
+    with pytest.raises(runner.StageFailed, match="a ran longer than stage_limit_s, 8 s: raise it"):
+        runner.run(cfg.replace(stage_limit_s=8), [make("a", child, "import time; time.sleep(98)")])
+    assert started_by(str(tmp_path)) == []
+    assert entry(cfg, "a")["status"] == "timed out"
+    assert statuses(cfg.run_dir / "a" / "notebook.failed.ipynb")[-2:] == ["failed", "pending"]
+    assert reasons_of(cfg, [make("a", child)]) == {"a": "last time it timed out"}
+
+
+def reasons_of(cfg, stages):
+    return runner.decide(stages, [stage.name for stage in stages], (), record.read(cfg.run_dir)["stages"])
+
+
+def test_a_killed_papermill_is_killed(cfg, make, tmp_path, monkeypatch):
+    monkeypatch.setenv("TINY", str(tmp_path))
+    with pytest.raises(runner.StageFailed, match="a was killed by signal 9"):
+        runner.run(cfg, [make("a", "import os; os.kill(os.getppid(), 9); import time; time.sleep(99)")])
+    assert entry(cfg, "a")["status"] == "killed"
+    assert started_by(str(tmp_path)) == []
+
+
+@pytest.mark.slow
+def test_a_killed_runner_leaves_nothing_running_and_its_record_is_put_right(cfg, make, tmp_path):
+    run = runner_process(make("a", CHILD, "print('sleeping'); time.sleep(99)"), tmp_path)
+    second = runner_process(make("a", GOOD), tmp_path, stderr=subprocess.PIPE)
+    assert "tiny is running now" in second.communicate()[1].decode()  # two runs never share a folder
+    assert second.returncode != 0
+    assert entry(cfg, "a")["status"] == "running"
+    run.kill()
+    run.wait()
+    run.stdout.close()
+    deadline = time.monotonic() + 30
+    while started_by(str(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert started_by(str(tmp_path)) == []
+    assert record.settle(cfg.run_dir)["status"] == entry(cfg, "a")["status"] == "killed"
+    assert statuses(cfg.run_dir / "a" / "notebook.running.ipynb")[-2:] == ["failed", "pending"]
+    runner.run(cfg, [make("a", GOOD)])
+    assert entry(cfg, "a")["status"] == "done"
+    assert not list(cfg.run_dir.glob("a/notebook.running.ipynb"))
+
+
+def test_a_full_disk_is_a_failure_with_a_record(cfg, make, tmp_path):
+    cfg.run_dir.mkdir(parents=True)
+    if os.getuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", cfg.run_dir]).returncode:
+        pytest.skip("a small disk to fill needs root and mount")
+    try:
+        big = "from IPython.display import display; display({'text/html': 'big ' * 100_000}, raw=True)"
+        with pytest.raises(runner.StageFailed, match=r"a ended with exit code 1, its disk is full \(\d+ bytes left\)"):
+            runner.run(cfg, [make("a", "print('small')", big)])
+        assert entry(cfg, "a")["status"] == record.read(cfg.run_dir)["status"] == "failed"
+        assert not (cfg.run_dir / "a" / "notebook.ipynb").exists()
+        failed = cfg.run_dir / "a" / "notebook.failed.ipynb"
+        assert not failed.exists() or runner.cells(failed), "half a notebook is not kept"
+    finally:
+        subprocess.run(["umount", cfg.run_dir], check=True)
+
+
+def test_kernels_are_reached_by_sockets_not_ports(cfg, make, capsys):
+    asks = "from ipykernel.connect import get_connection_info; print(get_connection_info(unpack=True)['transport'])"
+    where = "from pathlib import Path; print(Path(get_connection_info(unpack=True)['ip']).parent)"
+    runner.run(cfg, [make("a", asks, where, GOOD)])
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "ipc" in lines
+    folder = lines[lines.index("ipc") + 1]
+    assert os.path.basename(folder).startswith("trajnb-")
+    assert not os.path.exists(folder)
+
+
+def test_only_and_from(cfg, make, capsys):
+    stages = [make("a", GOOD), make("b", GOOD, needs=["a"]), make("c", GOOD)]
+    with pytest.raises(ParameterError, match="b needs a, which has no result"):
+        runner.run(cfg, stages, only=["b"])
+    with pytest.raises(ParameterError, match="x is no stage of this run: write a, b, c"):
+        runner.run(cfg, stages, only=["x"])
+    assert not cfg.run_dir.exists()
+    runner.run(cfg, stages, only=["a", "b"])
+    assert sorted(record.read(cfg.run_dir)["stages"]) == ["a", "b"]
+    runner.run(cfg, stages)
+    assert reasons(cfg, stages, capsys, start="a") == [
+        "a: would run, forced",
+        "b: would run, forced",
+        "c: would be skipped, unchanged",
+    ]
+    assert reasons(cfg, stages, capsys, only=["c"], force=True) == ["c: would run, forced"]
+
+
+def test_what_has_changed_is_named(cfg, make, capsys, monkeypatch):
+    stages = [make("a", GOOD), make("b", GOOD, needs=["a"])]
+    runner.run(cfg, stages)
+    assert reasons(cfg, [make("a", GOOD + "\n"), stages[1]], capsys)[0] == "a: would run, the notebook has changed"
+    make("a", GOOD)
+    touched = nbformat.read(stages[0].notebook, as_version=4)
+    touched.cells[2].outputs = [nbformat.v4.new_output("stream", text="something else")]
+    nbformat.write(touched, stages[0].notebook)
+    assert reasons(cfg, stages, capsys) == ["a: would be skipped, unchanged", "b: would be skipped, unchanged"]
+    (cfg.run_dir / "a" / "product").write_text("6")
+    assert reasons(cfg, stages, capsys)[0] == "a: would run, a/product is not as it was written"
+    runner.run(cfg, stages[:1])
+    assert reasons(cfg, stages, capsys) == ["a: would be skipped, unchanged", "b: would be skipped, unchanged"]
+    monkeypatch.setattr(runner, "package_hash", lambda: "other")
+    assert reasons(cfg, stages, capsys)[0] == "a: would run, the package has changed"

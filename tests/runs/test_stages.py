@@ -5,7 +5,7 @@ import json
 import pytest
 
 from trajnb.config import Config, ParameterError
-from trajnb.runs import refresh, stages
+from trajnb.runs import record, refresh, stages
 
 
 @pytest.fixture
@@ -59,15 +59,22 @@ def test_bad_model_files_and_notebooks_are_named(notebooks):
         stages.plan(Config())
 
 
-def test_fingerprints_follow_what_they_cover(notebooks):
-    first = stages.fingerprints(stages.plan(Config()))
-    assert stages.fingerprints(stages.plan(Config())) == first
-    other = stages.fingerprints(stages.plan(Config(), {"lr": 0.4}))
+def test_sources_follow_what_they_cover(notebooks):
+    def sources(cfg, overrides=None):
+        return {stage.name: stages.source(stage, "package", {}) for stage in stages.plan(cfg, overrides)}
+
+    first = sources(Config())
+    assert sources(Config()) == first
+    other = sources(Config(), {"lr": 0.4})
     assert other["data"] == first["data"]
-    assert other["train-transformer"] != first["train-transformer"]
-    assert other["evaluate"] != first["evaluate"]
-    fewer = stages.fingerprints(stages.plan(Config(models=["transformer"])))
-    assert fewer["train-transformer"] == first["train-transformer"], "another model in the run repeats no training"
+    assert record.difference(first["train-transformer"], other["train-transformer"]) == "lr 0.5 -> 0.4"
+    assert sources(Config(models=["transformer"]))["train-transformer"] == first["train-transformer"]
+    assert sources(Config(stage_limit_s=9, cell_limit_s=9)) == first, "a limit changes no result"
+    made = {"data": {"products": {"recipes.parquet": "a"}}}
+    train = stages.plan(Config())[1]
+    fed = stages.source(train, "package", made)
+    assert record.difference(first["train-transformer"], fed) == "data has changed"
+    assert stages.source(train, "package", made) == fed
 
 
 def test_refresh_keeps_outputs_and_cleans_the_rest(tmp_path):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trajnb import PACKAGE, ROOT, config
+from trajnb.runs import record
 
 NOTEBOOKS = ROOT / "notebooks"
 MODEL_FILES = ROOT / "params" / "models"
@@ -29,9 +30,13 @@ class Stage:
     def result(self):
         return self.folder / "notebook.ipynb"
 
+    def product_paths(self):
+        """The files that the stage must leave."""
+        return [self.folder.parent / product for product in self.products]
+
     def complete(self):
         """True if every product is there, however it was made."""
-        return all((self.folder.parent / product).is_file() for product in self.products)
+        return all(path.is_file() for path in self.product_paths())
 
 
 def plan(cfg, overrides=None):
@@ -40,7 +45,8 @@ def plan(cfg, overrides=None):
     A training takes `params/models/<model>.yaml` over the run's own parameters, as with papermill a later `-f` file
     wins; `overrides` (name: value, from the command line) win over both. Raises ParameterError.
     """
-    data = stage(cfg, "data", "data", "01_data.ipynb", products=["data/manifest.json"])
+    tables = [f"data/{name}" for name in ("recipes.parquet", "test.parquet", "manifest.json")]
+    data = stage(cfg, "data", "data", "01_data.ipynb", products=tables)
     trained = [training(cfg, model, cfg.seed + i, overrides) for model in cfg.models for i in range(cfg.seeds)]
     needs = [data.name, *(train.name for train in trained)]
     return [data, *trained, stage(cfg, "evaluate", "evaluate", "03_evaluate.ipynb", needs, ["leaderboard.csv"])]
@@ -52,7 +58,7 @@ def training(cfg, model, seed, overrides):
     own = config.read_parameters(path) if path.is_file() else {}
     config.refuse_unknown(own)
     cfg = cfg.replace(**(own | dict(overrides or {}) | {"model": model, "seed": seed}))
-    products = [f"{cfg.train_stage}/final.safetensors", f"{cfg.train_stage}/history.csv"]
+    products = [f"{cfg.train_stage}/{name}" for name in ("final.safetensors", "history.csv", "metrics.json")]
     return stage(cfg, cfg.train_stage, "train", "02_train.ipynb", ["data"], products)
 
 
@@ -64,7 +70,7 @@ def stage(cfg, name, kind, file, needs=(), products=()):
     """
     path, defaults = NOTEBOOKS / file, config.Config().model_dump()
     own = set(declared(path))
-    concerned = {"data": DATA_NAMES, "train": set(defaults) - {"models"}}.get(kind, set(defaults))
+    concerned = {"data": DATA_NAMES, "train": set(defaults) - {"models"}}.get(kind, set(defaults)) - config.LIMITS
     own |= {key for key, value in cfg.model_dump().items() if key in concerned and value != defaults[key]}
     parameters = {key: value for key, value in cfg.model_dump().items() if key in own}
     return Stage(name, kind, path, parameters, cfg.stage_dir(name), tuple(needs), tuple(products))
@@ -89,14 +95,33 @@ def declared(path):
         raise config.ParameterError(f"{path}, parameters cell: {error}: write `name: type = value` lines.") from None
 
 
-def fingerprints(stages):
-    """{stage: SHA-256} of all that its result depends on: sources, parameters, package, and the stages it needs."""
-    package, found = package_hash(), {}
-    for stage in stages:
-        sources = [source for _, source in code_cells(stage.notebook)]
-        parts = [sources, stage.parameters, package, [found[need] for need in stage.needs if need in found]]
-        found[stage.name] = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    return found
+def source(stage, package, done):
+    """All that a stage's result depends on: hashes of notebook, package and inputs, and the parameters themselves.
+
+    `package`: package_hash(); `done`: {stage: entry} of the run's record, where the stages it needs have left theirs.
+    """
+    cells = json.dumps([cell for _, cell in code_cells(stage.notebook)])
+    inputs = {need: record.result_hash(done.get(need, {})) for need in stage.needs}
+    notebook = hashlib.sha256(cells.encode()).hexdigest()
+    return {"notebook": notebook, "package": package, "parameters": stage.parameters, "inputs": inputs}
+
+
+def chosen(stages, only=(), start=None):
+    """(names to consider, names to run whatever stands there) for --only and --from.
+
+    `only`: names or kinds; `start`: this stage and all that need it, near or far. Raises ParameterError for a name
+    that no stage has.
+    """
+    known = {stage.name: stage for stage in stages}
+    for word in [*only, *([start] if start else [])]:
+        if word not in known and word not in {stage.kind for stage in stages}:
+            raise config.ParameterError(f"{word} is no stage of this run: write {', '.join(known)}.")
+    names = [n for n, s in known.items() if not only or n in only or s.kind in only]
+    forced = set()
+    for name, stage in known.items():
+        if start in (name, stage.kind) or forced & set(stage.needs):
+            forced.add(name)
+    return names, forced
 
 
 def package_hash():

@@ -7,9 +7,10 @@ import safetensors.torch
 import torch
 
 from trajnb import files
+from trajnb.config import LIMITS
 
 # Parameters that change where and how fast a training runs, but not what it is.
-FREE = {"run_name", "models", "seeds", "threads", "device", "checkpoint_every", "test_clips"}
+FREE = {"run_name", "models", "seeds", "threads", "device", "checkpoint_every", "test_clips"} | LIMITS
 
 
 def save(path: Path, net, ema, optimizer, history: list[dict], cfg):

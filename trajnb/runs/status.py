@@ -1,0 +1,67 @@
+"""Where a run is, for a person who looks from outside: each stage, how far it is, and how long it still takes."""
+
+import time
+from datetime import UTC, datetime
+
+from trajnb import files
+from trajnb.progress import duration
+from trajnb.runs import record
+from trajnb.runs.runner import cells
+
+SECONDS_BETWEEN_LOOKS = 2.0
+
+
+def latest(outputs):
+    """The folder of the run whose record is the youngest; None where there is no run."""
+    found = sorted(outputs.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    return found[-1].parent if found else None
+
+
+def lines(run_dir):
+    """A run's state as lines of text: its own, then one for each stage, then what went wrong."""
+    found = record.settle(run_dir)
+    stages = found["stages"]
+    done = sum(entry["status"] == "done" for entry in stages.values())
+    seconds = sum(entry.get("seconds", 0) for entry in stages.values())
+    yield f"run {found['run']}: {found['status']}, {done} of {len(stages)} stages done, {duration(seconds)} in them"
+    width = max(map(len, stages), default=0)
+    for name, entry in stages.items():
+        how = f"{name:{width}}  {entry['status']:9}"
+        if entry["status"] == "running":
+            yield f"  {how}  {duration(since(entry['started'])):>12}  {under_way(run_dir / name)}"
+        else:
+            yield f"  {how}  {duration(entry['seconds']) if 'seconds' in entry else '':>12}".rstrip()
+    for name, entry in stages.items():
+        if entry.get("error"):
+            yield f"\n{name} {entry['status']}: {entry['error']}"
+    if found["status"] not in ("running", "done"):
+        yield "\nThe same command goes on from there: what is done is skipped, a training resumes at its checkpoint."
+
+
+def since(moment):
+    """Seconds from a moment of the record until now."""
+    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+
+
+def under_way(folder):
+    """How far a running stage is: its notebook's cells, a training's steps with the time left."""
+    code = cells(folder / "notebook.running.ipynb")
+    through = sum(cell["metadata"].get("papermill", {}).get("status") == "completed" for cell in code)
+    said = [f"cell {through + 1} of {len(code)}"] if code and through < len(code) else []
+    try:
+        state = files.read_json(folder / "progress.json")
+    except (OSError, ValueError):
+        state = {}
+    if state.get("seconds_left") is not None and state["done"] < state["total"]:
+        share = f"{state['unit']} {state['done']} of {state['total']} ({state['done'] / state['total']:.0%})"
+        said += [share, f"about {duration(state['seconds_left'])} left"]
+    return ", ".join(said) or "starting"
+
+
+def watch(run_dir, show, seconds=SECONDS_BETWEEN_LOOKS):
+    """Call `show(lines)` every few seconds until the run no longer runs."""
+    while True:
+        show(list(lines(run_dir)))
+        if record.settle(run_dir).get("status") != "running":
+            return
+        time.sleep(seconds)
