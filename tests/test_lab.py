@@ -1,5 +1,6 @@
 """The smoke lab through the command that a person would type; nbval looks at the same folder afterwards."""
 
+import shutil
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import pytest
 
 from trajnb import ROOT, models
 from trajnb.config import Config
-from trajnb.runs import stages
+from trajnb.runs import runner, stages
 
 TRAININGS = {f"train-{model}": "history.csv" for model in models.EXTRACTORS}
 FILES = {"data": "manifest.json", **TRAININGS, "evaluate": "notebook.html"}
@@ -16,7 +17,7 @@ FILES = {"data": "manifest.json", **TRAININGS, "evaluate": "notebook.html"}
 
 @pytest.mark.slow
 @pytest.mark.skipif(not (stages.NOTEBOOKS / "03_evaluate.ipynb").exists(), reason="no notebooks yet")
-def test_the_smoke_lab(monkeypatch):
+def test_the_smoke_lab(monkeypatch, tmp_path, capsys):
     monkeypatch.delenv("TRAJNB_OUTPUTS", raising=False)
     run_dir = Config().run_dir
     trajnb("run", "params/smoke.yaml", "--force")
@@ -33,6 +34,16 @@ def test_the_smoke_lab(monkeypatch):
     assert (run_dir / "index.html").is_file()
     again = trajnb("run", "params/smoke.yaml", "--dry-run")
     assert again.count("would be skipped, unchanged") == 6
+    shutil.copytree(stages.MODEL_FILES, tmp_path / "models")
+    (tmp_path / "models" / "i3d.yaml").write_text("model: i3d\nlr: 0.02\n")
+    monkeypatch.setattr(stages, "MODEL_FILES", tmp_path / "models")
+    capsys.readouterr()
+    runner.run(Config(), dry_run=True)
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if "unchanged" not in line] == [
+        "train-i3d: would run, lr 0.01 -> 0.02",
+        "evaluate: would run, train-i3d runs again",
+    ]
 
 
 def trajnb(*arguments):

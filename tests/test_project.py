@@ -11,7 +11,7 @@ import yaml
 from trajnb import PACKAGE, ROOT, __version__
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-CONDA_NAMES = {"pytorch": "torch"}
+CONDA_NAMES = {"pytorch": "torch", "playwright-python": "playwright"}
 RANKS = [
     {"files", "progress", "config"},
     {"world"},
@@ -114,3 +114,40 @@ def test_every_target_of_the_makefile_says_what_it_does():
     targets = ["help", "env", "run", "test", "lint", "lab", "notebooks", "bench", "clean"]
     assert [line.split()[1] for line in said.splitlines()] == targets
     assert all(len(line.split()) > 3 for line in said.splitlines())
+
+
+def ec2_commands():
+    """The commands of the README's section on one EC2 machine."""
+    section = (ROOT / "README.md").read_text().split("### On one EC2 machine")[1]
+    return section.split("```")[1].strip().splitlines()
+
+
+def test_ec2_takes_at_most_six_commands_and_they_fit_the_project():
+    commands = ec2_commands()
+    assert len(commands) <= 6
+    params = re.search(r"make run PARAMS=(\S+);", commands[2])[1]
+    assert (ROOT / params).is_file()
+    name = yaml.safe_load((ROOT / params).read_text())["run_name"]
+    assert f"trajnb/outputs/{name} outputs/" in commands[4]
+    for line in commands:
+        subprocess.run(["sh", "-n"], input=line, text=True, check=True)  # the shell can read it
+
+
+def test_the_ec2_run_says_at_once_that_there_is_no_gpu_and_plans_all_stages(tmp_path):
+    import os
+    import sys
+
+    import torch
+
+    def trajnb(*arguments):
+        command = [sys.executable, "-c", "from trajnb import cli; cli.main()", "run", "params/full.yaml", *arguments]
+        environment = os.environ | {"TRAJNB_OUTPUTS": str(tmp_path / "outputs")}
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+    if not torch.cuda.is_available():
+        refused = trajnb()
+        assert refused.returncode == 2
+        assert refused.stderr == "device: 'cuda' is not there, torch finds no GPU: write auto or cpu.\n"
+    planned = trajnb("-p", "device", "cpu", "--dry-run")
+    assert planned.stdout.count("would run, no earlier result") == 1 + 4 * 3 + 1
+    assert not (tmp_path / "outputs").exists()

@@ -121,7 +121,9 @@ class TrainParams(BaseModel):
     checkpoint_every: int = parameter(2, 1, 10_000, "epochs", "epochs between checkpoints")
     seed: int = parameter(0, 0, LARGEST_SEED, "", "seed of the first weights, the order and the augmentation")
     device: Literal["auto", "cpu", "cuda"] = parameter("auto", text="where to train; auto takes a GPU if there is one")
-    precision: Literal["float32", "bfloat16"] = parameter("float32", text="arithmetic of the forward pass")
+    precision: Literal["float32", "bfloat16", "auto"] = parameter(
+        "float32", text="arithmetic of the forward pass; auto probes once what pays on this device"
+    )
     threads: int = parameter(0, 0, 1024, "threads", "CPU threads; 0 is all cores")
 
 

@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from trajnb import files
 from trajnb.progress import Progress
-from trajnb.training import checkpoints, optimizers
+from trajnb.training import checkpoints, optimizers, precision
 from trajnb.training.augment import augment
 from trajnb.training.losses import as_target, position_nll, training_loss
 from trajnb.training.predictions import predict
@@ -30,6 +30,7 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
     stage_dir = Path(stage_dir)
     device = prepare(cfg)
     net.to(device)
+    cfg = precision.resolve(cfg, net, train_set, stage_dir, device)
     ema = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(cfg.ema), use_buffers=True) if cfg.ema else None
     optimizer = optimizers.build(net, cfg.lr, cfg.weight_decay)
     history = checkpoints.restore(stage_dir / "last.pt", net, ema, optimizer, cfg)
