@@ -32,15 +32,15 @@ lint: env  ## ruff over the package, the tests and the notebooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-lab: env  ## JupyterLab in notebooks/, on this machine only, with a token
-	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks
+lab: env  ## JupyterLab with the tour open, on this machine only, with a token
+	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb
 
 notebooks: env  ## Execute the committed notebooks in place with their smoke defaults
 	$(BIN)/python -m trajnb.runs.refresh
 
 bench: env  ## Speed of the parts, as ratios to a fixed matrix product
-	@for file in benchmarks/*.py; do echo "$$file"; $(BIN)/python "$$file" || exit 1; done
+	@for file in benchmarks/world.py benchmarks/training_speed.py; do echo "$$file"; $(BIN)/python "$$file" || exit 1; done
 
-clean:  ## Remove caches and the smoke run; other runs and .venv stay
-	rm -rf outputs/smoke .pytest_cache .ruff_cache build *.egg-info
+clean:  ## Remove caches and the smoke and tour runs; other runs and .venv stay
+	rm -rf outputs/smoke outputs/tour .pytest_cache .ruff_cache build *.egg-info
 	find trajnb tests benchmarks notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

@@ -46,7 +46,9 @@ def main(seeds, only):
         for model in [only] if only else VARIANTS:
             for seed in range(seeds):
                 for name, change in VARIANTS[model].items():  # in turns, so that a busy moment hits both
-                    rows.append({"network": model, "variant": name, "seed": seed, **trained(model, seed, change, clips)})
+                    rows.append(
+                        {"network": model, "variant": name, "seed": seed, **trained(model, seed, change, clips)}
+                    )
                     print(pd.DataFrame(rows[-1:]).round(4).to_string(index=False, header=False), flush=True)
     table = pd.DataFrame(rows).groupby(["network", "variant"], sort=False)[SHOWN].agg(["mean", "min", "max", "count"])
     print(table.round(4).T.to_string())

@@ -5,10 +5,11 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import yaml
 
-from trajnb import cli, config
+from trajnb import cli, config, data, files
 
 TRAJNB = os.path.join(os.path.dirname(sys.executable), "trajnb")
 
@@ -105,3 +106,28 @@ def test_hundreds_of_mutated_files_are_refused_in_one_sentence(tmp_path, monkeyp
         refused += 1
     assert refused >= 300
     assert [p.name for p in tmp_path.iterdir()] == ["a.yaml"]
+
+
+def test_audit_ends_with_one_where_something_is_severe(tmp_path, monkeypatch, capsys):
+    def ended(*arguments):
+        monkeypatch.setattr(sys, "argv", ["trajnb", "audit", *map(str, arguments)])
+        with pytest.raises(SystemExit) as code:
+            cli.main()
+        return code.value.code, capsys.readouterr()
+
+    data.make(config.Config(clips=200, test_clips=100), tmp_path / "ours")
+    code, said = ended(tmp_path / "ours", "--json", tmp_path / "results")
+    assert code == 0, said.out
+    assert files.read_json(tmp_path / "results" / "audit.json")["severe"] is False
+    rows = ["path,label,split"]
+    for number, (label, split) in enumerate([("a", "train")] * 20 + [("b", "val")] * 20):
+        path = tmp_path / "theirs" / label / f"{number}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, np.random.default_rng(number).integers(0, 255, (16, 32, 32), dtype=np.uint8))
+        rows.append(f"{label}/{number}.npy,{label},{split}")
+    (tmp_path / "theirs" / "splits.csv").write_text("\n".join(rows))
+    code, said = ended(tmp_path / "theirs")
+    assert code == 1
+    assert "class missing or rare in a split" in said.out
+    code, said = ended(tmp_path / "none")
+    assert (code, said.out, said.err.count("\n")) == (2, "", 1)

@@ -163,6 +163,32 @@ def settle_all():
         record.settle(path.parent)
 
 
+AUDIT_EXAMPLES = """\b
+Examples:
+  trajnb audit outputs/quick              the clips of a run
+  trajnb audit my_clips --json results    <class>/<name>.npy or .mp4, 16 frames or more each; writes results/audit.json
+Beside your own clips may lie splits.csv (path,label,split), positions.parquet, stats.json and
+predictions.parquet; what is missing is listed as not checked. Exit code 1: something is severe."""
+
+
+@app.command(epilog=AUDIT_EXAMPLES)
+def audit(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A run's folder, its data, or a folder of clips.")],
+    json: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Also write audit.json into this folder.")] = None,
+):
+    """Look for 17 ways in which data are worth nothing: clips in two splits, a stamp that tells the label, ..."""
+    from trajnb.data import audit as auditing
+
+    try:
+        report = auditing.audit(path)
+    except auditing.AuditError as error:
+        raise ParameterError(str(error)) from None
+    print(report.table())
+    if json is not None:
+        print(f"\nwritten: {report.save(json)}")
+    raise typer.Exit(FAILED if report.severe else 0)
+
+
 @app.command(epilog="Example:  trajnb params epochs")
 def params(name: Annotated[str, typer.Argument(help="Only this parameter, or those with this in their name.")] = ""):
     """List the parameters: default, unit, what may be written, meaning."""
@@ -175,9 +201,8 @@ def params(name: Annotated[str, typer.Argument(help="Only this parameter, or tho
 
 def publish(run_dir):
     """Write the report and the pages, and say where they are."""
-    from trajnb.report import report, site
+    from trajnb.report import site
 
-    report.write(run_dir)
     print(f"page: {site.build(run_dir)}")
 
 

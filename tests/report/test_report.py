@@ -88,6 +88,32 @@ def test_equal_on_the_class_the_smaller_error_decides():
     assert "Backup" not in text, "one network is left, and nothing to compare it with"
 
 
+def test_the_decision_stands_before_its_reasons():
+    text = decided(network(0.9, "b"), network(0.95, "a"), ab=(0.001, 1))
+    assert text.index("Winner: a") < text.index("a (nano) names")
+
+
+def test_pairs_of_other_networks_decide_nothing():
+    assert "Winner" not in decided(network(0.9, "b"), network(0.95, "a"), ac=(0.001, 1))
+    assert "Winner" not in decided(network(0.9, "b"), network(0.95, "a"), ab=(float("nan"), 1))
+
+
+def test_sentences_about_one_network_make_a_paragraph():
+    text = report.paragraphs(report.verdict(board(network(0.95), network(0.9, "i3d")), run()))
+    assert [paragraph.split()[0] for paragraph in text] == ["transformer", "i3d"]
+    assert all("Its future positions" in paragraph for paragraph in text)
+
+
+@pytest.mark.parametrize(("clips", "tested", "small"), [(999, 5000, True), (5000, 999, True), (1000, 1000, False)])
+def test_one_rule_says_what_a_smoke_run_is(clips, tested, small):
+    assert report.smoke(run(clips=clips, test_clips=tested)) is small
+    assert ("smoke run" in said(network(0.9), clips=clips, test_clips=tested)) is small
+
+
+def test_a_cell_cannot_leave_its_table():
+    assert report.grid(["a"], [["b | c\nd"]]).splitlines()[-1] == "| b \\| c d |"
+
+
 def test_no_difference_shown():
     text = decided(network(0.95, "b", ade_px=2.4), network(0.951, "a", ade_px=2.5), ab=(0.4, 0.2), seeds=3)
     assert "Winner: no difference shown: top-1 of a, b cannot be told apart" in text

@@ -81,6 +81,8 @@ def test_half_written_files_are_no_obstacle(run_dir):
     (run_dir / "train-i3d" / "notebook.running.ipynb").write_text("{")
     with record.lock(run_dir):
         assert list(status.lines(run_dir))[2].endswith("starting")
+    (run_dir / "run.json").write_text('{"run": "tiny", "sta')
+    assert "cannot be read" in "".join(status.lines(run_dir))
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")])

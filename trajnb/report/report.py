@@ -1,10 +1,14 @@
 """REPORT.md: what a run has shown, in sentences computed from its files and from nothing else."""
 
+import itertools
+import re
+
 import pandas as pd
 from scipy.stats import binomtest
 
 from trajnb import files
 from trajnb.config import Config
+from trajnb.report import privacy, results
 
 BASELINES = ("chance", "single_frame", "constant_velocity", "constant_velocity_true", "pixel_oracle", "true_oracle")
 ORACLES = ("pixel_oracle", "true_oracle")
@@ -13,23 +17,23 @@ n_test seeds parameters macs clips_seen train_seconds latency_ms""".split()
 FEWEST_CLIPS = 1000  # trained and tested on fewer, a run shows that the lab works and nothing about networks
 LEVEL = 0.05  # of the paired tests, after Holm's correction
 ALARM_P = 0.001  # an accuracy this improbable under guessing is no accident
+IN_NAME = {"model", "seed"}  # a training's own parameters that its stage's name tells
+TOLD = ("Its ", "From the lower bound")  # how a sentence begins that goes on about the network before
 
 
-def leaderboard(run_dir):
-    """The run's leaderboard (pandas), or None before there is one."""
-    path = run_dir / "leaderboard.csv"
-    return pd.read_csv(path) if path.is_file() else None
+def smoke(run):
+    """True for a run so small that it shows nothing about networks."""
+    return min(run["parameters"]["clips"], run["parameters"]["test_clips"]) < FEWEST_CLIPS
 
 
-def comparisons(run_dir):
-    """The run's paired comparisons of networks (pandas), or None where there are none."""
-    path = run_dir / "comparisons.csv"
-    return pd.read_csv(path) if path.is_file() else None
-
-
-def record(run_dir):
-    """The run's record run.json: run, status, parameters, stages; raises FileNotFoundError."""
-    return files.read_json(run_dir / "run.json")
+def contenders(table):
+    """(networks from the best top-1 down, ensembles, baselines) of a leaderboard: three tables of rows with scores."""
+    table = table.drop_duplicates("model")
+    baseline, joined = table["model"].isin(BASELINES), table["model"].str.startswith("ensemble")
+    possible = table["test_top1"].between(0, 1)
+    scored = possible & table[["test_top1_low", "test_top1_high"]].notna().all(axis=1) & (table["n_test"] > 0)
+    networks = table[scored & ~baseline & ~joined].sort_values("test_top1", ascending=False)
+    return networks, table[scored & joined], table[baseline & (possible | table["test_top1"].isna())]
 
 
 def verdict(table, run, pairs=None):
@@ -39,24 +43,34 @@ def verdict(table, run, pairs=None):
     if table is None:
         yield "There is no leaderboard yet."
         return
-    clips, tested = run["parameters"]["clips"], run["parameters"]["test_clips"]
-    smoke = min(clips, tested) < FEWEST_CLIPS
-    if smoke:
+    if smoke(run):
+        clips, tested = run["parameters"]["clips"], run["parameters"]["test_clips"]
         yield (
             f"With {clips:,} clips, tested on {tested:,}, this is a smoke run: "
             "it shows that the lab works and proves nothing about any network."
         )
-    baseline = table[table["model"].isin(BASELINES)].set_index("model")
-    joined = table["model"].str.startswith("ensemble")
-    networks = table[~table["model"].isin(BASELINES) & ~joined].sort_values("test_top1", ascending=False)
+    networks, joined, baseline = contenders(table)
+    if decidable(networks, pairs) and not smoke(run):  # a smoke run names no winner
+        yield from decision(networks.set_index("model"), pairs, run)
+    top1, ade = (baseline.set_index("model")[name].dropna() for name in ("test_top1", "ade_px"))
     for row in networks.itertuples():
         name = f"{row.model} ({row.preset})"
-        yield from accuracy(name, row, baseline["test_top1"].dropna())
-        yield from positions(row, baseline["ade_px"].dropna())
-        yield from alarms(name, row, baseline["test_top1"].dropna())
-    yield from ensembles(table[joined], networks)
-    if pairs is not None and len(networks) > 1 and not smoke:  # a smoke run names no winner
-        yield from decision(networks.set_index("model"), pairs, run)
+        yield from accuracy(name, row, top1)
+        yield from positions(row, ade)
+        yield from alarms(name, row, top1)
+    if networks["ade_px"].notna().any():
+        yield from ensembles(joined, networks)
+
+
+def paragraphs(sentences):
+    """The sentences of a verdict, those about one network joined."""
+    found = []
+    for sentence in sentences:
+        if found and sentence.startswith(TOLD):
+            found[-1] += " " + sentence
+        else:
+            found.append(sentence)
+    return found
 
 
 def accuracy(name, row, top1):
@@ -129,6 +143,14 @@ def decision(networks, pairs, run):
         )
 
 
+def decidable(networks, pairs):
+    """True if the networks, two at least, have been compared pair by pair."""
+    if pairs is None or len(networks) < 2 or networks["ade_px"].isna().any():
+        return False
+    compared = {frozenset(pair) for pair in pairs.dropna()[["first", "second"]].itertuples(index=False)}
+    return all(frozenset(pair) in compared for pair in itertools.combinations(networks["model"], 2))
+
+
 def pick(networks, pairs):
     """(best of the networks, why), or (None, why not): first by top-1, then among those left equal by ADE."""
     leader = networks["test_top1"].idxmax()
@@ -180,8 +202,15 @@ def rows(table):
 def changed(run):
     """{name: value} of the run's parameters that differ from the smoke defaults, then what single stages had else."""
     defaults = Config().model_dump()
-    own = {f"{n} ({stage})": v for stage, entry in run["stages"].items() for n, v in entry.get("own", {}).items()}
-    return {name: value for name, value in run["parameters"].items() if value != defaults.get(name)} | own
+    found = {name: value for name, value in run["parameters"].items() if value != defaults.get(name)}
+    for stage, entry in run["stages"].items():
+        found |= {f"{name} ({stage})": v for name, v in entry.get("own", {}).items() if name not in IN_NAME}
+    return found
+
+
+def written(value):
+    """A parameter's value as a person writes it."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def stages(run):
@@ -191,19 +220,23 @@ def stages(run):
 
 def grid(names, lines):
     """A Markdown table."""
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in [names, ["---"] * len(names), *lines])
+    cells = [[str(cell).replace("|", "\\|") for cell in line] for line in [names, ["---"] * len(names), *lines]]
+    return "\n".join("| " + " | ".join(" ".join(cell.split()) for cell in line) + " |" for line in cells)
+
+
+def plain(text):
+    """Markdown that holds no HTML, and nothing of the machine it was made on."""
+    return privacy.scrub(re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text))
 
 
 def write(run_dir):
-    """Write the run's REPORT.md; returns its path."""
-    run, table = record(run_dir), leaderboard(run_dir)
-    parts = [
-        f"# Run {run['run']}",
-        "\n".join(f"- {sentence}" for sentence in verdict(table, run, comparisons(run_dir))),
-    ]
+    """Write the run's REPORT.md; returns its path. Raises as `results.record` does."""
+    run, table = results.record(run_dir), results.leaderboard(run_dir)
+    sentences = [*results.broken(run_dir), *verdict(table, run, results.comparisons(run_dir))]
+    parts = [f"# Run {run['run']}", "\n".join(f"- {sentence}" for sentence in sentences)]
     if table is not None:
         parts += ["## Leaderboard", grid(*rows(table)), "All columns stand in leaderboard.csv."]
-    differ = changed(run) or {"": "none"}
+    differ = {name: written(value) for name, value in changed(run).items()} or {"": "none"}
     parts += ["## Parameters that differ from the smoke defaults", grid(["name", "value"], differ.items())]
     parts += ["## Stages", grid(["stage", "status", "seconds"], stages(run))]
-    return files.write_text(run_dir / "REPORT.md", "\n\n".join(parts) + "\n")
+    return files.write_text(run_dir / "REPORT.md", plain("\n\n".join(parts) + "\n"))

@@ -1,123 +1,135 @@
 """The static site of a run: index.html and one page for each executed notebook, for any browser, from a file.
 
-No script and nothing loaded from elsewhere. A notebook's outputs come from whoever ran it, so what they may contain
-is a list of allowed tags and attributes; a policy in the page's head stops what would slip through. The same files
-give the same bytes.
+The same files give the same bytes. What pages may contain stands in markup.py, what they may not tell in privacy.py.
 """
 
-import re
-import sys
-import tempfile
-from pathlib import Path
+import io
+import itertools
+import zipfile
+from urllib.parse import quote, unquote
 
-import bleach
-import nbformat
 from bs4 import BeautifulSoup
-from jinja2 import Environment, FileSystemLoader
-from nbconvert import HTMLExporter
-from pygments.formatters import HtmlFormatter
 
-from trajnb import ROOT, files, outputs
-from trajnb.report import report
+from trajnb import files
+from trajnb.report import gallery, markup, notebook, overview, privacy, report, results, stage
 
-TEMPLATES = Path(__file__).parent / "templates"
-TAGS = """a abbr b blockquote br caption code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5
-h6 hr i img kbd li ol p pre s small span strong sub summary sup table tbody td tfoot th thead tr u ul var""".split()
-ATTRIBUTES = {"colspan", "rowspan", "scope", "title", "id", "class", "alt", "width", "height", "open"}
-LINK = re.compile(r"(https?://|#)[^\s\"'<>]*|[\w-][\w./-]*")  # to the web, to a heading or to a file beside
-PICTURE = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=\s]+")
-POLICY = (
-    "default-src 'none'; img-src 'self' file: data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-)
-OUTPUTS = ["text/html", "text/markdown", "image/png", "image/jpeg", "text/plain"]  # shown, the first that is there
+CALLS = {"leaderboard": "leaderboard.save(", "verdict": "report.verdict("}  # what a cell that computed them holds
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip file can hold
+TEXTS = (".html", ".csv", ".md")
 
 
 def build(run_dir):
-    """Write the run's index.html and its notebooks' pages; returns the path of the index."""
-    run, table = report.record(run_dir), report.leaderboard(run_dir)
-    pages = {name: page(run_dir, name, entry["status"]) for name, entry in run["stages"].items()}
-    done = [name for name, entry in run["stages"].items() if entry["status"] == "done"]
-    figures = [path for name in reversed(done) for path in sorted((run_dir / name / "figures").glob("*.png"))]
-    html = (
-        environment()
-        .get_template("index.html.j2")
-        .render(
-            look(),
-            run=run,
-            verdict=list(report.verdict(table, run, report.comparisons(run_dir))),
-            table=report.rows(table) if table is not None else None,
-            figures=[path.relative_to(run_dir).as_posix() for path in figures],
-            stages=[(*stage, pages[stage[0]]) for stage in report.stages(run)],
-            changed=report.changed(run),
-        )
+    """Write the run's REPORT.md, index.html and its notebooks' pages; returns the path of the index.
+
+    Tables and notebooks that are missing or cut are said to be so. Raises as `results.record` does.
+    """
+    run = results.record(run_dir)
+    report.write(run_dir)
+    stages = [stage.read(run_dir, *row, run["stages"][row[0]].get("error", "")) for row in report.stages(run)]
+    outlines = {one.name: one.cells for one in stages if one.done}
+    figures, makers = gallery.figures(run_dir, outlines), computed(run_dir, outlines)
+    for one in stages:
+        write_page(run_dir, run, one, made(one.name, figures, makers))
+    html = markup.page("index.html.j2", run=run, stages=stages, makers=makers, **shown(run_dir, run, stages, figures))
+    return files.write_text(run_dir / "index.html", html)
+
+
+def shown(run_dir, run, stages, figures):
+    """What else the index shows, by the names of its template."""
+    table, tables = results.leaderboard(run_dir), [run_dir / name for name in results.WORDS]
+    groups = itertools.groupby(figures, lambda figure: gallery.title(figure.stage))
+    return {
+        "quiet": stage.QUIET,
+        "ended": overview.minute(overview.moment(run.get("ended"))),
+        "smoke": report.smoke(run),
+        "errors": errors(run, stages),
+        "broken": list(results.broken(run_dir)),
+        "verdict": report.paragraphs(report.verdict(table, run, results.comparisons(run_dir))),
+        "table": report.rows(table) if table is not None else None,
+        "baselines": report.BASELINES,
+        "tables": [path.name for path in tables if path.is_file() and not path.is_symlink()],
+        "figures": [(title, list(group)) for title, group in groups],
+        "changed": {name: report.written(value) for name, value in report.changed(run).items()},
+    }
+
+
+def errors(run, stages):
+    """(stage, first lines of its error, cell that raised or None) of all that did not finish, or what ended the run."""
+    found = [(one.name, one.error, one.failed_cell) for one in stages if one.error]
+    return found or ([(run["run"], stage.first_lines(run["error"]), None)] if run.get("error") else [])
+
+
+def computed(run_dir, outlines):
+    """{result: (stage, cell)}: which cell of the stages {name: [Cell]} computed the leaderboard and the verdict."""
+    if results.leaderboard(run_dir) is None:
+        return {}
+    found = {}
+    for (name, cells), (result, call) in itertools.product(outlines.items(), CALLS.items()):
+        cell = notebook.holder(cells, call)
+        if cell and result not in found:
+            found[result] = (name, cell)
+    return found
+
+
+def made(name, figures, makers):
+    """{number of a cell of the stage: [(anchor, words)]}: what of it the index shows."""
+    found = {}
+    for figure in figures:
+        if figure.stage == name and figure.cell:
+            found.setdefault(figure.cell.number, []).append((figure.anchor, figure.caption))
+    for result, (maker, cell) in makers.items():
+        if maker == name:
+            found.setdefault(cell.number, []).append((result, result.capitalize()))
+    return found
+
+
+def write_page(run_dir, run, one, made):
+    """Write a stage's page, or remove an old one where there is no notebook any more."""
+    if one.page:
+        notebook.write(run_dir / one.name, one.notebook, made, run=run, stage=one, smoke=report.smoke(run))
+    elif stage.FOLDER.fullmatch(one.name) and (run_dir / one.name / notebook.PAGE).is_file():
+        (run_dir / one.name / notebook.PAGE).unlink()
+
+
+def zipped(run_dir):
+    """Build the site anew and pack it as <run>-site.zip in the run's folder; returns its path.
+
+    In it is one folder with what the index links to and no more, so that it opens wherever it is unpacked. Dates are
+    fixed and names sorted: the same files give the same bytes.
+    """
+    index = build(run_dir)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(["index.html", *linked(index.read_text("utf-8"))]):
+            entry = zipfile.ZipInfo(f"{run_dir.name}/{name}", EPOCH)
+            entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
+            archive.writestr(entry, content(run_dir / name))
+    return files.write_bytes(run_dir / f"{run_dir.name}-site.zip", packed.getvalue())
+
+
+def linked(html):
+    """The files that a page of our own shows or links to, as a set of relative paths."""
+    tags = BeautifulSoup(html, "html.parser")(["a", "img"])
+    links = {tag.get("href") or tag.get("src") for tag in tags}
+    return {unquote(link.split("#")[0]) for link in links if not link.startswith("#")}
+
+
+def content(path):
+    """A file's bytes as they may be shared."""
+    data = path.read_bytes()
+    return privacy.scrub(data.decode("utf-8", "replace")).encode() if path.suffix in TEXTS else data
+
+
+def gather(outputs_dir):
+    """Write index.html of a folder of runs, a row for each with a link to its page; returns its path."""
+    rows = overview.past(outputs_dir)
+    paged = [row.name for row in rows if (outputs_dir / row.name / "index.html").is_file()]
+    html = markup.page(
+        "runs.html.j2",
+        rows=rows,
+        quiet=stage.QUIET,
+        links={name: f"{quote(name)}/index.html" for name in paged},
+        readable=[row.name for row in rows if not row.problem],
+        sides=list(overview.sides(rows)),
     )
-    return files.write_text(run_dir / "index.html", scrub(html))
-
-
-def page(run_dir, name, status):
-    """Render a stage's executed notebook beside it; returns the page's relative link, or None without a notebook."""
-    folder = run_dir / name
-    found = [path for path in (folder / "notebook.ipynb", folder / "notebook.failed.ipynb") if path.is_file()]
-    if not found:
-        (folder / "notebook.html").unlink(missing_ok=True)
-        return None
-    notebook = nbformat.read(found[0], as_version=4)
-    for cell in notebook.cells:  # an output that could only be run is left out
-        if "outputs" in cell:
-            cell.outputs = [o for o in cell.outputs if "data" not in o or not set(OUTPUTS).isdisjoint(o.data)]
-    html, _ = exporter().from_notebook_node(notebook, {"trajnb": look() | {"stage": name, "status": status}})
-    files.write_text(folder / "notebook.html", scrub(html))
-    return f"{name}/notebook.html"
-
-
-def exporter():
-    """nbconvert with our template and filters, and no preprocessor that would add anything."""
-    html = HTMLExporter(
-        template_name="trajnb",
-        extra_template_basedirs=[str(TEMPLATES)],
-        exclude_anchor_links=True,
-        filters={"clean": clean},
-    )
-    html.config.NbConvertBase.display_data_priority = OUTPUTS
-    return html
-
-
-def environment():
-    """Jinja with escaping on."""
-    return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-
-
-def look():
-    """What every page's head needs: policy and styles, for light and dark screens."""
-    light, dark = (HtmlFormatter(style=style).get_style_defs(".highlight") for style in ("friendly", "github-dark"))
-    css = (TEMPLATES / "style.css").read_text()
-    return {"policy": POLICY, "css": f"{css}\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"}
-
-
-def clean(html):
-    """Only the allowed tags and attributes of a piece of HTML; scripts and styles go with all they hold."""
-    soup = BeautifulSoup(html, "html.parser")
-    for tag in soup(["script", "style", "template", "noscript", "iframe", "object", "svg", "math"]):
-        tag.decompose()
-    protocols = ["http", "https", "data"]  # `allowed` decides which attribute may have which
-    return bleach.clean(str(soup), tags=TAGS, attributes=allowed, protocols=protocols, strip=True)
-
-
-def allowed(tag, name, value):
-    """Whether an attribute may stay."""
-    if name == "href":
-        return tag == "a" and LINK.fullmatch(value) is not None
-    if name == "src":
-        return tag == "img" and PICTURE.fullmatch(value) is not None
-    return name in ATTRIBUTES
-
-
-def scrub(html):
-    """The page without this machine's folders; pictures are left alone."""
-    places = {outputs(): "outputs", ROOT: ".", sys.prefix: "python", sys.base_prefix: "python", Path.home(): "~"}
-    parts = re.split(r'(src="data:[^"]*")', html)
-    for i in range(0, len(parts), 2):
-        parts[i] = re.sub(rf"{re.escape(tempfile.gettempdir())}/ipykernel_\d+/\d+\.py", "cell", parts[i])
-        for place, word in places.items():
-            parts[i] = parts[i].replace(str(place), word)
-    return "".join(parts)
+    return files.write_text(outputs_dir / "index.html", html)

@@ -20,6 +20,9 @@ def latest(outputs):
 def lines(run_dir):
     """A run's state as lines of text: its own, then one for each stage, then what went wrong."""
     found = record.settle(run_dir)
+    if not found:
+        yield f"run {run_dir.name}: its record, run.json, cannot be read: run it again"
+        return
     stages = found["stages"]
     done = sum(entry["status"] == "done" for entry in stages.values())
     seconds = sum(entry.get("seconds", 0) for entry in stages.values())
