@@ -1,6 +1,7 @@
 """The committed notebooks: parameters, size, checked outputs, and nothing of the machine they were made on."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from trajnb.runs import stages
 
 NOTEBOOKS = sorted(stages.NOTEBOOKS.glob("*.ipynb"))
 PARAMS = sorted((ROOT / "params").rglob("*.yaml"))
+LARGEST_OUTPUT = 200_000  # bytes: what is larger makes a notebook slow to open and its differences unreadable
 HOME = re.compile(r"/(?:home|Users|root)/|[A-Z]:\\\\Users")
 
 
@@ -58,6 +60,17 @@ def test_executed_in_order_and_checked_cells_have_outputs(path, code):
         assert {output.output_type for output in cell.outputs} <= {"stream", "execute_result"}
         printed = "".join(output.get("text", "") for output in cell.outputs)
         assert not re.search(r"\d\.\d", printed), "a checked cell prints a float, which may differ elsewhere"
+
+
+def test_no_output_is_large(path, code):
+    sizes = {(cell.id, n): len(json.dumps(output)) for cell in code for n, output in enumerate(cell.outputs)}
+    assert {where: size for where, size in sizes.items() if size > LARGEST_OUTPUT} == {}
+    assert max(sizes.values()) > 1000, "pictures are counted"
+
+
+def test_no_output_needs_a_running_kernel(code):
+    kinds = {kind for cell in code for output in cell.outputs for kind in output.get("data", {})}
+    assert kinds <= {"text/plain", "text/html", "image/png"}, "a widget shows nothing in a rendered notebook"
 
 
 def is_checked(cell):

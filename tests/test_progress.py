@@ -17,12 +17,27 @@ def test_headless_prints_only_lines_and_writes_the_state(tmp_path, monkeypatch, 
     assert capsys.readouterr() == ("epoch 1 of 2\n", "")
 
 
-def test_a_person_sees_a_bar(monkeypatch, capsys):
+def seen_by_a_person(monkeypatch, capsys):
+    """What a bar of two steps and a line leave on (stdout, stderr)."""
     monkeypatch.delenv("TQDM_DISABLE", raising=False)
-    monkeypatch.setenv("JPY_SESSION_NAME", "a notebook")
     with Progress(2, "training", "steps") as progress:
         progress.update(2)
         progress.line("epoch 1 of 1")
-    printed = capsys.readouterr()
+    return capsys.readouterr()
+
+
+def test_a_person_at_a_terminal_sees_a_bar_on_stderr(monkeypatch, capsys):
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    printed = seen_by_a_person(monkeypatch, capsys)
     assert printed.out == "epoch 1 of 1\n"
     assert "training" in printed.err
+
+
+def test_a_notebook_shows_the_bar_but_nothing_red_and_keeps_the_line_alone(monkeypatch, capsys):
+    monkeypatch.setenv("JPY_SESSION_NAME", "a notebook")
+    printed = seen_by_a_person(monkeypatch, capsys)
+    assert "training" in printed.out
+    assert printed.err == ""
+    left = [line.split("\r")[-1].strip() for line in printed.out.split("\n")]
+    assert [line for line in left if line] == ["epoch 1 of 1"], "what stands there when every return has overwritten"

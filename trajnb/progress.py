@@ -22,6 +22,11 @@ def interactive():
     return "JPY_SESSION_NAME" in os.environ or sys.stderr.isatty()
 
 
+def stream():
+    """Where a bar is drawn: a notebook shows what goes to stderr in red, and the bar's rest beside the lines."""
+    return sys.stdout if "JPY_SESSION_NAME" in os.environ else sys.stderr
+
+
 def duration(seconds):
     """Seconds as a person says them: 48 s, 3 min 20 s, 2 h 5 min."""
     whole = round(seconds)
@@ -43,7 +48,7 @@ class Progress:
         self.done, self.values = 0, {}
         self.started = time.monotonic()
         self.last_file = -float("inf")
-        self.bar = tqdm(total=total, desc=label, unit=unit, leave=False) if interactive() else None
+        self.bar = tqdm(total=total, desc=label, unit=unit, leave=False, file=stream()) if interactive() else None
         self.write_file()
 
     def __enter__(self):

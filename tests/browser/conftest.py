@@ -30,5 +30,6 @@ def browser():
 def page(browser):
     """A fresh page with nothing remembered: no cookies, no storage, nothing shared with another test's."""
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    context.set_default_timeout(60_000)  # milliseconds; a machine may be busy
     yield context.new_page()
     context.close()

@@ -139,7 +139,7 @@ def run_all(page, lab, name):
     """Open a notebook of the server's folder in JupyterLab, Run All Cells, and wait until it has ended or failed."""
     cells = nbformat.read(lab.folder / "notebooks" / f"{name}.ipynb", as_version=4).cells
     page.goto(f"{lab.url}/lab/tree/notebooks/{name}.ipynb?reset&token={TOKEN}")
-    page.locator(".jp-CodeCell").first.wait_for()
+    page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()  # earlier, JupyterLab would ask for a kernel
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.locator("#jp-mainmenu-run").get_by_text("Run All Cells", exact=True).click()
     page.wait_for_function(ENDED, arg=sum(cell.cell_type == "code" for cell in cells), timeout=1000 * RUN_S)

@@ -6,8 +6,8 @@ import pytest
 
 from trajnb import figures
 from trajnb.config import Config
-from trajnb.data import ClipSet
-from trajnb.evaluation import controls, leaderboard, reconstruction
+from trajnb.data import ClipSet, scenes
+from trajnb.evaluation import controls, leaderboard, metrics, reconstruction
 from trajnb.world import recipes
 
 CFG = Config()
@@ -34,6 +34,7 @@ def figures_of_data(clips):
     yield figures.class_balance(table, table.assign(split="test"))
     yield figures.nuisances(controls.nuisance_table(clips), clips.table["motion"].to_numpy(), 0.26, 0.25)
     yield figures.single_frames(np.full(16, 0.25), 0.25)
+    yield figures.scene(scenes.clip(CFG, scenes.Scene("random", 3)))
 
 
 def figures_of_results(clips, said):
@@ -41,6 +42,9 @@ def figures_of_results(clips, said):
     yield figures.confusion(contenders, clips.label_N, CFG.motions)
     yield figures.reliability({"transformer": said}, clips.label_N)
     yield figures.futures(clips, said, "transformer")
+    steady = controls.measured_constant_velocity(clips)
+    yield figures.answer(clips, said, steady, row=3)
+    yield figures.answers(clips, said, steady, rows=[0, 1, 2, 3])
     yield figures.error_by_step({"all": leaderboard.per_step(contenders, clips, CFG)})
     yield figures.regions(leaderboard.coverage(said, clips, CFG))
     costs = {"macs": 8e7, "parameters": 4e5, "train_seconds": 90.0, "latency_ms": 9.0}
@@ -59,6 +63,31 @@ def figures_of_results(clips, said):
 def test_the_first_row_says_what_the_columns_show(clips):
     titles = [axis.get_title() for axis in figures.film_strips(clips).axes]
     assert titles[:2] + titles[8:10] == ["frame 0", "frame 2", "all 16", ""]
+
+
+def texts(figure):
+    return [text.get_text() for axis in figure.axes for text in [*axis.texts, axis.title]]
+
+
+def test_a_scene_says_its_numbers_and_what_a_data_set_would_refuse():
+    taken, refused = (texts(figures.scene(scenes.clip(CFG, scenes.Scene(gravity=share)))) for share in (1.0, 0.0))
+    assert any("gravity 9.81 m/s²" in text and "would take it" in text for text in taken)
+    assert any(
+        "gravity 0.00 m/s²" in text and "would refuse it" in text and "NO: 0.5 px off any line" in text
+        for text in refused
+    )
+
+
+def test_an_answer_says_class_and_errors_beside_the_truth(clips, said):
+    steady = controls.measured_constant_velocity(clips)
+    for row in range(4):
+        prob_K, motion = said.prob_NK[row], CFG.motions[clips.label_N[row]]
+        seen = "\n".join(texts(figures.answer(clips, said, steady, row)))
+        guess = CFG.motions[prob_K.argmax()]
+        assert f"The network says: {guess}\n{'right' if guess == motion else 'WRONG'}" in seen
+        assert all(f"{share:.2f}" in seen for share in prob_K)
+        off_px = metrics.displacement_px(steady, clips.track_NFx3[:, CFG.frames :], CFG)[row].mean()
+        assert f"constant velocity {off_px:.1f} px" in seen
 
 
 def test_every_figure_is_drawn_and_kept(clips, said, tmp_path):

@@ -31,9 +31,10 @@ class Batch(NamedTuple):
 class ClipSet:
     """Clips of one recipe table: positions held in memory (a quarter of a kilobyte each), pixels made on demand."""
 
-    def __init__(self, cfg, seed, table):
+    def __init__(self, cfg, seed, table, xyz_NFx3=None):
+        """`xyz_NFx3`: positions in metres to use instead of those that the recipes have."""
         self.cfg, self.seed, self.table = cfg, seed, table.reset_index(drop=True)
-        self.xyz_NFx3 = recipes.tracks(cfg, seed, self.table)
+        self.xyz_NFx3 = recipes.tracks(cfg, seed, self.table) if xyz_NFx3 is None else xyz_NFx3
         self.label_N = pd.Categorical(self.table["motion"], categories=cfg.motions).codes.astype(np.int64)
         uv_NFx2 = camera.project(self.xyz_NFx3, cfg) / cfg.size
         self.track_NFx3 = np.concatenate([uv_NFx2, self.xyz_NFx3[..., 2:]], axis=2).astype(np.float32)

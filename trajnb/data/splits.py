@@ -50,15 +50,20 @@ def check_classes(name, part, motions):
             )
 
 
+def changes(labels):
+    """How often neighbours differ, how often chance has it, and its standard deviation (Wald and Wolfowitz's runs,
+    several classes)."""
+    code_N, share = pd.factorize(np.asarray(labels))[0], pd.Series(labels).value_counts(normalize=True).to_numpy()
+    expected = (len(code_N) - 1) * (1 - (share**2).sum())
+    return int((np.diff(code_N) != 0).sum()), expected, max(np.sqrt(expected * (share**2).sum()), 1.0)
+
+
 def check_order(name, part):
-    """Labels in file order must change about as often as chance has it (Wald and Wolfowitz's runs, several classes)."""
-    labels, share = pd.factorize(part["motion"])[0], part["motion"].value_counts(normalize=True).to_numpy()
-    expected = (len(labels) - 1) * (1 - (share**2).sum())
-    changes = int((np.diff(labels) != 0).sum())
-    spread = max(np.sqrt(expected * (share**2).sum()), 1.0)
-    if abs(changes - expected) > ORDER_LIMIT * spread and changes < expected:
+    """Labels in file order must change about as often as chance has it."""
+    found, expected, spread = changes(part["motion"])
+    if abs(found - expected) > ORDER_LIMIT * spread and found < expected:
         raise ValueError(
-            f"split '{name}' is ordered by class: its label changes {changes} times, about {expected:.0f} expected; "
+            f"split '{name}' is ordered by class: its label changes {found} times, about {expected:.0f} expected; "
             "split by recipe (trajnb.data.splits.assign) instead of by order"
         )
 

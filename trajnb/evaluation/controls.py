@@ -5,11 +5,18 @@ Shapes:   N clips   T seen frames   H future frames   K classes
 
 import numpy as np
 import pandas as pd
+import torch
+from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import cross_val_predict
 
-from trajnb.world import recipes
+from trajnb.data import Batch
+from trajnb.evaluation import oracles
+from trajnb.world import families, recipes
 
+PICTURES = ("mean_frame", "motion_energy")
+CELLS, COMPONENTS = 16, 24  # a side of a control's picture, and how many numbers its trees see of it
+CHUNK = 500  # clips rendered at once: bounds the memory
 NUISANCES = ("place_u", "place_v", "size", "extent", "brightness", "background", "noise")
 
 
@@ -69,3 +76,85 @@ def constant_velocity(uv_NTx2, z_NT, horizon):
     track_NTx3 = np.concatenate([uv_NTx2, z_NT[..., None]], axis=2)
     step_N1x3 = track_NTx3[:, -1:] - track_NTx3[:, -2:-1]
     return track_NTx3[:, -1:] + step_N1x3 * np.arange(1, horizon + 1)[:, None]
+
+
+def measured_constant_velocity(clips):
+    """`constant_velocity` (N, H, 3), u and v in frame widths, z in metres, from what can be measured in the frames."""
+    uv_NTx2, z_NT = oracles.measured_track(clips, clips.cfg)
+    return constant_velocity(uv_NTx2 / clips.cfg.size, z_NT, clips.cfg.horizon)
+
+
+def majority(train, test):
+    """Class probabilities (N, K) for test clips: how common each class is in training, whatever the clip."""
+    share_K = np.bincount(train.label_N, minlength=len(train.cfg.motions)) / len(train)
+    return np.tile(share_K, (len(test), 1))
+
+
+def picture_controls(train, test):
+    """{name: class probabilities (N, K)} of trees that see one picture of each clip, without any order in time.
+
+    mean_frame: the mean of its frames; motion_energy: the mean absolute difference of frames that follow one another.
+    """
+    seen, asked = pictures(train), pictures(test)
+    return {name: picture_classes(seen[name], train.label_N, asked[name]) for name in PICTURES}
+
+
+def pictures(clips):
+    """{name: (N, CELLS * CELLS)} grey levels of PICTURES, averaged to CELLS x CELLS."""
+    found = {name: [] for name in PICTURES}
+    for start in range(0, len(clips), CHUNK):
+        video_NTSS = clips.render(np.arange(start, min(start + CHUNK, len(clips)))).astype(np.float32)
+        found["mean_frame"].append(shrunk(video_NTSS.mean(axis=1)))
+        found["motion_energy"].append(shrunk(np.abs(np.diff(video_NTSS, axis=1)).mean(axis=1)))
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def shrunk(picture_NSS):
+    """Pictures averaged to CELLS x CELLS, each as one row."""
+    block = picture_NSS.shape[1] // CELLS
+    return picture_NSS.reshape(-1, CELLS, block, CELLS, block).mean(axis=(2, 4)).reshape(-1, CELLS * CELLS)
+
+
+def picture_classes(seen_NxD, label_N, asked_NxD):
+    """Class probabilities (N, K) of trees on the principal components of pictures."""
+    components = PCA(COMPONENTS, random_state=0).fit(seen_NxD)
+    return trees().fit(components.transform(seen_NxD), label_N).predict_proba(components.transform(asked_NxD))
+
+
+def kinematic(train, test):
+    """Class probabilities (N, K) of trees on hand-made features of the true image path: no pixels, no network."""
+    return trees().fit(path_features(train), train.label_N).predict_proba(path_features(test))
+
+
+def path_features(clips):
+    """Features (N, 11) of the seen image path: misfits of line, quadratic and ellipse; speed, acceleration, turning."""
+    cfg = clips.cfg
+    uv_NTx2 = clips.track_NFx3[:, : cfg.frames, :2].astype(float) * cfg.size
+    step_NTx2 = np.diff(uv_NTx2, axis=1)
+    change_NTx2, speed_NT = np.diff(step_NTx2, axis=1), np.linalg.norm(step_NTx2, axis=2)
+    heading_NT = np.unwrap(np.arctan2(step_NTx2[..., 1], step_NTx2[..., 0]), axis=1)
+    turn_NT = np.diff(heading_NT, axis=1)
+    misfits = [family(uv_NTx2, cfg) for family in families.FAMILIES.values()]
+    moments = [speed_NT.mean(axis=1), speed_NT.std(axis=1), *change_NTx2.mean(axis=1).T, *change_NTx2.std(axis=1).T]
+    return np.column_stack([*misfits, *moments, turn_NT.sum(axis=1), turn_NT.std(axis=1)])
+
+
+class Reordered:
+    """Clips whose frames stand in another order, for networks that claim to see motion: `shuffled` or `reversed`.
+
+    Each clip has an order of its own, the same every time. Labels and tracks stay: only what the pixels tell changes.
+    """
+
+    def __init__(self, clips, how):
+        frames, rng = clips.cfg.frames, np.random.default_rng(0)
+        back_T = np.arange(frames)[::-1]
+        self.clips, self.label_N, self.track_NFx3 = clips, clips.label_N, clips.track_NFx3
+        self.order_NT = np.stack([rng.permutation(frames) if how == "shuffled" else back_T for _ in range(len(clips))])
+
+    def __len__(self):
+        return len(self.clips)
+
+    def batch(self, rows):
+        video, label, track = self.clips.batch(rows)
+        order_BT = torch.from_numpy(self.order_NT[rows])[:, None, :, None, None]
+        return Batch(video.take_along_dim(order_BT, dim=2), label, track)

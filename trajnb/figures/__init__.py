@@ -13,8 +13,9 @@ from trajnb.figures.evaluation import (
     tradeoffs,
 )
 from trajnb.figures.style import save
+from trajnb.figures.tour import answer, answers, scene
 from trajnb.figures.training import learning_curves
 
-__all__ = ["class_balance", "confusion", "error_by_step", "film_strips", "futures", "image_paths", "learning_curves"]
-__all__ += ["nuisances", "race", "reconstructions", "regions", "reliability", "save", "single_frames", "standing"]
-__all__ += ["tradeoffs", "world_paths"]
+__all__ = ["answer", "answers", "class_balance", "confusion", "error_by_step", "film_strips", "futures", "image_paths"]
+__all__ += ["learning_curves", "nuisances", "race", "reconstructions", "regions", "reliability", "save", "scene"]
+__all__ += ["single_frames", "standing", "tradeoffs", "world_paths"]

@@ -54,10 +54,11 @@ def world_paths(clips, each=12):
             seen, future = x_Fx3[: cfg.frames], x_Fx3[cfg.frames - 1 :]
             axis.plot(seen[:, 2], seen[:, 0], -seen[:, 1], color=MOTION_COLOURS[motion], linewidth=1)
             axis.plot(future[:, 2], future[:, 0], -future[:, 1], color="0.6", linewidth=0.7)
-        axis.set_xlabel("z, m", labelpad=-8)
-        axis.set_ylabel("x, m", labelpad=-8)
+        axis.set_xlabel("z, m", labelpad=-6)
+        axis.set_ylabel("x, m", labelpad=-4)
         axis.set_title(f"{motion}\nheight -y, m", color=MOTION_COLOURS[motion])
         axis.tick_params(labelsize=6, pad=-3)
+        axis.locator_params(nbins=4)
     return figure
 
 
@@ -86,8 +87,9 @@ def nuisances(frame, motion_N, top1, chance):
             share, _ = np.histogram(frame[name][motion_N == motion], bins=edges, density=True)
             axis.stairs(share, edges, color=MOTION_COLOURS[motion], label=motion)
         axis.set(title=name, yticks=[])
-    axes.flat[0].legend(frameon=False, fontsize=6)
+    lines = axes.flat[0].get_legend_handles_labels()
     axes.flat[-1].axis("off")
+    axes.flat[-1].legend(*lines, frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(0.6, 0.5))
     text = f"all seven together,\nboosted trees:\ntop-1 {top1:.3f}\nchance {chance:.3f}\nn {len(frame):,}"
     axes.flat[-1].text(0, 0.5, text, va="center")
     sns.despine(figure)

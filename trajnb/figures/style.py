@@ -38,23 +38,40 @@ def panels(rows, columns, width, height, **more):
     return figure, axes
 
 
+def mosaic(layout, width, height, **more):
+    """A figure of `width` x `height` inches and its axes {name: axis}, laid out as plt.subplot_mosaic has it."""
+    sns.set_theme(style="ticks", context="notebook", font_scale=0.8)
+    figure, axes = plt.subplot_mosaic(layout, figsize=(width, height), layout="constrained", **more)
+    plt.close(figure)
+    return figure, axes
+
+
 def bare(axis, title=""):
     """A picture's axis: no ticks, no frame."""
     axis.set(xticks=[], yticks=[], title=title)
     sns.despine(ax=axis, left=True, bottom=True)
 
 
-def save(figure, folder, name):
-    """Keep a figure as folder/figures/name.png; returns the same picture, so that a cell can end with this call.
+def png(figure):
+    """A figure as the bytes of a PNG.
 
     A palette takes a third of the bytes: noisy frames do not compress otherwise. It is chosen for the range of the
     colours, not for their number of pixels, so that thin coloured lines keep theirs.
     """
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DOTS_PER_INCH)
-    small, picture = io.BytesIO(), PIL.Image.open(drawn).convert("RGB")
-    picture.quantize(COLOURS_KEPT, PIL.Image.Quantize.FASTOCTREE, dither=PIL.Image.Dither.NONE).save(
-        small, format="png", optimize=True
-    )
-    files.write_bytes(folder / "figures" / f"{name}.png", small.getvalue())
-    return Image(small.getvalue(), alt=name.replace("_", " "))
+    picture = PIL.Image.open(drawn).convert("RGB")
+    picture = picture.quantize(COLOURS_KEPT, PIL.Image.Quantize.FASTOCTREE, dither=PIL.Image.Dither.NONE)
+    colours, ground = picture.getpalette(), picture.getpixel((0, 0))
+    colours[3 * ground : 3 * ground + 3] = [255] * 3  # not the mean with what is nearly white: a page is white
+    picture.putpalette(colours)
+    small = io.BytesIO()
+    picture.save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+def save(figure, folder, name):
+    """Keep a figure as folder/figures/name.png; returns the same picture, so that a cell can end with this call."""
+    data = png(figure)
+    files.write_bytes(folder / "figures" / f"{name}.png", data)
+    return Image(data, alt=name.replace("_", " "))

@@ -1,0 +1,434 @@
+"""What the audit catches and what it cries wolf at: bugs planted in several strengths, and 100 clean data sets.
+
+python benchmarks/audit.py [SEEDS] [SIZES] [CLEAN]     3 seeds, sizes 400,2000, 100 clean sets: about half an hour
+
+A clean set is our own world, filmed, split at random 70/15/15, with positions, normalisation, predictions and an oracle
+that are what they should be. A bug changes one thing in it. It is caught when its own check says warning or severe.
+"""
+
+import statistics
+import sys
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from trajnb.config import Config
+from trajnb.data import ClipSet
+from trajnb.data.audit import clipfile, examine, material
+from trajnb.world import recipes
+
+WORLDS = ({}, {"decoy": True}, {"noise_min": 0.02, "noise_max": 0.05}, {"texture": 0.2}, {"extent_max_px": 30.0})
+SPLITS, SHARES = ["train", "val", "test"], [0.70, 0.15, 0.15]
+
+
+@dataclass
+class Planted:
+    """A data set in memory. A change of `clips` before `film`, or of anything else after it, plants a bug."""
+
+    rng: np.random.Generator
+    clips: ClipSet
+    split_N: np.ndarray
+    video_NTHW: np.ndarray = None
+    table: pd.DataFrame = None
+    rate_N: np.ndarray = None
+    extras: dict = field(default_factory=dict)
+
+    def film(self):
+        """Render the clips, and write down labels, names, positions, normalisation, predictions and an oracle."""
+        cfg, n = self.clips.cfg, len(self.clips)
+        self.video_NTHW, self.rate_N = self.clips.render(np.arange(n)), np.full(n, cfg.frame_rate)
+        label_N, number_N = self.clips.table["motion"].to_numpy(object), self.rng.permutation(n)
+        path_N = [f"{label}/clip_{number:06d}.npy" for label, number in zip(label_N, number_N, strict=True)]
+        parts = {"path": path_N, "label": label_N, "split": self.split_N, "number": number_N.astype(float)}
+        self.table = pd.DataFrame(parts).assign(content="")
+        frame_F = np.arange(cfg.frames + cfg.horizon)
+        uv_Mx2 = cfg.size * self.clips.track_NFx3[..., :2].reshape(-1, 2).astype(float)
+        where = {"path": np.repeat(path_N, len(frame_F)), "frame": np.tile(frame_F, n), "u": uv_Mx2[:, 0]}
+        self.extras["positions.parquet"] = pd.DataFrame(where | {"v": uv_Mx2[:, 1]})
+        self.extras["positions.parquet"]["target"] = self.extras["positions.parquet"]["frame"] >= cfg.frames
+        self.extras["stats.json"] = self.fitted(self.split_N == "train")
+        self.predict(0.9)
+        self.extras["oracle.json"] = {"top1": 0.98, "ade_px": 1.4}
+        return self
+
+    def fitted(self, rows_N):
+        """stats.json of some clips."""
+        level = self.video_NTHW[rows_N] / np.float32(255)
+        mean, std = float(level.mean(dtype=np.float64)), float(level.std(dtype=np.float64))
+        return {"mean": mean, "std": std, "fitted_on": "train"}
+
+    def predict(self, top1):
+        """predictions.parquet that names this share of the labels, and errs by 3 px."""
+        n, classes = len(self.table), sorted(set(self.table["label"]))
+        code_N = np.array([classes.index(label) for label in self.table["label"]])
+        said_N = (code_N + np.where(self.rng.random(n) < top1, 0, self.rng.integers(1, len(classes), n))) % len(classes)
+        said = {"path": self.table["path"], "predicted": np.array(classes, object)[said_N]}
+        self.extras["predictions.parquet"] = pd.DataFrame(said | {"ade_px": self.rng.gamma(2.0, 1.5, n)})
+
+    def rows(self, split, share=1.0):
+        """Numbers of a share of a split's clips, at least one, drawn at random."""
+        found = self.rng.permutation(np.flatnonzero(self.table["split"] == split))
+        return found[: max(1, round(share * len(found)))]
+
+    def codes(self):
+        """Class numbers (N,)."""
+        return pd.factorize(self.table["label"], sort=True)[0]
+
+    def material(self):
+        return InMemory(self)
+
+
+class InMemory(material.Material):
+    """A Planted set as the audit sees it."""
+
+    def __init__(self, planted):
+        super().__init__("planted", planted.table, sorted(set(planted.clips.cfg.motions)))
+        self.planted, self.folders_are_classes = planted, False  # else permuted labels would differ from the folders
+
+    def clip(self, row):
+        return clipfile.to_clip(self.planted.video_NTHW[row][..., None], rate=float(self.planted.rate_N[row]))
+
+    def extra(self, name):
+        return self.planted.extras.get(name)
+
+
+def clean(seed, clips, **world):
+    """A Planted set without a bug, not yet filmed."""
+    rng, cfg = np.random.default_rng(seed), Config(batch_size=1, **world)
+    made = ClipSet(cfg, 1000 + seed, recipes.draw(cfg, 1000 + seed, np.arange(clips)))
+    return Planted(rng, made, rng.choice(SPLITS, clips, p=SHARES))
+
+
+# ---- the bugs: each changes a set and takes a strength; those in BEFORE work on recipes, before anything is filmed
+
+
+def rare(s, share):
+    """1: a class loses a share of its clips in val."""
+    chosen = (s.table["split"] == "val") & (s.table["label"] == "circular") & (s.rng.random(len(s.table)) < share)
+    keep(s, ~chosen.to_numpy())
+
+
+def keep(s, rows_N):
+    s.table, s.video_NTHW, s.rate_N = s.table[rows_N].reset_index(drop=True), s.video_NTHW[rows_N], s.rate_N[rows_N]
+
+
+def ordered(s, share):
+    """2: a share of the rows is sorted by class."""
+    rows = np.sort(s.rng.permutation(len(s.table))[: round(share * len(s.table))])
+    to = rows[np.argsort(s.table["label"].to_numpy(str)[rows], kind="stable")]
+    s.table.iloc[rows], s.video_NTHW[rows] = s.table.iloc[to].to_numpy(), s.video_NTHW[to]
+
+
+def by_index(s, share):
+    """2: a share of the clips goes to train, val, test by the number in its name."""
+    rank = s.table["number"].rank().to_numpy() / len(s.table)
+    some = s.rng.random(len(s.table)) < share
+    s.table.loc[some, "split"] = np.array(SPLITS)[np.searchsorted([0.7, 0.85], rank[some])]
+
+
+def copied(s, count, change=lambda video, rng: video, split="val"):
+    """3: that many clips of a split (below 1: this share) become training clips, label and all."""
+    to = s.rows(split)
+    to = to[: round(count * len(to))] if count < 1 else to[:count]
+    free = np.setdiff1d(s.rows("train"), to)
+    source = s.rng.choice(free, len(to), replace=len(to) > len(free))
+    s.video_NTHW[to] = change(s.video_NTHW[source], s.rng)
+    s.table.loc[to, "label"] = s.table["label"].to_numpy()[source]
+    return to
+
+
+def noisy(s, sd):
+    """4: five clips of val are training clips with more noise."""
+    copied(s, 5, lambda video, rng: np.clip(video + rng.normal(0, sd, video.shape), 0, 255).astype(np.uint8))
+
+
+def dimmed(s, factor):
+    """4: five clips of val are training clips at another brightness."""
+    copied(s, 5, lambda video, rng: (video * factor).astype(np.uint8))
+
+
+def mirrored(s, count):
+    """4: clips of val are training clips mirrored."""
+    copied(s, count, lambda video, rng: video[..., ::-1])
+
+
+def moved(s, share, px=1):
+    """4: a share of val's clips are training clips moved by 1 px."""
+    copied(s, share, lambda video, rng: np.roll(video, px, axis=3))
+
+
+def later(s, share):
+    """4: a share of val's clips are training clips that begin a frame later."""
+    copied(s, share, lambda video, rng: np.concatenate([video[:, 1:], video[:, -1:]], axis=1))
+
+
+def two_labels(s, count):
+    """5: training clips stand under a second label too."""
+    to = copied(s, count, split="train")
+    s.table.loc[to, "label"] = turned(s, to)
+
+
+def turned(s, rows, classes=4):
+    """Labels of the rows, each of the first `classes` exchanged for the next."""
+    names = sorted(set(s.table["label"]))
+    to = dict(zip(names[:classes], np.roll(names[:classes], 1), strict=True))
+    return [to.get(label, label) for label in s.table["label"].to_numpy()[rows]]
+
+
+def permuted(s, classes):
+    """6: in val that many classes exchange their labels."""
+    rows = s.rows("val")
+    s.table.loc[rows, "label"] = turned(s, rows, classes)
+
+
+def partly(s, share):
+    """6: in val this share of the labels is turned by one class."""
+    rows = s.rows("val", share)
+    s.table.loc[rows, "label"] = turned(s, rows)
+
+
+def named(s, share):
+    """7: a share of the clips is numbered in order of class."""
+    some = s.rng.random(len(s.table)) < share
+    order = np.argsort(s.codes()[some], kind="stable")
+    number = s.table["number"].to_numpy().copy()
+    number[np.flatnonzero(some)[order]] = np.sort(number[some])
+    renumber(s, number)
+
+
+def round_robin(s, share):
+    """7: a share of the clips has numbers that are its class modulo 4."""
+    some, number = s.rng.random(len(s.table)) < share, s.table["number"].to_numpy().copy()
+    number[some] = number[some] // 4 * 4 + s.codes()[some]
+    renumber(s, number)
+
+
+def renumber(s, number):
+    s.table["number"] = number
+    s.table["path"] = [f"{a}/clip_{int(b):06d}.npy" for a, b in zip(s.table["label"], number, strict=True)]
+
+
+def brighter(s, levels):
+    """8: each class is that many grey levels brighter than the one before."""
+    add_N = np.rint(levels * s.codes())[:, None, None, None].astype(np.int16)
+    for part in np.array_split(np.arange(len(s.table)), 20):
+        s.video_NTHW[part] = np.clip(s.video_NTHW[part] + add_N[part], 0, 255)
+
+
+def larger(s, share):
+    """9: the object of each class is that share larger than the one before's."""
+    s.clips.table["size_factor"] *= 1 + share * s.clips.label_N
+
+
+def placed(s, share):
+    """10: every class has a corner of its own, this share of the way."""
+    corner_Nx2 = np.array([(0.05, 0.05), (0.95, 0.05), (0.05, 0.95), (0.95, 0.95)])[s.clips.label_N]
+    for k, name in enumerate(("place_x", "place_y")):
+        s.clips.table[name] = (1 - share) * s.clips.table[name] + share * corner_Nx2[:, k]
+    s.clips = ClipSet(s.clips.cfg, s.clips.seed, s.clips.table)
+
+
+def stamped(s, levels, share=1.0, frames=slice(None), side=2):
+    """11: four pixels in a corner get that many grey levels more with each class."""
+    some = s.rng.random(len(s.table)) < share
+    corner = s.video_NTHW[some, frames, 1 : 1 + side, 1 : 1 + side].astype(int)
+    corner += np.rint(levels * s.codes()[some]).astype(int).reshape(-1, *[1] * (corner.ndim - 1))
+    s.video_NTHW[some, frames, 1 : 1 + side, 1 : 1 + side] = np.clip(corner, 0, 255)
+
+
+def stamped_share(s, share):
+    """11: this share of the clips has a stamp of 30 levels a class."""
+    stamped(s, 30, share)
+
+
+def stamped_frame(s, levels):
+    """11: the stamp stands in frame 5 alone."""
+    stamped(s, levels, frames=slice(5, 6))
+
+
+def patterned(s, levels):
+    """11: each class has a background pattern of its own, of that many grey levels, over all the frame."""
+    pattern_KHW = np.random.default_rng(7).choice([-1.0, 1.0], (4, 8, 8)).repeat(8, axis=1).repeat(8, axis=2)
+    for part in np.array_split(np.arange(len(s.table)), 20):
+        add = np.rint(levels * pattern_KHW[s.codes()[part]])[:, None]
+        s.video_NTHW[part] = np.clip(s.video_NTHW[part] + add, 0, 255)
+
+
+def frozen(s, share):
+    """12: this share of train shows its first frame only."""
+    rows = s.rows("train", share)
+    s.video_NTHW[rows] = s.video_NTHW[rows, :1]
+
+
+def empty(s, share):
+    """12: this share of train shows noise only."""
+    rows = s.rows("train", share)
+    s.video_NTHW[rows] = np.clip(s.rng.normal(40, 6, s.video_NTHW[rows].shape), 0, 255)
+
+
+def rated(s, rate):
+    """13: val's files say another frame rate."""
+    s.rate_N[s.rows("val")] = rate
+
+
+def slowed(s, factor):
+    """13: val was filmed at another rate, and no file says so: its objects move this many times as far in a frame."""
+    s.clips.table["speed_factor"] = np.where(s.split_N == "val", factor, 1.0)
+    s.clips = ClipSet(s.clips.cfg, s.clips.seed, s.clips.table)
+
+
+def doubled(s, share):
+    """13: this share of the clips repeats every other frame."""
+    rows = s.rng.permutation(len(s.table))[: round(share * len(s.table))]
+    s.video_NTHW[rows, 1::2] = s.video_NTHW[rows, ::2]
+
+
+def ranged(s, factor):
+    """13: val's levels are this share of the others'."""
+    rows = s.rows("val")
+    s.video_NTHW[rows] = s.video_NTHW[rows] * factor
+
+
+def shifted(s, frames, share=1.0, noise_px=0.0):
+    """14: targets are that many frames too early."""
+    table = s.extras["positions.parquet"]
+    uv = table[["u", "v"]].to_numpy().copy().reshape(len(s.clips), -1, 2)
+    seen = s.clips.cfg.frames
+    some = s.rng.random(len(s.clips)) < share
+    before, after = int(np.floor(frames)), int(np.ceil(frames))
+    mixed = uv[:, seen - before : uv.shape[1] - before].copy()
+    if after > before:
+        mixed += (frames - before) * (uv[:, seen - after : uv.shape[1] - after] - mixed)
+    uv[some, seen:] = mixed[some] + s.rng.normal(0, noise_px, mixed[some].shape)
+    table[["u", "v"]] = uv.reshape(-1, 2)
+
+
+def shifted_share(s, share):
+    """14: in this share of the clips the targets are a frame too early."""
+    shifted(s, 1, share)
+
+
+def shifted_noise(s, noise_px):
+    """14: targets are a frame too early, and were measured with this error."""
+    shifted(s, 1, noise_px=noise_px)
+
+
+def fitted_on(s, splits):
+    """15: normalisation fitted on these splits."""
+    s.extras["stats.json"] = s.fitted(s.table["split"].isin(splits.split("+")).to_numpy())
+
+
+def rounded(s, digits):
+    """15: normalisation fitted on all clips and written with that many digits."""
+    stats = s.fitted(np.ones(len(s.table), bool))
+    s.extras["stats.json"] = stats | {name: round(stats[name], digits) for name in ("mean", "std")}
+
+
+def wrong(s, top1):
+    """16: predictions name this share of the labels."""
+    s.predict(top1)
+
+
+def exceeding(s, more):
+    """17: predictions name this much more of the labels than an oracle of 0.9."""
+    s.extras["oracle.json"]["top1"] = 0.9
+    s.predict(0.9 + more)
+
+
+def too_close(s, share):
+    """17: the position error is this share of the oracle's."""
+    s.extras["oracle.json"]["ade_px"] = s.extras["predictions.parquet"]["ade_px"].mean() / share
+
+
+BEFORE = (larger, placed, slowed)
+BUGS = [  # check, bug, strengths from weak to strong
+    (1, rare, (0.4, 0.7, 1.0)),
+    (2, ordered, (0.3, 0.6, 1.0)),
+    (2, by_index, (0.3, 0.7, 1.0)),
+    (3, copied, (1, 5, 0.3)),
+    (4, noisy, (4.0, 8.0, 15.0)),
+    (4, dimmed, (0.9, 0.6, 0.4)),
+    (4, mirrored, (1, 5)),
+    (4, moved, (0.03, 0.1, 0.3)),
+    (4, later, (0.03, 0.1, 0.3)),
+    (5, two_labels, (1, 5)),
+    (6, permuted, (2, 3, 4)),
+    (6, partly, (0.1, 0.3, 0.6)),
+    (7, named, (0.1, 0.3, 0.6, 1.0)),
+    (7, round_robin, (0.1, 0.3, 1.0)),
+    (8, brighter, (2, 6, 12, 25)),
+    (9, larger, (0.02, 0.06, 0.12, 0.25)),
+    (10, placed, (0.2, 0.4, 0.6, 0.9)),
+    (11, stamped, (0.34, 1, 4, 30)),
+    (11, stamped_share, (0.1, 0.3, 0.6)),
+    (11, stamped_frame, (4, 10, 40)),
+    (11, patterned, (1, 3, 10)),
+    (12, frozen, (0.001, 0.05)),
+    (12, empty, (0.001, 0.05)),
+    (13, rated, (29.97, 25.0)),
+    (13, slowed, (0.9, 0.75, 0.5)),
+    (13, doubled, (0.005, 0.02, 0.2)),
+    (13, ranged, (0.95, 0.8, 0.5)),
+    (14, shifted, (0.5, 1, 1.5, 5)),
+    (14, shifted_share, (0.1, 0.3, 0.6)),
+    (14, shifted_noise, (0.1, 0.5, 1.0)),
+    (15, fitted_on, ("train+val", "train+val+test", "test")),
+    (15, rounded, (2, 3, 4)),
+    (16, wrong, (0.2, 0.15, 0.05)),
+    (17, exceeding, (0.02, 0.05, 0.1)),
+    (17, too_close, (0.97, 0.9, 0.5)),
+]
+
+
+def plant(bug, strength, seed, clips):
+    """A filmed set with one bug."""
+    s = clean(seed, clips)
+    if bug in BEFORE:
+        bug(s, strength)
+        return s.film()
+    bug(s.film(), strength)
+    return s
+
+
+def caught(check, bug, strength, seed, clips):
+    """Whether the bug's own check finds it in a whole audit, and the seconds."""
+    material, start = plant(bug, strength, seed, clips).material(), time.perf_counter()
+    report = examine(material)
+    return any(t.check == check and t.severity != "note" for t in report.findings), time.perf_counter() - start
+
+
+def planted_table(seeds, sizes):
+    """Print caught/planted for every bug, strength and size, as they are known."""
+    print(f"{'check':5s}  {'bug':14s}  {'strength':>14s}  " + "  ".join(f"{n:>6,d} clips" for n in sizes), flush=True)
+    for check, bug, strengths in BUGS:
+        for strength in strengths:
+            found = [[caught(check, bug, strength, seed, n) for seed in range(seeds)] for n in sizes]
+            cells = "  ".join(f"{sum(hit for hit, _ in row):>6d} / {seeds}  " for row in found)
+            print(f"{check:5d}  {bug.__name__:14s}  {strength!s:>14s}  {cells}", flush=True)
+
+
+def clean_table(count):
+    """Print the findings on clean sets of 400 to 10,000 clips in several worlds, and the seconds by size."""
+    alarms, seconds = [], {}
+    for seed in range(count):
+        clips = 10_000 if seed % 50 == 49 else 4000 if seed % 10 == 9 else (400, 700, 1000)[seed % 3]
+        s = clean(500 + seed, clips, **WORLDS[seed % len(WORLDS)]).film()
+        start = time.perf_counter()
+        report = examine(s.material())
+        seconds.setdefault(clips, []).append(time.perf_counter() - start)
+        alarms += [f"set {seed}, {clips} clips: {t.severity}, {t.check}, {t.evidence}" for t in report.findings]
+    print(f"\nfalse alarms on {count} clean sets: {len(alarms)}", *alarms, sep="\n", flush=True)
+    for clips, taken in sorted(seconds.items()):
+        print(f"{clips:6,d} clips: median {statistics.median(taken):.1f} s, most {max(taken):.1f} s, {len(taken)} sets")
+
+
+def main(seeds="3", sizes="400,2000", count="100"):
+    clean_table(int(count))
+    print()
+    planted_table(int(seeds), [int(n) for n in sizes.split(",")])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

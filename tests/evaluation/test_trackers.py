@@ -1,0 +1,39 @@
+"""Forecasts in closed form: a line, a fall, and what a filter of no noise must be, a least-squares parabola."""
+
+import numpy as np
+import pytest
+
+from trajnb.config import Config
+from trajnb.data import ClipSet
+from trajnb.evaluation import metrics, trackers
+from trajnb.world import recipes
+
+TIME = np.arange(21.0)
+FALL = np.stack([0.1 * TIME, 0.02 * TIME**2 - 0.1 * TIME, 3 - 0.01 * TIME], axis=1)[None]
+
+
+def test_constant_acceleration_continues_a_fall():
+    assert trackers.constant_acceleration(FALL[:, :16], 5) == pytest.approx(FALL[:, 16:])
+
+
+def test_kalman_continues_a_fall():
+    assert trackers.kalman(FALL[:, :16], 5, 1e-6) == pytest.approx(FALL[:, 16:], abs=2e-3)
+
+
+def test_kalman_without_noise_is_the_least_squares_parabola():
+    track = FALL[:, :16] + np.random.default_rng(0).normal(0, 0.01, (1, 16, 3))
+    fitted = np.polynomial.polynomial.polyfit(TIME[:16], track[0], 2)
+    parabola = np.polynomial.polynomial.polyval(TIME[16:], fitted).T
+    assert trackers.kalman(track, 5, 0.0)[0] == pytest.approx(parabola, abs=1e-3)
+
+
+def test_the_noise_is_chosen_where_the_error_is_smallest():
+    cfg = Config()
+    clips = ClipSet(cfg, 0, recipes.draw(cfg, 0, np.arange(200)))
+    track, future = trackers.measured(clips), clips.track_NFx3[:, cfg.frames :]
+    errors = {
+        noise: metrics.displacement_px(trackers.kalman(track, cfg.horizon, noise), future, cfg).mean()
+        for noise in trackers.NOISES
+    }
+    assert trackers.best_noise(track, clips) == min(errors, key=errors.get)
+    assert min(errors.values()) < metrics.displacement_px(trackers.constant_acceleration(track, 5), future, cfg).mean()

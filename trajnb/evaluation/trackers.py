@@ -1,0 +1,68 @@
+"""Where a measured track goes without any learning: steady acceleration, and the filter that engineers would reach for.
+
+Source:   Kalman filter with constant acceleration driven by white noise, Bar-Shalom, Li, Kirubarajan, Estimation with
+          Applications to Tracking and Navigation, section 6.3.2; gains by filterpy.
+
+Shapes:   N clips   T seen frames   H future frames   track (u, v, z): u and v in frame widths, z in metres
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from filterpy.common import Q_discrete_white_noise
+from filterpy.kalman import KalmanFilter
+
+from trajnb.evaluation import metrics, oracles
+
+STEP = np.array([[1.0, 1.0, 0.5], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])  # place, velocity, acceleration a frame later
+UNKNOWN = 1e4  # variance of a state nothing is known of, in measurement variances
+NOISES = tuple(10.0 ** np.arange(-6, 3))  # of the acceleration, against the measurement's: tried on validation clips
+
+
+def measured(clips):
+    """Tracks (N, T, 3) from centre and apparent size measured in the rendered frames."""
+    uv_NTx2, z_NT = oracles.measured_track(clips, clips.cfg)
+    return np.concatenate([uv_NTx2 / clips.cfg.size, z_NT[..., None]], axis=2)
+
+
+def constant_acceleration(track_NTx3, horizon):
+    """Forecast (N, H, 3): the last step and the last change of a step, repeated."""
+    last, before, first = track_NTx3[:, -1:], track_NTx3[:, -2:-1], track_NTx3[:, -3:-2]
+    ahead_H1 = np.arange(1, horizon + 1)[:, None]
+    return last + (last - before) * ahead_H1 + (last - 2 * before + first) * ahead_H1 * (ahead_H1 + 1) / 2
+
+
+def kalman(track_NTx3, horizon, noise):
+    """Forecast (N, H, 3) of a filter on each coordinate; `noise`: the acceleration's, in measurement variances."""
+    state_3Nx3 = np.zeros((3, *track_NTx3[:, 0].shape))
+    for t, gain_3 in enumerate(gains(track_NTx3.shape[1], noise)):
+        state_3Nx3 = np.tensordot(STEP, state_3Nx3, 1) if t else state_3Nx3
+        state_3Nx3 = state_3Nx3 + gain_3[:, None, None] * (track_NTx3[:, t] - state_3Nx3[0])
+    forecast = []
+    for _ in range(horizon):
+        state_3Nx3 = np.tensordot(STEP, state_3Nx3, 1)
+        forecast.append(state_3Nx3[0])
+    return np.stack(forecast, axis=1)
+
+
+@lru_cache(maxsize=64)
+def gains(frames, noise):
+    """Gains (T, 3) of the filter: they depend on no measurement, so all clips share them."""
+    one = KalmanFilter(dim_x=3, dim_z=1)
+    one.F, one.H, one.P = STEP, np.array([[1.0, 0.0, 0.0]]), np.eye(3) * UNKNOWN
+    one.Q = Q_discrete_white_noise(dim=3, dt=1.0, var=noise)
+    found = []
+    for t in range(frames):
+        if t:
+            one.predict()
+        one.update(0.0)
+        found.append(one.K[:, 0].copy())
+    return np.array(found)
+
+
+def best_noise(track_NTx3, clips):
+    """The one of NOISES whose filter has the smallest ADE on clips (validation ones) with these measured tracks."""
+    future_NHx3 = clips.track_NFx3[:, clips.cfg.frames :]
+    said = [kalman(track_NTx3, clips.cfg.horizon, noise) for noise in NOISES]
+    errors = [metrics.displacement_px(one, future_NHx3, clips.cfg).mean() for one in said]
+    return NOISES[int(np.argmin(errors))]
