@@ -373,7 +373,7 @@ BUGS = [  # check, bug, strengths from weak to strong
     (13, ranged, (0.95, 0.8, 0.5)),
     (14, shifted, (0.5, 1, 1.5, 5)),
     (14, shifted_share, (0.1, 0.3, 0.6)),
-    (14, shifted_noise, (0.1, 0.5, 1.0)),
+    (14, shifted_noise, (1.0, 0.5, 0.1)),
     (15, fitted_on, ("train+val", "train+val+test", "test")),
     (15, rounded, (2, 3, 4)),
     (16, wrong, (0.2, 0.15, 0.05)),

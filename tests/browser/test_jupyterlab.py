@@ -73,7 +73,9 @@ def copy_notebooks(folder):
 
 def command(port):
     """The Makefile's own command, at a given port, without a window, and as root where we are root."""
-    printed = subprocess.run(["make", "-n", "lab"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        ["make", "-n", "--no-print-directory", "lab"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     words = shlex.split(printed.splitlines()[-1])
     assert words[0].endswith("/jupyter") and words[1] == "lab"
     more = ["--no-browser", f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--allow-root"]

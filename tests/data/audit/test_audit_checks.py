@@ -69,10 +69,11 @@ def test_the_predecessors_split_is_refused(own, tmp_path):
 
 
 def test_test_clips_of_the_training_seed_are_found(own, tmp_path):
-    table = pd.read_parquet(own / "test.parquet")
-    table.iloc[:7] = pd.read_parquet(own / "recipes.parquet").iloc[:7][table.columns].assign(split="test")
+    table = pd.read_parquet(own / "recipes.parquet").iloc[:40].assign(split="test")
     report = audited_with(own, tmp_path, "test.parquet", table, test_seed=0)
-    assert [test.evidence.split(" (")[0] for test in of(report, 3)] == ["14 clips stand in two splits"]
+    assert [test.evidence.split(" (")[0] for test in of(report, 3)] == ["80 clips stand in two splits"]
+    with pytest.raises(audit.AuditError, match="without the data it stands for"):
+        audited_with(own, tmp_path, "test.parquet", pd.read_parquet(own / "test.parquet"), test_seed=0)
 
 
 def audited_with(own, folder, name, table, **manifest):

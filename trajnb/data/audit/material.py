@@ -105,7 +105,11 @@ class OwnMaterial(Material):
         manifest = files.read_json(folder / "manifest.json")
         self.cfg = Config(**manifest["world"], batch_size=1)
         for name, seed in (("recipes", manifest["seed"]), ("test", manifest["test_seed"])):
-            self.sets.append((name, dataset.ClipSet(self.cfg, seed, pd.read_parquet(folder / f"{name}.parquet"))))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                clips = dataset.ClipSet(self.cfg, seed, pd.read_parquet(folder / f"{name}.parquet"))
+            if not np.isfinite(clips.track_NFx3).all():
+                raise ValueError(f"the recipes of {name}.parquet are not of the manifest's seed")
+            self.sets.append((name, clips))
         super().__init__(folder, pd.concat([own_table(*part) for part in self.sets]), self.cfg.motions)
         self.folders_are_classes = False
         self.problems, self.problem_severity = list(manifest_problems(folder, manifest)), SEVERE

@@ -136,8 +136,8 @@ def normalisation(material, seen):
     yield Test(
         15, WARNING, own, MANY, None, len(seen), f"mean or deviation is {own:.2g} of full scale off train's", mend
     )
-    wholes = {name: train_N | (seen.split_N == name) for name in sorted(set(seen.split_N) - {TRAIN})}
-    wholes = {f"train and {name}": rows_N for name, rows_N in wholes.items()} | {"all": train_N | True}
+    parts = {name: seen.split_N == name for name in sorted(set(seen.split_N) - {TRAIN})}
+    wholes = parts | {f"train and {name}": train_N | part_N for name, part_N in parts.items()} | {"all": train_N | True}
     apart = {name: off(pooled(seen, train_N), pooled(seen, rows_N)) > 2 * unit for name, rows_N in wholes.items()}
     for name in [name for name in wholes if apart[name]]:
         other = off(given_2C, pooled(seen, wholes[name]))
