@@ -122,7 +122,7 @@ def runner_process(stage, tmp_path, stderr=subprocess.DEVNULL):
     """A runner of its own process; returned once the notebook has said `sleeping`, or has ended."""
     script = (
         "import pickle, signal, sys\nfrom trajnb.config import Config\nfrom trajnb.runs import runner, stages\n"
-        "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
+        "for number in (signal.SIGINT, signal.SIGTERM): signal.signal(number, signal.default_int_handler)\n"
         f"stage = stages.Stage('a', 'data', *pickle.loads({dumped(stage)!r}))\n"
         "runner.run(Config(run_name='tiny'), [stage])"
     )
@@ -240,7 +240,15 @@ def test_a_hanging_cell_is_timed_out(cfg, make):
     assert statuses(cfg.run_dir / "a" / "notebook.failed.ipynb") == ["completed", "completed", "failed", "pending"]
 
 
-def test_a_stage_over_its_limit_is_timed_out(cfg, make, monkeypatch, tmp_path):
+@pytest.fixture(params=[signal.SIG_DFL, signal.SIG_IGN], ids=["in front", "nohup"])
+def at_interrupt(request):
+    """What our children do at Ctrl-C: end, or nothing, as after `nohup ... &`."""
+    before = signal.signal(signal.SIGINT, request.param)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_stage_over_its_limit_is_timed_out(cfg, make, monkeypatch, tmp_path, at_interrupt):
     monkeypatch.setenv("TINY", str(tmp_path))
     child = "import subprocess; subprocess.Popen(['sleep', '98'])"
     with pytest.raises(runner.StageFailed, match="a ran longer than stage_limit_s, 8 s: raise it"):

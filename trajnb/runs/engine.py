@@ -34,8 +34,10 @@ class TruthfulEngine(NBClientEngine):
 def outlive_no_runner(token):
     """Stop when the runner has gone, killed for instance: its end of our standard input closes with it.
 
-    The notebook is saved as after Ctrl-C, and what the stage has started ends with this process.
+    The notebook is saved as after Ctrl-C, and what the stage has started ends with this process. What is started in the
+    background of a shell, with `nohup ... &` for instance, ignores Ctrl-C: here it is how the runner stops a stage.
     """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     atexit.register(end_processes, STAGE, token)
     threading.Thread(target=stop_at_end_of_input, daemon=True).start()
 

@@ -65,7 +65,7 @@ def test_the_predecessors_split_is_refused(own, tmp_path):
     report = audited_with(own, tmp_path, "recipes.parquet", table)
     assert report.severe
     assert {1, 2, 13} <= {test.check for test in report.findings}  # 13: the manifest knows another file
-    assert "val: 0 circular clips of 80, about 20 expected" in report.table()
+    assert "val: 0 linear, 0 parabolic, 0 circular clips of 80, about 20 expected of each" in report.table()
 
 
 def test_test_clips_of_the_training_seed_are_found(own, tmp_path):

@@ -154,6 +154,7 @@ TABLES = {
     "positions.parquet cannot be read": ("positions.parquet", b"PAR1"),
     "stats.json cannot be used": ("stats.json", b'{"mean": [0.1, 0.2]}'),
     "stats.json cannot be read": ("stats.json", b"[1, 2"),
+    "oracle.json cannot be used": ("oracle.json", b'{"top1": "high"}'),
 }
 
 
@@ -209,6 +210,25 @@ def test_targets_among_the_frames_shown_are_facts(folder):
     files.write_parquet(folder / "positions.parquet", table)
     found = [test for test in audit(folder).findings if test.check == 14]
     assert found[0].evidence == "80 clips have targets before frame 16, the first one not shown"
+
+
+def test_a_single_seen_position_is_no_path(folder):
+    table = pd.read_parquet(folder / "positions.parquet")
+    files.write_parquet(folder / "positions.parquet", table[(table["frame"] == 15) | table["target"]])
+    assert "a single seen position" in audit(folder).not_checked[14]
+
+
+def test_one_mean_stands_for_all_channels(tmp_path):
+    s = SUITE.clean(5, 60).film()
+    stats = dict(s.extras["stats.json"])
+    write(s, tmp_path)
+    for path, video_THW in zip(s.table["path"], s.video_NTHW, strict=True):
+        np.save(tmp_path / path, video_THW[..., None].repeat(3, axis=3))
+    for given in (stats, stats | {name: [stats[name]] * 3 for name in ("mean", "std")}):
+        files.write_json(tmp_path / "stats.json", given)
+        report = audit(tmp_path)
+        assert 15 not in report.not_checked
+        assert report.findings == []
 
 
 def test_stats_that_say_what_they_were_fitted_on(folder):

@@ -50,7 +50,9 @@ def classes(material, seen):
         worst = int(lack_K.argmax())
         p = min(1.0, len(count_K) * binom.cdf(count_K[worst], len(part), share_K[worst])) if count_K[worst] else None
         expected = len(part) * share_K[worst]
-        said = f"{name}: {count_K[worst]} {material.classes[worst]} clips of {len(part)}, about {expected:.0f} expected"
+        lacking = [k for k in np.argsort(-lack_K, kind="stable") if lack_K[k] >= min(lack_K.max(), 1 - splits.FEWEST)]
+        counts = ", ".join(f"{count_K[k]} {material.classes[k]}" for k in lacking[:MOST_NAMED])
+        said = f"{name}: {counts} clips of {len(part)}, about {expected:.0f} expected of each"
         severity = SEVERE if expected >= FEW else WARNING
         yield Test(1, severity, lack_K[worst], 1 - splits.FEWEST, p, len(part), said, f"{BY_RECIPE}, or add clips.")
 

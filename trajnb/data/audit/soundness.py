@@ -85,6 +85,8 @@ def targets(material, seen):
     said = f"{early['path'].nunique()} clips have targets before frame {frames}, the first one not shown"
     yield Test(14, SEVERE, early["path"].nunique(), 1, None, table["path"].nunique(), said, mend)
     seen_NTx2, target_NHx2 = wide(table[~target_M]), wide(table[target_M])
+    if seen_NTx2.shape[1] < 4:
+        raise NotChecked("positions.parquet holds a single seen position of each clip")
     both = seen_NTx2.index.intersection(target_NHx2.index)
     distance_N = off_path(*(points(part.loc[both]) for part in (seen_NTx2, target_NHx2)))
     n = len(distance_N)
@@ -132,15 +134,17 @@ def normalisation(material, seen):
     said = f"stats.json says that it was fitted on {fitted!r:.40}"
     yield Test(15, SEVERE, fitted != TRAIN, 1, None, len(seen), said, mend)
     train_N = seen.split_N == TRAIN
-    own = off(given_2C, pooled(seen, train_N))
-    yield Test(
-        15, WARNING, own, MANY, None, len(seen), f"mean or deviation is {own:.2g} of full scale off train's", mend
-    )
+    channels = given_2C.shape[1]
+    train_2C = pooled(seen, train_N, channels)
+    own = off(given_2C, train_2C)
+    said = f"mean or deviation is {own:.2g} of full scale off train's"
+    yield Test(15, WARNING, own, MANY, None, len(seen), said, mend)
     parts = {name: seen.split_N == name for name in sorted(set(seen.split_N) - {TRAIN})}
     wholes = parts | {f"train and {name}": train_N | part_N for name, part_N in parts.items()} | {"all": train_N | True}
-    apart = {name: off(pooled(seen, train_N), pooled(seen, rows_N)) > 2 * unit for name, rows_N in wholes.items()}
+    pooled_2C = {name: pooled(seen, rows_N, channels) for name, rows_N in wholes.items()}
+    apart = {name: off(train_2C, other_2C) > 2 * unit for name, other_2C in pooled_2C.items()}
     for name in [name for name in wholes if apart[name]]:
-        other = off(given_2C, pooled(seen, wholes[name]))
+        other = off(given_2C, pooled_2C[name])
         said = f"mean and deviation are {own:.2g} off train's and {other:.2g} off those of {name}, of full scale"
         yield Test(15, SEVERE, own > unit and other <= unit, 1, None, len(seen), said, mend)
     if not any(apart.values()):
@@ -160,9 +164,10 @@ def given(stats):
     return pair_2C / scale, max(DIGITS, 0.5 * 10.0**-digits / scale)
 
 
-def pooled(seen, rows_N):
-    """Mean and standard deviation (2, C) over all pixels of some clips."""
+def pooled(seen, rows_N, channels):
+    """Mean and standard deviation (2, C) of the pixels of some clips; over all channels where one is asked for."""
     sums_Cx2 = np.array(seen.info["sums"][rows_N].tolist()).sum(axis=0) / seen.info["pixels"][rows_N].sum()
+    sums_Cx2 = sums_Cx2.mean(axis=0, keepdims=True) if channels == 1 else sums_Cx2
     return np.stack([sums_Cx2[:, 0], np.sqrt(np.maximum(sums_Cx2[:, 1] - sums_Cx2[:, 0] ** 2, 0))])
 
 
@@ -206,6 +211,8 @@ def beyond(material, seen):
     said = f"predictions are right about {len(both)} clips that stand under two labels{named(both['path'])}"
     yield Test(17, SEVERE, len(both), 1, None, len(twice), said, mend)
     if oracle is not None:
+        if not all(isinstance(oracle.get(name, 0), int | float) for name in ("top1", "ade_px")):
+            raise AuditError('oracle.json cannot be used: write {"top1": .., "ade_px": ..} as numbers')
         yield from over_oracle(table, oracle, mend)
 
 
