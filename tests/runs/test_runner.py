@@ -352,3 +352,23 @@ def test_what_has_changed_is_named(cfg, make, capsys, monkeypatch):
     assert reasons(cfg, stages, capsys) == ["a: would be skipped, unchanged", "b: would be skipped, unchanged"]
     monkeypatch.setattr(runner, "package_hash", lambda: "other")
     assert reasons(cfg, stages, capsys)[0] == "a: would run, the package has changed"
+
+
+def test_ensure_makes_what_is_missing_or_stale_and_leaves_what_was_made_by_hand(cfg, make, monkeypatch, capsys):
+    stages = [make("a", GOOD)]
+    monkeypatch.setattr(runner, "plan", lambda cfg: stages)
+    made = cfg.stage_dir("a") / "product"
+    files.write_text(made, "by hand")
+    runner.ensure(cfg, "data")
+    assert made.read_text() == "by hand"
+    made.unlink()
+    runner.ensure(cfg, "train")
+    assert not made.exists(), "only the kinds that are asked for"
+    runner.ensure(cfg, "data")
+    assert made.read_text() == "5"
+    capsys.readouterr()
+    runner.ensure(cfg, "data")
+    assert capsys.readouterr().out == ""
+    stages[0] = make("a", GOOD, "print('changed')")
+    runner.ensure(cfg, "data")
+    assert "the notebook has changed" in capsys.readouterr().out

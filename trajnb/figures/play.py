@@ -57,8 +57,8 @@ def turn(draw, cfg, folder, name):
 def controls_of(cfg):
     """{field of a Scene: the widget that turns it}."""
     start, look = scenes.first(cfg), {"style": STYLE, "layout": LAYOUT}
-    choice = {"options": cfg.motions, "value": start.motion, "style": STYLE | {"button_width": "90px"}}
-    knobs = {"motion": widgets.ToggleButtons(description="motion", layout={"width": "auto"}, **choice)}
+    choice = {"options": cfg.motions, "value": start.motion, "style": {"button_width": "90px"}}
+    knobs = {"motion": widgets.ToggleButtons(**choice)}
     for knob, (low, high) in scenes.SPANS.items():
         kind = widgets.IntSlider if isinstance(low, int) else widgets.FloatSlider
         span = {"min": low, "max": high, "step": STEPS[knob], "value": getattr(start, knob)}

@@ -35,7 +35,8 @@ def refresh(path):
 
 
 if __name__ == "__main__":
-    shutil.rmtree(Config().run_dir, ignore_errors=True)  # a smoke run of other code or parameters must not stand in
+    for name in ("smoke", "tour"):  # a run of other code or parameters must not stand in
+        shutil.rmtree(Config(run_name=name).run_dir, ignore_errors=True)
     for path in [Path(name) for name in sys.argv[1:]] or sorted(NOTEBOOKS.glob("*.ipynb")):
         if path.stem == "03_evaluate":
             ensure(Config(), "data", "train")  # here, so that its page does not begin with the lines of four trainings

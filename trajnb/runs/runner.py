@@ -198,11 +198,17 @@ def forget(stage, resumes):
 
 
 def ensure(cfg, *kinds):
-    """Make the stages of the given kinds ("data", "train") that lack a result, for a notebook that is opened alone."""
+    """Make the stages of the given kinds ("data", "train") that lack a result, for a notebook that is opened alone.
+
+    What the runner has made is made again where its source has changed; what a person has made by hand is left alone.
+    """
     if processes.STAGE in os.environ:  # the runner has seen to it
         return
-    stages = plan(cfg)
-    missing = [stage.name for stage in stages if stage.kind in kinds and not stage.complete()]
+    stages, package, done = plan(cfg), package_hash(), record.read(cfg.run_dir).get("stages", {})
+    wanted = [stage for stage in stages if stage.kind in kinds]
+    made_from = {name: entry.get("made_from", {}) for name, entry in done.items()}
+    old = {s.name for s in wanted if s.name in done and record.difference(made_from[s.name], source(s, package, done))}
+    missing = [stage.name for stage in wanted if stage.name in old or not stage.complete()]
     if missing:
         run(cfg, stages, only=missing)
 
