@@ -20,7 +20,7 @@ from trajnb.world import families
 FEW = 5  # clips of a class expected in a split: with fewer one may be missing by chance
 ORDERED = 0.1  # of the label changes that chance has are missing
 BLOCKS = 0.3  # of the split changes along the numbers
-TWIN = 0.05  # distance of two fingerprints (0 to 2); honest sets of 10,000 discs stay above 0.1, new noise below 0.05
+TWIN = 0.05  # distance of two fingerprints (0 to 2): new noise stays below, 10,000 honest clips above 0.07
 CLOSEST = (0.002, 0.01, 0.05)  # shares of the closest pairs that should be as often within train as across
 MORE_CLOSE = 0.01  # of a split
 BETTER = 0.05  # of the clips are named better after exchanging labels
