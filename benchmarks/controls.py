@@ -1,6 +1,7 @@
 """What can be had without a video network: every control on new clips, beside the oracles.
 
 python benchmarks/controls.py [TRAINING CLIPS] [TEST CLIPS]     a minute or two for 7,000 and 10,000
+python benchmarks/controls.py RUN     a run's networks on its validation clips with frames in order, shuffled, reversed
 """
 
 import sys
@@ -9,6 +10,7 @@ import time
 import numpy as np
 import pandas as pd
 
+from trajnb import data, files
 from trajnb.config import Config
 from trajnb.data import ClipSet
 from trajnb.evaluation import controls, leaderboard, trackers
@@ -49,5 +51,29 @@ def said_by(train, val, test):
     }
 
 
-if __name__ == "__main__":
+def reordered(run_name):
+    """Print what a run's networks say of validation clips whose frames stand in another order."""
+    run = files.read_json(Config(run_name=run_name).run_dir / "run.json")
+    cfg, rows = Config(**run["parameters"]), []
+    val = data.load(cfg, "val")
+    for model, trainings in leaderboard.trainings(cfg).items():
+        for how, clips in {
+            "in order": val,
+            **{h: controls.Reordered(val, h) for h in ("shuffled", "reversed")},
+        }.items():
+            scores = leaderboard.scores(leaderboard.network(trainings[0], clips), val, cfg)
+            rows.append({"network": model, "frames": how, **scores})
+    shown = ["network", "frames", "test_top1", "test_top1_low", "test_top1_high", "ade_px"]
+    print(
+        pd.DataFrame(rows)[shown]
+        .round(4)
+        .rename(columns=lambda name: name.removeprefix("test_"))
+        .to_string(index=False)
+    )
+    print(f"n {len(val):,} validation clips, one training each")
+
+
+if __name__ == "__main__" and len(sys.argv) == 2 and not sys.argv[1].isdigit():
+    reordered(sys.argv[1])
+elif __name__ == "__main__":
     main(int(sys.argv[1]) if len(sys.argv) > 1 else 7_000, int(sys.argv[2]) if len(sys.argv) > 2 else 10_000)

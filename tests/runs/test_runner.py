@@ -260,7 +260,8 @@ def test_a_stage_over_its_limit_is_timed_out(cfg, make, monkeypatch, tmp_path, a
 
 
 def reasons_of(cfg, stages):
-    return runner.decide(stages, [stage.name for stage in stages], (), record.read(cfg.run_dir)["stages"])
+    done = record.read(cfg.run_dir)["stages"]
+    return runner.decide(stages, [stage.name for stage in stages], (), done, runner.package_hash())
 
 
 def test_a_killed_papermill_is_killed(cfg, make, tmp_path, monkeypatch):

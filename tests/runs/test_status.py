@@ -65,8 +65,9 @@ def test_watch_looks_until_the_run_ends(run_dir):
     held = record.lock(run_dir)
     held.__enter__()
     status.watch(run_dir, show, seconds=0.01)
-    assert len(looks) == 3
+    assert len(looks) == 4
     assert looks[0][0].startswith("run tiny: running")
+    assert looks[-1][0].startswith("run tiny: killed"), "how it ended is shown, not only seen"
 
 
 def test_no_run_and_no_such_run(tmp_path, monkeypatch, capsys):

@@ -8,11 +8,11 @@ Shapes:   N clips   H future frames
 
 from itertools import combinations
 
-import numpy as np
 import pandas as pd
 from scipy.stats import binomtest, norm
 
 from trajnb.evaluation import metrics
+from trajnb.statistics import holm
 
 COLUMNS = (
     "first second n only_first only_second top1_difference top1_p ade_difference_px ade_low ade_high ade_p".split()
@@ -49,11 +49,3 @@ def pair(names, said, test, cfg):
         "ade_high": mean + norm.ppf(0.975) * error,
         "ade_p": float(2 * norm.sf(abs(mean) / error)) if error else 1.0,
     }
-
-
-def holm(p_N):
-    """p-values corrected for their number, so that the chance of any false difference stays below the level."""
-    order, corrected_N = np.argsort(p_N), np.empty(len(p_N))
-    steps = np.maximum.accumulate(p_N[order] * np.arange(len(p_N), 0, -1))
-    corrected_N[order] = np.minimum(steps, 1)
-    return corrected_N

@@ -43,19 +43,20 @@ def run(cfg, stages=None, *, force=False, dry_run=False, only=(), start=None):
     check_device(cfg)
     names, forced = chosen(stages, only, start)
     found = record.settle(cfg.run_dir)
-    reasons = decide(stages, names, set(names) if force else forced, found.get("stages", {}))
+    done, package = found.get("stages", {}), package_hash()
+    reasons = decide(stages, names, set(names) if force else forced, done, package)
     if dry_run:
         for name, reason in reasons.items():
             print(f"{name}: {'would run, ' + reason if reason else 'would be skipped, unchanged'}")
         return
     with record.lock(cfg.run_dir):
         processes.end_processes(processes.RUN, str(cfg.run_dir))  # what a killed runner may have left
-        run_all(cfg, [stage for stage in stages if stage.name in reasons], reasons, found.get("stages", {}))
+        run_all(cfg, [stage for stage in stages if stage.name in reasons], reasons, done, package)
 
 
-def decide(stages, names, forced, done):
+def decide(stages, names, forced, done, package):
     """{stage: why it has to run, or None}; raises ParameterError where what it needs is neither there nor to be run."""
-    package, reasons, known = package_hash(), {}, {stage.name: stage for stage in stages}
+    reasons, known = {}, {stage.name: stage for stage in stages}
     for stage in (stage for stage in stages if stage.name in names):
         again = [need for need in stage.needs if reasons.get(need)]
         reason = record.why(stage, source(stage, package, done), done, stage.name in forced)
@@ -67,12 +68,11 @@ def decide(stages, names, forced, done):
     return reasons
 
 
-def run_all(cfg, stages, reasons, done):
+def run_all(cfg, stages, reasons, done, package):
     """Run or skip each stage; run.json always holds the state of all of them."""
     state = {s.name: {"status": "not run"} if reasons[s.name] else done[s.name] for s in stages}
     found = {"run": cfg.run_name, "status": "running", "trajnb": __version__, "python": platform.python_version()}
     found |= {"started": record.now(), "parameters": cfg.model_dump(), "stages": done | state}
-    package = package_hash()
     for stage in stages:  # from here on nothing old passes for new
         if reasons[stage.name]:
             cut, now = done.get(stage.name, {}), source(stage, package, done)

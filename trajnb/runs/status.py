@@ -65,6 +65,6 @@ def watch(run_dir, show, seconds=SECONDS_BETWEEN_LOOKS):
     """Call `show(lines)` every few seconds until the run no longer runs."""
     while True:
         show(list(lines(run_dir)))
-        if record.settle(run_dir).get("status") != "running":
+        if record.read(run_dir).get("status") != "running":  # `lines` has put it right
             return
         time.sleep(seconds)

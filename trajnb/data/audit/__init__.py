@@ -34,6 +34,7 @@ def examine(material, most=MOST, checks=CHECKS):
                 tests.append(test)  # one by one, so that what was tested before a NotChecked counts
         except NotChecked as reason:
             not_checked[number] = str(reason)
+    partition.nearest.cache_clear()  # it would keep the clips in memory
     split = material.table["split"].value_counts().sort_index()
     looked = {"clips": len(material.table), "pixels_of": len(seen), "splits": {k: int(n) for k, n in split.items()}}
     return Report(material.name, tuple(correct(tests)), not_checked, looked)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from trajnb import files
+from trajnb.statistics import holm
 
 LEVEL = 0.01  # chance of any false finding among all tests of one audit, as far as p-values say it
 SEVERE, WARNING, NOTE = ORDER = "severe", "warning", "note"
@@ -123,10 +124,3 @@ def correct(tests):
 def short(number):
     """Four significant digits: what is further down differs between machines."""
     return float(f"{number:.4g}")
-
-
-def holm(p_N):
-    """p-values corrected for their number."""
-    order, corrected_N = np.argsort(p_N, kind="stable"), np.empty(len(p_N))
-    corrected_N[order] = np.minimum(np.maximum.accumulate(p_N[order] * np.arange(len(p_N), 0, -1)), 1)
-    return corrected_N

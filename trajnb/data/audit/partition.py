@@ -105,7 +105,7 @@ def duplicates(material, seen):
     yield Test(3, WARNING, len(within), 1, None, len(material.table), said, "keep one of each.")
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=1)  # checks 4 and 5 both ask; `examine` clears it
 def nearest(seen):
     """For each of N clips: distance to the nearest other training clip, as it is or mirrored, and that one's number.
 
@@ -140,17 +140,16 @@ def twins(material, seen):
 def near_duplicates(material, seen):
     """4: no clip may be a training clip but for noise, brightness or mirroring; nor may a split lie closer to train
     than train lies to itself."""
-    names, found = others(material), twins(material, seen)
+    names, found, near_N = others(material), twins(material, seen), overlap(seen)
     for name in names:
         part, count = found[found["split"] == name], int((seen.split_N == name).sum())
         said = f"{name}: {len(part)} of {count} clips move as a training clip does, within {TWIN} of the light"
         mend = "keep one of each, and split by scene or recipe before any copy or augmentation is made."
         yield Test(4, SEVERE if len(part) > 1 else WARNING, len(part), 1, None, count, said + named(part["path"]), mend)
         if count and TRAIN in seen.split_N:
-            yield closer(name, *(overlap(seen)[seen.split_N == split] for split in (name, TRAIN)))
+            yield closer(name, *(near_N[seen.split_N == split] for split in (name, TRAIN)))
 
 
-@lru_cache(maxsize=1)
 def overlap(seen):
     """Distance (N,) of each path to the nearest other training path, whole or as far as they overlap when one begins
     some frames later: root mean square, in frame widths."""
