@@ -1,6 +1,6 @@
 """What the audit catches and what it cries wolf at: bugs planted in several strengths, and 100 clean data sets.
 
-python benchmarks/audit.py [SEEDS] [SIZES] [CLEAN] [FIRST]     3 seeds from 0, sizes 400,2000, 100 clean ones: an hour, one core
+python benchmarks/audit.py [SEEDS] [SIZES] [CLEAN] [FIRST SEED]     without any, 3 400,2000 100 0: an hour, one core
 
 A clean set is our own world, filmed, split at random 70/15/15, with positions, normalisation, predictions and an oracle
 that are what they should be. A bug changes one thing in it. It is caught when its own check says warning or severe.

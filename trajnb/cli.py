@@ -29,6 +29,7 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
         raise typer.Exit
 
 
+FORCE = "Run also what has not changed, and on data that the audit finds severe; their products are marked."
 EXAMPLES = """\b
 Examples:
   trajnb run params/quick.yaml
@@ -39,6 +40,7 @@ Examples:
   trajnb run params/quick.yaml -p stage_limit_s 3600 -p cell_limit_s 1800
 A later file wins over an earlier one, -p over all of them. A stage whose notebook,
 parameters, package and inputs are unchanged is skipped. `trajnb params` lists all names.
+Nothing is trained on data that the audit finds severe (see `trajnb audit`), unless forced.
 Exit codes: 0 done, 1 a stage did not finish, 2 bad input, 130 stopped (Ctrl-C, kill).
 Started again, the same command goes on where it was: `trajnb status` says where that is."""
 
@@ -47,7 +49,7 @@ Started again, the same command goes on where it was: `trajnb status` says where
 def run(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Parameter files.")],
     p: Annotated[list[str], typer.Option("-p", metavar="NAME VALUE", help="Set a parameter, over all files.")] = (),
-    force: Annotated[bool, typer.Option("--force", help="Run also what has not changed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help=FORCE)] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and why, and run nothing.")] = False,
     only: Annotated[list[str], typer.Option("--only", metavar="STAGE", help="Consider only this stage or kind.")] = (),
     start: Annotated[str, typer.Option("--from", metavar="STAGE", help="Run this stage and all that need it.")] = "",
@@ -56,7 +58,7 @@ def run(
 
     Each stage is a notebook; the result is outputs/RUN_NAME/index.html.
     """
-    overrides = dict(override(pair) for pair in p)
+    overrides = dict(override(pair) for pair in p) | ({"force": True} if force else {})
     cfg = Config.from_files(files, overrides)
     planned = stages.plan(cfg, overrides)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` ends the kernels too

@@ -25,6 +25,7 @@ LARGEST_SEED = 2**31 - 1
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 RULES = ("ge", "le", "multiple_of")
 LIMITS = {"cell_limit_s", "stage_limit_s"}  # the runner's own: no notebook is told, no result depends on them
+SILENT = {"force"}  # a notebook is told, but where it changes anything the products say so
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}
 
 
@@ -92,6 +93,13 @@ class DataParams(BaseModel):
     test_clips: int = parameter(400, 40, 10_000_000, "clips", "further clips of another seed range, for test_* numbers")
     data_seed: int = parameter(0, 0, LARGEST_SEED, "", "seed of the recipes")
     stream: bool = parameter(False, text="train on ever new clips instead of the same ones each epoch")
+    split: Literal["recipe", "class_order"] = parameter(
+        "recipe",
+        text="by a hash of each clip's recipe; class_order is an old mistake: in order, the first 80 % to train",
+    )
+    target: Literal["future", "last_seen"] = parameter(
+        "future", text="the positions to predict; last_seen is an old mistake: the last position shown, again"
+    )
 
 
 class ModelParams(BaseModel):
@@ -125,6 +133,9 @@ class TrainParams(BaseModel):
         "float32", text="arithmetic of the forward pass; auto probes once what pays on this device"
     )
     threads: int = parameter(0, 0, 1024, "threads", "CPU threads; 0 is all cores")
+    control: Literal["none", "shuffled", "permuted"] = parameter(
+        "none", text="a training that should fail: on frames in shuffled order, or on permuted labels"
+    )
 
 
 class RunParams(BaseModel):
@@ -133,6 +144,9 @@ class RunParams(BaseModel):
     run_name: str = parameter("smoke", text="folder under outputs/; letters, digits, dot, dash and underscore")
     models: list[Extractor] = parameter(["transformer", "i3d", "slowfast", "magvit"], text="the extractors to compare")
     seeds: int = parameter(1, 1, 100, "", "trainings of each extractor, from `seed` upward")
+    controls: list[Literal["shuffled", "permuted"]] = parameter([], text="further trainings of each that should fail")
+    study: Literal["comparison", "postmortem"] = parameter("comparison", text="what a run is: its notebooks")
+    force: bool = parameter(False, text="go on although the audit finds the data severe; every product then says so")
     cell_limit_s: int = parameter(0, 0, 10_000_000, "s", "longest a notebook's cell may run; 0 is no limit")
     stage_limit_s: int = parameter(0, 0, 10_000_000, "s", "longest a stage may run; 0 is no limit")
 
@@ -194,8 +208,9 @@ class Config(*reversed(GROUPS)):
 
     @property
     def train_stage(self):
-        """The stage that trains `model` from `seed`, such as train-transformer, or train-transformer-s1 of several."""
-        return f"train-{self.model}" + (f"-s{self.seed}" if self.seeds > 1 else "")
+        """The stage of `model`, `control` and `seed`: train-i3d, train-i3d-s1 of several, train-i3d-shuffled."""
+        control = "" if self.control == "none" else f"-{self.control}"
+        return f"train-{self.model}{control}" + (f"-s{self.seed}" if self.seeds > 1 else "")
 
     def stage_dir(self, stage):
         return self.run_dir / stage
@@ -216,7 +231,9 @@ def contradictions(cfg):
         yield f"shift_px: {cfg.shift_px} is over a quarter of the size: write at most {cfg.size // 4}."
     if cfg.batch_size > cfg.clips // 2:
         yield f"batch_size: {cfg.batch_size} is over half of the clips: write at most {cfg.clips // 2}."
-    for name, least in {"motions": 2, "models": 1}.items():
+    if cfg.stream and (cfg.control != "none" or cfg.controls or cfg.split != "recipe"):
+        yield "stream: true does not go with controls or a split in class order: write false."
+    for name, least in {"motions": 2, "models": 1, "controls": 0}.items():
         value = getattr(cfg, name)
         if len(value) < least:
             yield f"{name}: {len(value)} given, at least {least} needed: write more names in the list."

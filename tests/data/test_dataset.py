@@ -80,3 +80,49 @@ def test_a_stream_never_repeats_a_clip(folder):
         seen |= new
     plain = data.load(CFG, "train", folder)
     assert plain.for_epoch(3) is plain
+
+
+def test_the_old_target_is_the_last_seen_position_and_changes_no_split(folder, tmp_path):
+    old = CFG.replace(target="last_seen")
+    data.make(old, tmp_path)
+    seen, honest = data.load(old, "train", tmp_path), data.load(CFG, "train", folder)
+    assert np.array_equal(seen.table["index"], honest.table["index"])
+    assert (seen.track_NFx3[:, CFG.frames :] == seen.track_NFx3[:, CFG.frames - 1, None]).all()
+    assert np.array_equal(seen.track_NFx3[:, : CFG.frames], honest.track_NFx3[:, : CFG.frames])
+    assert np.array_equal(seen.render([0]), honest.render([0])), "only what is asked for differs"
+    with pytest.raises(ValueError, match="differ in target: run 01_data again"):
+        data.load(CFG, "train", tmp_path)
+
+
+def test_reordered_clips_keep_all_but_the_order(folder):
+    clips = data.load(CFG, "train", folder)
+    plain, back = clips.batch(np.arange(3)), data.Reordered(clips, "reversed").batch(np.arange(3))
+    assert back.video.equal(plain.video.flip(2))
+    assert back.label.equal(plain.label)
+    shuffled = data.Reordered(clips, "shuffled")
+    video = shuffled.batch(np.arange(3)).video
+    assert not video.equal(plain.video)
+    assert video.sum(2).equal(plain.video.sum(2)), "the same frames"
+    assert shuffled.batch(np.array([2])).video.equal(video[2:]), "whatever the batch"
+    assert shuffled.take(slice(2, 3)).batch(np.array([0])).video.equal(video[2:]), "and whatever else is in the set"
+    assert len(shuffled) == len(clips)
+
+
+def test_a_control_changes_training_clips_alone_where_it_permutes_labels(folder):
+    cfg, plain = CFG.replace(control="permuted"), data.load(CFG, "train", folder)
+    train = data.load(cfg, "train", folder)
+    assert sorted(train.label_N) == sorted(plain.label_N)
+    assert (train.label_N == plain.label_N).mean() < 0.5
+    for which in ("val", "test"):
+        assert np.array_equal(data.load(cfg, which, folder).label_N, data.load(CFG, which, folder).label_N)
+    shuffled = CFG.replace(control="shuffled")
+    for which in ("train", "val", "test"):
+        assert isinstance(data.load(shuffled, which, folder), data.Reordered)
+
+
+def test_taken_clips_are_those_clips(folder):
+    clips = data.load(CFG, "train", folder)
+    some = clips.take(np.array([5, 3]))
+    assert len(some) == 2
+    assert some.batch(np.array([1])).video.equal(clips.batch(np.array([3])).video)
+    assert some.table["index"].tolist() == clips.table["index"].iloc[[5, 3]].tolist()

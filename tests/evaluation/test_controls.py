@@ -36,16 +36,6 @@ def test_the_single_frame_baseline_returns_probabilities_for_test_clips():
     assert 0 <= frame < CFG.frames
 
 
-def test_constant_velocity_continues_a_line_and_misses_a_fall():
-    time = np.arange(21.0)
-    line = np.stack([3 * time, -time], axis=1)[None]
-    said = controls.constant_velocity(line[:, :16], np.full((1, 16), 2.0), 5)
-    assert said[0] == pytest.approx(np.column_stack([line[0, 16:], np.full(5, 2.0)]))
-    fall = np.stack([time, time**2], axis=1)[None]
-    said = controls.constant_velocity(fall[:, :16], np.full((1, 16), 2.0), 5)
-    assert said[0, 0, 1] == pytest.approx(256 - 2), "one step ahead it lacks one acceleration"
-
-
 def test_majority_says_the_same_of_every_clip():
     train = clips_of(200, 0)
     train.label_N[:120] = 2
@@ -75,25 +65,3 @@ def test_pictures_see_a_stamp_and_motion_energy_sees_only_what_moves():
 def test_kinematic_features_tell_the_motions_apart():
     prob = controls.kinematic(clips_of(1000, 0), clips_of(400, 1))
     assert (prob.argmax(axis=1) == clips_of(400, 1).label_N).mean() > 0.9
-
-
-def test_reordered_clips_keep_all_but_the_order():
-    clips = clips_of(60, 0)
-    plain, back = clips.batch(np.arange(3)), controls.Reordered(clips, "reversed").batch(np.arange(3))
-    assert back.video.equal(plain.video.flip(2))
-    assert back.label.equal(plain.label)
-    shuffled = controls.Reordered(clips, "shuffled")
-    video = shuffled.batch(np.arange(3)).video
-    assert not video.equal(plain.video)
-    assert video.sum(2).equal(plain.video.sum(2)), "the same frames"
-    assert shuffled.batch(np.array([2])).video.equal(video[2:]), "whatever the batch"
-    assert len(shuffled) == 60
-
-
-def test_constant_velocity_is_measured_in_the_frames():
-    clips = clips_of(200, 0)
-    straight = clips.label_N == CFG.motions.index("linear")
-    said = controls.measured_constant_velocity(clips)
-    off_px = np.linalg.norm((said - clips.track_NFx3[:, CFG.frames :])[..., :2], axis=-1).mean(axis=1) * CFG.size
-    assert 0 < off_px[straight].mean() < 1, "nearly right on straight lines, but measured"
-    assert off_px[~straight].mean() > 3

@@ -104,8 +104,54 @@ def test_tables_by_class_and_step_and_region(others, test):
     assert (by_class.loc["perfect", "ade_px"] == 0).all()
     assert by_class.loc["chance", "top1"].isna().all()
     steps = leaderboard.per_step(contenders, test, CFG)
-    assert steps.shape == (5, 5)
+    assert steps.shape == (5, 7)
     assert (steps["constant_velocity_true"].diff().dropna() > 0).all(), "further ahead is harder"
     lines = leaderboard.per_step(contenders, test, CFG, "linear")
     assert lines["constant_velocity_true"].max() < steps["constant_velocity_true"].max()
     assert (leaderboard.coverage(perfect(test), test, CFG).drop(columns="claimed") == 1).all(axis=None)
+
+
+def test_networks_that_should_fail_are_asked_about_fewer_clips(others, test, folder, monkeypatch):
+    cfg = CFG.replace(models=["i3d"], controls=["shuffled", "permuted"])
+    for name in ("train-i3d", "train-i3d-shuffled", "train-i3d-permuted"):
+        checkpoints.save_weights(cfg.stage_dir(name) / "final.safetensors", models.build(cfg.replace(model="i3d")))
+    monkeypatch.setattr(leaderboard, "ASKED", 40)
+    found = leaderboard.control_networks(cfg, test)
+    assert list(found) == ["i3d_shuffled", "i3d_reversed", "i3d_trained_shuffled", "i3d_trained_permuted"]
+    table = leaderboard.board({}, others | found, test, cfg).set_index("model")
+    assert table["n_test"].loc[list(found)].tolist() == [40, 40, 60, 60]
+    assert table["n_test"].loc[list(others)].eq(60).all()
+    leaderboard.save(table.reset_index(), {}, found, test, cfg)
+    kept = pd.read_parquet(folder / "evaluate" / "predictions" / "i3d_shuffled.parquet")
+    assert kept["index"].tolist() == test.table["index"].tolist()[:40]
+
+
+def test_a_network_that_needs_the_order_of_frames_loses_it(test, folder):
+    cfg, seen = CFG.replace(models=["i3d"]), []
+
+    def spy(one, clips):
+        seen.append(clips.render(np.arange(2)))
+        return perfect(test)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leaderboard, "network", spy)
+        leaderboard.control_networks(cfg, test)
+    plain, (shuffled, reverse) = test.render(np.arange(2)), seen
+    assert np.array_equal(reverse, plain[:, ::-1])
+    assert not np.array_equal(shuffled, plain)
+    assert np.array_equal(np.sort(shuffled, axis=1), np.sort(plain, axis=1))
+
+
+def test_shares_of_the_pixel_oracle(others, test):
+    half = leaderboard.Said(np.tile(np.eye(4)[0], (60, 1)), others["pixel_oracle"].track_NHx3)
+    table = leaderboard.board({}, others | {"i3d_reversed": half}, test, CFG).set_index("model")
+    assert table.loc["i3d_reversed", "ade_over_pixel_oracle"] == 1
+    share = table.loc["i3d_reversed", "test_top1"] / table.loc["pixel_oracle", "test_top1"]
+    assert table.loc["i3d_reversed", "top1_over_pixel_oracle"] == share
+    assert table.loc["i3d_reversed", "least_named"] == 0
+
+
+def test_a_forced_leaderboard_says_so_in_every_row(others, test, folder):
+    files.write_text(CFG.stage_dir("evaluate") / files.MARK, "FORCED: why\n")
+    leaderboard.save(leaderboard.board({}, others, test, CFG), {}, others, test, CFG)
+    assert set(pd.read_csv(folder / "leaderboard.csv")["mark"]) == {"FORCED: why"}

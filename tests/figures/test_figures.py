@@ -7,7 +7,7 @@ import pytest
 from trajnb import figures
 from trajnb.config import Config
 from trajnb.data import ClipSet, scenes
-from trajnb.evaluation import controls, leaderboard, metrics, reconstruction
+from trajnb.evaluation import controls, leaderboard, metrics, reconstruction, trackers
 from trajnb.world import recipes
 
 CFG = Config()
@@ -42,7 +42,7 @@ def figures_of_results(clips, said):
     yield figures.confusion(contenders, clips.label_N, CFG.motions)
     yield figures.reliability({"transformer": said}, clips.label_N)
     yield figures.futures(clips, said, "transformer")
-    steady = controls.measured_constant_velocity(clips)
+    steady = trackers.measured_constant_velocity(clips)
     yield figures.answer(clips, said, steady, row=3)
     yield figures.answers(clips, said, steady, rows=[0, 1, 2, 3])
     yield figures.error_by_step({"all": leaderboard.per_step(contenders, clips, CFG)})
@@ -79,7 +79,7 @@ def test_a_scene_says_its_numbers_and_what_a_data_set_would_refuse():
 
 
 def test_an_answer_says_class_and_errors_beside_the_truth(clips, said):
-    steady = controls.measured_constant_velocity(clips)
+    steady = trackers.measured_constant_velocity(clips)
     for row in range(4):
         prob_K, motion = said.prob_NK[row], CFG.motions[clips.label_N[row]]
         seen = "\n".join(texts(figures.answer(clips, said, steady, row)))

@@ -15,7 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from trajnb import ROOT, files
 from trajnb.config import Config, ParameterError
-from trajnb.runs import record, runner
+from trajnb.runs import record, runner, status
 from trajnb.runs.stages import Stage
 
 GOOD = "from pathlib import Path; Path(folder, 'product').write_text(str(epochs)); print('epoch', epochs)"
@@ -373,3 +373,46 @@ def test_ensure_makes_what_is_missing_or_stale_and_leaves_what_was_made_by_hand(
     stages[0] = make("a", GOOD, "print('changed')")
     runner.ensure(cfg, "data")
     assert "the notebook has changed" in capsys.readouterr().out
+
+
+UNSOUND = {"name": "class missing", "evidence": "val: 0 linear", "mend": "split by recipe.", "severity": "severe"}
+
+
+@pytest.fixture
+def severe(cfg, make):
+    """A stage that leaves data which the audit finds severe, and a training of them: (stages, path of audit.json)."""
+    path = cfg.stage_dir("data") / "audit.json"
+    files.write_text(path.with_name("manifest.json"), "{}")
+    found = {"severe": True, "looked": {"data": files.sha256(path.with_name("manifest.json"))}}
+    files.write_json(path, found | {"tests": [UNSOUND | {"found": True}]})
+    return [make("data", GOOD), replace(make("train-i3d", GOOD, needs=["data"]), kind="train")], path
+
+
+def test_severe_data_are_refused_before_a_kernel_starts(cfg, severe):
+    with pytest.raises(runner.StageFailed, match=r"train-i3d was not started: the audit refuses .*0 linear.*--force"):
+        runner.run(cfg, severe[0])
+    found = files.read_json(cfg.run_dir / "run.json")
+    assert found["status"] == "failed"
+    assert "forced" not in found
+    assert (entry(cfg, "data")["status"], entry(cfg, "train-i3d")["status"]) == ("done", "not run")
+    assert not (cfg.run_dir / "train-i3d" / "notebook.ipynb").exists()
+    assert "the audit refuses" in "\n".join(status.lines(cfg.run_dir)), "a person who looks is told why"
+
+
+def test_a_forced_run_on_severe_data_says_so_until_they_are_sound(cfg, severe):
+    stages, path = severe
+    runner.run(cfg.replace(force=True), stages)
+    assert files.read_json(cfg.run_dir / "run.json")["forced"].startswith("FORCED: ")
+    runner.run(cfg, stages)  # nothing is left to do, and what was forced stays marked
+    assert files.read_json(cfg.run_dir / "run.json")["forced"].startswith("FORCED: ")
+    files.write_json(path, files.read_json(path) | {"severe": False})
+    runner.run(cfg, stages)
+    assert "forced" not in files.read_json(cfg.run_dir / "run.json")
+
+
+def test_force_changes_no_result_and_so_repeats_no_stage(cfg, make, capsys):
+    stage = make("a", GOOD)
+    runner.run(cfg, [replace(stage, parameters=stage.parameters | {"force": True})], force=True)
+    capsys.readouterr()
+    runner.run(cfg, [stage])
+    assert "a: skipped" in capsys.readouterr().out

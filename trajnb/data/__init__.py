@@ -1,5 +1,5 @@
-"""Data sets, splits, and what guards them."""
+"""Data sets, splits, and the audit that guards them."""
 
-from trajnb.data.dataset import Batch, ClipSet, load, make
+from trajnb.data.dataset import Batch, ClipSet, Reordered, load, make
 
-__all__ = ["Batch", "ClipSet", "load", "make"]
+__all__ = ["Batch", "ClipSet", "Reordered", "load", "make"]

@@ -6,6 +6,7 @@ and manifest.json (seeds, world, code version, hashes). Rendering is faster than
 Shapes:   N clips   B clips of a batch   F frames (seen and future)   T seen frames   S pixels a side
 """
 
+import copy
 import hashlib
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +32,8 @@ class Batch(NamedTuple):
 class ClipSet:
     """Clips of one recipe table: positions held in memory (a quarter of a kilobyte each), pixels made on demand."""
 
+    ROWS = ("xyz_NFx3", "label_N", "track_NFx3")  # arrays with a row for each clip
+
     def __init__(self, cfg, seed, table, xyz_NFx3=None):
         """`xyz_NFx3`: positions in metres to use instead of those that the recipes have."""
         self.cfg, self.seed, self.table = cfg, seed, table.reset_index(drop=True)
@@ -38,6 +41,8 @@ class ClipSet:
         self.label_N = pd.Categorical(self.table["motion"], categories=cfg.motions).codes.astype(np.int64)
         uv_NFx2 = camera.project(self.xyz_NFx3, cfg) / cfg.size
         self.track_NFx3 = np.concatenate([uv_NFx2, self.xyz_NFx3[..., 2:]], axis=2).astype(np.float32)
+        if cfg.target == "last_seen":
+            self.track_NFx3[:, cfg.frames :] = self.track_NFx3[:, cfg.frames - 1, None]
 
     def __len__(self):
         return len(self.table)
@@ -55,6 +60,32 @@ class ClipSet:
         """The clips of one epoch (from 0): always these."""
         return self
 
+    def take(self, rows):
+        """Some clips of this set, by row number or slice, as it shows them."""
+        part = copy.copy(self)
+        for name in self.ROWS:
+            setattr(part, name, getattr(self, name)[rows])
+        part.table = self.table.iloc[rows].reset_index(drop=True)
+        return part
+
+
+class Reordered(ClipSet):
+    """Clips whose frames stand in another order: `shuffled`, each clip in its own way, always the same, or `reversed`.
+
+    Labels and tracks stay as they were: only what the pixels tell changes.
+    """
+
+    ROWS = (*ClipSet.ROWS, "order_NT")
+
+    def __init__(self, clips, how):
+        super().__init__(clips.cfg, clips.seed, clips.table, clips.xyz_NFx3)
+        index_N, back_T = self.table["index"], np.arange(self.cfg.frames)[::-1]
+        own = (np.random.default_rng((self.seed, index)).permutation(back_T) for index in index_N)
+        self.order_NT = np.stack(list(own)) if how == "shuffled" else np.tile(back_T, (len(self), 1))
+
+    def render(self, rows):
+        return np.take_along_axis(super().render(rows), self.order_NT[rows][:, :, None, None], axis=1)
+
 
 class Stream(ClipSet):
     """Ever-new clips: every epoch as many as the table has, of indices never used before."""
@@ -65,18 +96,22 @@ class Stream(ClipSet):
 
 
 def make(cfg, folder):
-    """Draw a run's clips, split them, check the split, and write the data folder; returns the manifest."""
+    """Draw a run's clips, split them and write the data folder; returns the manifest.
+
+    Whether they are sound is for the audit to say (trajnb.data.audit).
+    """
     folder = Path(folder)
-    table = recipes.draw(cfg, cfg.data_seed, np.arange(cfg.clips))
-    test = recipes.draw(cfg, cfg.data_seed + TEST_SEEDS, np.arange(cfg.test_clips))
-    table["recipe_hash"] = splits.recipe_hashes(ClipSet(cfg, cfg.data_seed, table))
-    test["recipe_hash"] = splits.recipe_hashes(ClipSet(cfg, cfg.data_seed + TEST_SEEDS, test))
-    table["split"], test["split"] = splits.assign(table["recipe_hash"]), "test"
-    splits.guard(table, test, cfg)
-    files.write_parquet(folder / "recipes.parquet", table)
-    files.write_parquet(folder / "test.parquet", test)
+    table = hashed(cfg, cfg.data_seed, cfg.clips)
+    files.write_parquet(folder / "recipes.parquet", splits.divide(table, cfg))
+    files.write_parquet(folder / "test.parquet", hashed(cfg, cfg.data_seed + TEST_SEEDS, cfg.test_clips, split="test"))
     files.write_json(folder / "manifest.json", manifest(cfg, folder))
     return files.read_json(folder / "manifest.json")
+
+
+def hashed(cfg, seed, count, **more):
+    """The first recipes of a seed with their hashes: what is asked of networks is no part of a recipe."""
+    table = recipes.draw(cfg, seed, np.arange(count))
+    return table.assign(recipe_hash=splits.recipe_hashes(ClipSet(cfg.replace(target="future"), seed, table)), **more)
 
 
 def manifest(cfg, folder):
@@ -86,6 +121,8 @@ def manifest(cfg, folder):
         "test_seed": cfg.data_seed + TEST_SEEDS,
         "clips": cfg.clips,
         "test_clips": cfg.test_clips,
+        "split": cfg.split,
+        "target": cfg.target,
         "world": cfg.world(),
         "world_code": code_version(),
         "sha256": {name: files.sha256(folder / name) for name in ("recipes.parquet", "test.parquet")},
@@ -110,13 +147,22 @@ def load(cfg, which, folder=None):
     table = pd.read_parquet(folder / name)
     seed = found["test_seed" if which == "test" else "seed"]
     kind = Stream if cfg.stream and which == "train" else ClipSet
-    return kind(cfg, seed, table[table["split"] == which])
+    return controlled(kind(cfg, seed, table[table["split"] == which]), which)
+
+
+def controlled(clips, which):
+    """The clips as the run's control wants them: frames shuffled in all splits, or labels permuted in training."""
+    if clips.cfg.control == "shuffled":
+        return Reordered(clips, "shuffled")
+    if clips.cfg.control == "permuted" and which == "train":
+        clips.label_N = np.random.default_rng(clips.seed).permutation(clips.label_N)
+    return clips
 
 
 def check_manifest(cfg, found, folder, name):
     """Raise ValueError unless the folder's data are those that the parameters ask for, byte for byte."""
-    asked = {"seed": cfg.data_seed, "clips": cfg.clips, "test_clips": cfg.test_clips, **cfg.world()}
-    made = {**found, **found["world"]}
+    asked = {"seed": cfg.data_seed, **{name: getattr(cfg, name) for name in ("clips", "test_clips", "split", "target")}}
+    made, asked = {**found, **found["world"]}, asked | cfg.world()
     other = [key for key, value in asked.items() if made.get(key) != value]
     if other:
         raise ValueError(f"the data of run '{cfg.run_name}' differ in {', '.join(other)}: run 01_data again")

@@ -5,13 +5,10 @@ Shapes:   N clips   T seen frames   H future frames   K classes
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import cross_val_predict
 
-from trajnb.data import Batch
-from trajnb.evaluation import oracles
 from trajnb.world import families, recipes
 
 PICTURES = ("mean_frame", "motion_energy")
@@ -71,19 +68,6 @@ def single_frame(train, val, test):
     return fitted[best].predict_proba(frame_features(test, best)), best
 
 
-def constant_velocity(uv_NTx2, z_NT, horizon):
-    """Forecast (N, H, 3) of (u, v, z) in the units given: the last step, repeated."""
-    track_NTx3 = np.concatenate([uv_NTx2, z_NT[..., None]], axis=2)
-    step_N1x3 = track_NTx3[:, -1:] - track_NTx3[:, -2:-1]
-    return track_NTx3[:, -1:] + step_N1x3 * np.arange(1, horizon + 1)[:, None]
-
-
-def measured_constant_velocity(clips):
-    """`constant_velocity` (N, H, 3), u and v in frame widths, z in metres, from what can be measured in the frames."""
-    uv_NTx2, z_NT = oracles.measured_track(clips, clips.cfg)
-    return constant_velocity(uv_NTx2 / clips.cfg.size, z_NT, clips.cfg.horizon)
-
-
 def majority(train, test):
     """Class probabilities (N, K) for test clips: how common each class is in training, whatever the clip."""
     share_K = np.bincount(train.label_N, minlength=len(train.cfg.motions)) / len(train)
@@ -137,24 +121,3 @@ def path_features(clips):
     misfits = [family(uv_NTx2, cfg) for family in families.FAMILIES.values()]
     moments = [speed_NT.mean(axis=1), speed_NT.std(axis=1), *change_NTx2.mean(axis=1).T, *change_NTx2.std(axis=1).T]
     return np.column_stack([*misfits, *moments, turn_NT.sum(axis=1), turn_NT.std(axis=1)])
-
-
-class Reordered:
-    """Clips whose frames stand in another order, for networks that claim to see motion: `shuffled` or `reversed`.
-
-    Each clip has an order of its own, the same every time. Labels and tracks stay: only what the pixels tell changes.
-    """
-
-    def __init__(self, clips, how):
-        frames, rng = clips.cfg.frames, np.random.default_rng(0)
-        back_T = np.arange(frames)[::-1]
-        self.clips, self.label_N, self.track_NFx3 = clips, clips.label_N, clips.track_NFx3
-        self.order_NT = np.stack([rng.permutation(frames) if how == "shuffled" else back_T for _ in range(len(clips))])
-
-    def __len__(self):
-        return len(self.clips)
-
-    def batch(self, rows):
-        video, label, track = self.clips.batch(rows)
-        order_BT = torch.from_numpy(self.order_NT[rows])[:, None, :, None, None]
-        return Batch(video.take_along_dim(order_BT, dim=2), label, track)

@@ -9,21 +9,32 @@ import numpy as np
 import pandas as pd
 
 from trajnb import files, models
-from trajnb.evaluation import controls, metrics, oracles
+from trajnb.data import Reordered
+from trajnb.evaluation import controls, metrics, oracles, trackers
 from trajnb.training import load_weights, predict
 
 COLUMNS = """model preset parameters macs training_macs model_mb clips_seen train_seconds clips_per_second device seeds
-train_top1 train_loss val_top1 val_loss n_test test_top1 test_top1_low test_top1_high test_nll ece ade_px fde_px ade_m
-fde_m ade_over_pixel_oracle latency_ms""".split()
-BASELINES = ("chance", "single_frame", "constant_velocity", "constant_velocity_true", "pixel_oracle", "true_oracle")
+n_val train_top1 train_loss val_top1 val_loss n_test test_top1 test_top1_low test_top1_high test_nll ece least_named
+ade_px fde_px ade_m fde_m top1_over_pixel_oracle ade_over_pixel_oracle latency_ms""".split()
+BASELINES = ("chance", "majority", "single_frame", "mean_frame", "motion_energy", "kinematic_true", "constant_velocity")
+BASELINES += ("constant_velocity_true", "constant_acceleration", "kalman", "pixel_oracle", "true_oracle")
 OWN = ("parameters", "macs", "training_macs", "model_mb", "clips_seen", "train_seconds", "clips_per_second", "device")
-OWN += ("train_top1", "train_loss", "val_top1", "val_loss", "latency_ms")  # cells that a training stage measures
+OWN += (
+    "n_val",
+    "train_top1",
+    "train_loss",
+    "val_top1",
+    "val_loss",
+    "latency_ms",
+)  # cells that a training stage measures
 ADDED_UP = ("parameters", "macs", "training_macs", "model_mb", "train_seconds", "latency_ms")  # over an ensemble
 RESAMPLES = 2000  # of the bootstrap over seeds and clips
+ORDERS = ("shuffled", "reversed")  # of frames, that trained networks are asked about
+ASKED = 1000  # test clips of such an order: enough to tell chance from sight
 
 
 class Said(NamedTuple):
-    """What one contender says about every test clip; None where it says nothing."""
+    """What one contender says about every test clip, or about the first ones; None where it says nothing."""
 
     prob_NK: np.ndarray | None = None
     track_NHx3: np.ndarray | None = None
@@ -42,6 +53,21 @@ def network(cfg, test):
     return said_by(predict(net, test, cfg))
 
 
+def control_networks(cfg, test):
+    """{name: Said} of networks that should fail: trained ones on frames in another order, and the run's `controls`.
+
+    A control that learned from shuffled frames is asked about shuffled frames, the others about the clips as they are.
+    """
+    some, found = test.take(slice(ASKED)), {}
+    for model, several in trainings(cfg).items():
+        for how in ORDERS:
+            found[f"{model}_{how}"] = network(several[0], Reordered(some, how))
+        for control in cfg.controls:
+            clips = Reordered(test, control) if control == "shuffled" else test
+            found[f"{model}_trained_{control}"] = network(several[0].replace(control=control), clips)
+    return found
+
+
 def said_by(predictions):
     """Raw predictions (training or test) as probabilities and positions."""
     mean_NHx3 = predictions["mean_NHx3"]
@@ -50,23 +76,39 @@ def said_by(predictions):
 
 
 def baselines(train, val, test, cfg):
-    """{name: Said} of chance, single frame, constant velocity and the oracles, in the order of BASELINES."""
-    seen_NTx3 = test.track_NFx3[:, : cfg.frames].astype(float)
+    """{name: Said} of chance, controls and oracles, in the order of BASELINES."""
+    return class_baselines(train, val, test) | tracks(val, test, cfg)
+
+
+def class_baselines(train, val, test):
+    """{name: Said} of those that name a class and no place; kinematic_true is told the true positions."""
+    classes = len(train.cfg.motions)
+    found = {"chance": np.full((len(test), classes), 1 / classes), "majority": controls.majority(train, test)}
+    found |= {"single_frame": controls.single_frame(train, val, test)[0], **controls.picture_controls(train, test)}
+    found |= {"kinematic_true": controls.kinematic(train, test)}
+    return {name: Said(prob_NK) for name, prob_NK in found.items()}
+
+
+def tracks(val, test, cfg):
+    """{name: Said} of those that say where the object goes: trackers of measured and true positions, and the oracles.
+
+    The Kalman filter's noise is chosen on validation clips.
+    """
     uv_NTx2, z_NT = oracles.measured_track(test, cfg)
-    single_NK, _ = controls.single_frame(train, val, test)
+    measured_NTx3, true_NTx3 = trackers.track(uv_NTx2, z_NT, cfg), test.track_NFx3[:, : cfg.frames].astype(float)
+    noise = trackers.best_noise(trackers.track(*oracles.measured_track(val, cfg), cfg), val)
+    forecasts = {
+        "constant_velocity": trackers.constant_velocity(measured_NTx3, cfg.horizon),
+        "constant_velocity_true": trackers.constant_velocity(true_NTx3, cfg.horizon),
+        "constant_acceleration": trackers.constant_acceleration(measured_NTx3, cfg.horizon),
+        "kalman": trackers.kalman(measured_NTx3, cfg.horizon, noise),
+    }
     posterior = {
         "pixel_oracle": oracles.infer(uv_NTx2, z_NT, oracles.PIXEL_SD, cfg),
         "true_oracle": oracles.true_oracle(test, cfg),
     }
-    return {
-        "chance": Said(np.full((len(test), len(cfg.motions)), 1 / len(cfg.motions))),
-        "single_frame": Said(single_NK),
-        "constant_velocity": Said(None, controls.constant_velocity(uv_NTx2 / cfg.size, z_NT, cfg.horizon)),
-        "constant_velocity_true": Said(
-            None, controls.constant_velocity(seen_NTx3[..., :2], seen_NTx3[..., 2], cfg.horizon)
-        ),
-        **{name: Said(prob, metrics.to_track(future, cfg)) for name, (prob, future) in posterior.items()},
-    }
+    found = {name: Said(None, track_NHx3) for name, track_NHx3 in forecasts.items()}
+    return found | {name: Said(prob, metrics.to_track(future, cfg)) for name, (prob, future) in posterior.items()}
 
 
 def board(networks, others, test, cfg, ensembles=None):
@@ -76,18 +118,18 @@ def board(networks, others, test, cfg, ensembles=None):
     """
     rows = [network_row(model, said, test, cfg) for model, said in networks.items()]
     rows += [ensemble_row(name, one, rows, test, cfg) for name, one in (ensembles or {}).items()]
-    rows += [{"model": name, "n_test": len(test)} | scores(said, test, cfg) for name, said in others.items()]
+    rows += [{"model": name} | scores(said, test, cfg) for name, said in others.items()]
     table = pd.DataFrame(rows, columns=COLUMNS)
-    reference = table.loc[table["model"] == "pixel_oracle", "ade_px"]
-    if len(reference):
-        table["ade_over_pixel_oracle"] = table["ade_px"] / reference.iloc[0]
+    for ratio, cell in {"top1_over_pixel_oracle": "test_top1", "ade_over_pixel_oracle": "ade_px"}.items():
+        for reference in table.loc[table["model"] == "pixel_oracle", cell]:
+            table[ratio] = table[cell] / reference
     return table
 
 
 def network_row(model, said, test, cfg):
     """One extractor's row: means over its seeds; the interval is Wilson's for one seed, a bootstrap for several."""
     own = [files.read_json(one.stage_dir(one.train_stage) / "metrics.json") for one in trainings(cfg)[model]]
-    row = {"model": model, "preset": cfg.preset, "seeds": len(said), "n_test": len(test)}
+    row = {"model": model, "preset": cfg.preset, "seeds": len(said)}
     row |= {name: own[0][name] if name == "device" else float(np.mean([o[name] for o in own])) for name in OWN}
     row |= pd.DataFrame([scores(one, test, cfg) for one in said]).mean().to_dict()
     if len(said) > 1:
@@ -98,19 +140,25 @@ def network_row(model, said, test, cfg):
 def ensemble_row(name, ensemble, rows, test, cfg):
     """An ensemble's row: it costs what its members cost together, from their rows; its scores are of the first seed."""
     members = [row for row in rows if row["model"] in ensemble.members]
-    row = {"model": name, "preset": cfg.preset, "seeds": 1, "n_test": len(test)}
+    row = {"model": name, "preset": cfg.preset, "seeds": 1}
     row |= {cost: sum(one[cost] for one in members) for cost in ADDED_UP}
     return row | {"clips_seen": members[0]["clips_seen"]} | scores(ensemble.said, test, cfg)
 
 
 def scores(said, test, cfg):
     """The test cells of one row; chance gets no interval, as nothing was measured."""
-    row = metrics.class_scores(said.prob_NK, test.label_N) if said.prob_NK is not None else {}
+    clips = asked(said, test)
+    row = metrics.class_scores(said.prob_NK, clips.label_N) if said.prob_NK is not None else {}
     if row and np.ptp(said.prob_NK) == 0:
         row = {"test_top1": 1 / said.prob_NK.shape[1], "test_nll": row["test_nll"]}
     if said.track_NHx3 is not None:
-        row |= metrics.position_scores(said.track_NHx3, test.track_NFx3[:, cfg.frames :], cfg)
-    return row
+        row |= metrics.position_scores(said.track_NHx3, clips.track_NFx3[:, cfg.frames :], cfg)
+    return row | {"n_test": len(clips)}
+
+
+def asked(said, test):
+    """The clips that `said` is about: all test clips, or the first ones."""
+    return test.take(slice(len(said.track_NHx3 if said.prob_NK is None else said.prob_NK)))
 
 
 def bootstrap(said, label_N, seed=0):
@@ -174,7 +222,7 @@ def coverage(said, test, cfg, radii=None):
 
 def prediction_table(said, test, cfg):
     """Predictions clip by clip: index, motion, predicted class, probabilities, future (u, v, z) of every step."""
-    table = test.table[["index", "motion"]].copy()
+    table = asked(said, test).table[["index", "motion"]].copy()
     if said.prob_NK is not None:
         table["predicted"] = np.array(cfg.motions)[said.prob_NK.argmax(axis=1)]
         table[[f"p_{motion}" for motion in cfg.motions]] = said.prob_NK
@@ -191,6 +239,7 @@ def save(table, networks, others, test, cfg, pairs=None):
     for name, said in {**contenders, **others}.items():
         path = cfg.stage_dir("evaluate") / "predictions" / f"{name}.parquet"
         files.write_parquet(path, prediction_table(said, test, cfg))
-    files.write_csv(cfg.run_dir / "leaderboard.csv", table)
+    mark = files.mark(cfg.stage_dir("evaluate"))
+    files.write_csv(cfg.run_dir / "leaderboard.csv", table.assign(mark=mark) if mark else table)
     if pairs is not None:
         files.write_csv(cfg.run_dir / "comparisons.csv", pairs)

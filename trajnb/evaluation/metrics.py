@@ -103,6 +103,7 @@ def class_scores(prob_NK, label_N):
         "test_top1_high": high,
         "test_nll": class_nll(prob_NK, label_N),
         "ece": ece(prob_NK, label_N),
+        "least_named": float(confusion(prob_NK, label_N).sum(axis=0).min() / len(label_N)),
     }
 
 

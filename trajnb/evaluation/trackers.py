@@ -1,4 +1,4 @@
-"""Where a measured track goes without any learning: steady acceleration, and the filter that engineers would reach for.
+"""Where a track goes without any learning: steady velocity or acceleration, and the filter that engineers reach for.
 
 Source:   Kalman filter with constant acceleration driven by white noise, Bar-Shalom, Li, Kirubarajan, Estimation with
           Applications to Tracking and Navigation, section 6.3.2; gains by filterpy.
@@ -21,8 +21,23 @@ NOISES = tuple(10.0 ** np.arange(-6, 3))  # of the acceleration, against the mea
 
 def measured(clips):
     """Tracks (N, T, 3) from centre and apparent size measured in the rendered frames."""
-    uv_NTx2, z_NT = oracles.measured_track(clips, clips.cfg)
-    return np.concatenate([uv_NTx2 / clips.cfg.size, z_NT[..., None]], axis=2)
+    return track(*oracles.measured_track(clips, clips.cfg), clips.cfg)
+
+
+def track(uv_NTx2, z_NT, cfg):
+    """Tracks (N, T, 3) of centres in pixels and depths in metres."""
+    return np.concatenate([uv_NTx2 / cfg.size, z_NT[..., None]], axis=2)
+
+
+def constant_velocity(track_NTx3, horizon):
+    """Forecast (N, H, 3): the last step, repeated."""
+    step_N1x3 = track_NTx3[:, -1:] - track_NTx3[:, -2:-1]
+    return track_NTx3[:, -1:] + step_N1x3 * np.arange(1, horizon + 1)[:, None]
+
+
+def measured_constant_velocity(clips):
+    """`constant_velocity` (N, H, 3) from what can be measured in the frames of clips."""
+    return constant_velocity(measured(clips), clips.cfg.horizon)
 
 
 def constant_acceleration(track_NTx3, horizon):

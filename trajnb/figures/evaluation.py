@@ -5,7 +5,7 @@ import seaborn as sns
 from matplotlib.patches import Ellipse
 
 from trajnb.evaluation import metrics
-from trajnb.figures.style import COLOURS, GREY, MOTION_COLOURS, bare, panels
+from trajnb.figures.style import BASELINE_COLOURS, COLOURS, GREY, MOTION_COLOURS, bare, panels
 
 
 def confusion(contenders, label_N, motions, columns=4):
@@ -77,7 +77,7 @@ def error_by_step(steps_by_motion):
     figure, axes = panels(1, len(steps_by_motion), 2.4, 2.6, sharex=True)
     for axis, (motion, table) in zip(axes[0], steps_by_motion.items(), strict=True):
         for name in table.columns:
-            dashed = name in ("constant_velocity", "constant_velocity_true", "pixel_oracle", "true_oracle")
+            dashed = name in BASELINE_COLOURS and not name.startswith("ensemble")
             axis.plot(
                 table.index, table[name], "--" if dashed else "o-", color=COLOURS.get(name), markersize=3, label=name
             )
@@ -107,7 +107,8 @@ def regions(coverage):
 def standing(board):
     """Top-1 with 95 % intervals, and ADE, of every row of the leaderboard."""
     figure, axes = panels(1, 2, 4.2, 0.8 + 0.26 * len(board), sharey=True)
-    names, colours = board["model"].tolist(), [COLOURS.get(name, "C0") for name in board["model"]]
+    names = board["model"].tolist()
+    colours = [COLOURS.get(name, COLOURS.get(name.split("_")[0], "0.5")) for name in names]  # a control: its network's
     for row, (_, line) in enumerate(board.iterrows()):
         axes[0, 0].plot([line["test_top1_low"], line["test_top1_high"]], [row, row], color=colours[row], linewidth=2)
     axes[0, 0].scatter(board["test_top1"], range(len(board)), c=colours, zorder=3)

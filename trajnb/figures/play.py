@@ -6,7 +6,7 @@ What a slider shows lives in the page's memory: it does not survive in a rendere
 import ipywidgets as widgets
 
 from trajnb.data import scenes
-from trajnb.evaluation import controls, leaderboard
+from trajnb.evaluation import leaderboard, trackers
 from trajnb.figures import style, tour
 from trajnb.progress import interactive
 from trajnb.training import predict
@@ -29,7 +29,7 @@ def network(net, cfg, folder):
     def draw(scene):
         clips = scenes.clip(cfg, scene)
         said = leaderboard.said_by(predict(net, clips, cfg))
-        return tour.answer(clips, said, controls.measured_constant_velocity(clips))
+        return tour.answer(clips, said, trackers.measured_constant_velocity(clips))
 
     return turn(draw, cfg, folder, "own_answer")
 

@@ -1,6 +1,7 @@
 """One look for all figures: colours, sizes, and how a figure is kept."""
 
 import io
+import textwrap
 
 import matplotlib.pyplot as plt
 import PIL.Image
@@ -17,9 +18,15 @@ BASELINE_COLOURS = {
     "ensemble_all": "tab:pink",
     "ensemble_magvit_i3d": "tab:cyan",
     "chance": "0.6",
+    "majority": "0.6",
     "single_frame": "0.55",
+    "mean_frame": "0.55",
+    "motion_energy": "0.55",
+    "kinematic_true": "tab:olive",
     "constant_velocity": "tab:brown",
     "constant_velocity_true": "tan",
+    "constant_acceleration": "rosybrown",
+    "kalman": "tab:green",
     "pixel_oracle": "0.25",
     "true_oracle": "0.0",
 }
@@ -71,7 +78,13 @@ def png(figure):
 
 
 def save(figure, folder, name):
-    """Keep a figure as folder/figures/name.png; returns the same picture, so that a cell can end with this call."""
+    """Keep a figure as folder/figures/name.png; returns the same picture, so that a cell can end with this call.
+
+    In a marked folder (files.mark) the mark stands over the figure.
+    """
+    if files.mark(folder):
+        over = textwrap.fill(files.mark(folder), int(14 * figure.get_figwidth()))
+        figure.suptitle("\n".join(filter(None, [over, figure.get_suptitle()])), fontsize=9, color="crimson")
     data = png(figure)
     files.write_bytes(folder / "figures" / f"{name}.png", data)
     return Image(data, alt=name.replace("_", " "))

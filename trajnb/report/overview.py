@@ -20,7 +20,8 @@ UNREADABLE = "unreadable"
 class Past:
     """One run. `ended`: a moment in UTC, or None; `networks` {model: {column of the leaderboard: number}}, best first.
 
-    `changed` {parameter: value} differs from the smoke defaults; `problem`: why the run cannot be read, or nothing.
+    `changed` {parameter: value} differs from the smoke defaults; `problem`: why the run cannot be read, or nothing;
+    `forced`: what the audit found severe in its data, or nothing.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Past:
     changed: dict = field(default_factory=dict)
     networks: dict = field(default_factory=dict)
     problem: str = ""
+    forced: str = ""
 
     @property
     def date(self):
@@ -58,7 +60,8 @@ def read(run_dir):
     seconds = sum(entry.get("seconds", 0.0) for entry in run["stages"].values())
     changed = {name: report.written(value) for name, value in report.changed(run).items() if name != "run_name"}
     networks = {} if table is None else scores(table)
-    return Past(run_dir.name, run["status"], moment(run.get("ended")), report.smoke(run), seconds, changed, networks)
+    ended, forced = moment(run.get("ended")), run.get("forced") or ""
+    return Past(run_dir.name, run["status"], ended, report.smoke(run), seconds, changed, networks, forced=forced)
 
 
 def scores(table):
@@ -85,7 +88,7 @@ def minute(moment):
 def sides(rows):
     """Lines (what, [one cell for each run]) of all that can be read: how it ended, scores, parameters that differ."""
     rows = [row for row in rows if not row.problem]
-    yield "status", [row.status + (", smoke run" if row.smoke else "") for row in rows]
+    yield "status", [row.status + ", smoke run" * row.smoke + ", FORCED" * bool(row.forced) for row in rows]
     yield "ended, UTC", [row.date for row in rows]
     yield "stages, s", [f"{row.seconds:,.0f}" for row in rows]
     for (title, (column, form)), model in itertools.product(SCORES.items(), models(rows)):

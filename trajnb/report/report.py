@@ -4,19 +4,22 @@ import itertools
 import re
 
 import pandas as pd
-from scipy.stats import binomtest
 
 from trajnb import files
 from trajnb.config import Config
+from trajnb.evaluation.alarms import alarms
 from trajnb.report import privacy, results
 
-BASELINES = ("chance", "single_frame", "constant_velocity", "constant_velocity_true", "pixel_oracle", "true_oracle")
-ORACLES = ("pixel_oracle", "true_oracle")
-SHOWN = """model preset test_top1 test_top1_low test_top1_high test_nll ece ade_px fde_px ade_over_pixel_oracle
-n_test seeds parameters macs clips_seen train_seconds latency_ms""".split()
+BASELINES = ("chance", "majority", "single_frame", "mean_frame", "motion_energy", "kinematic_true", "constant_velocity")
+BASELINES += ("constant_velocity_true", "constant_acceleration", "kalman", "pixel_oracle", "true_oracle")
+CONTROL = r"_(?:shuffled|reversed|permuted)$"  # how the name of a network ends that should fail
+KNOWING = (
+    r"oracle$|_true$|_reversed$"  # no control to be beaten: true positions, or motions that are the same backwards
+)
+SHOWN = """model preset test_top1 test_top1_low test_top1_high test_nll ece ade_px fde_px top1_over_pixel_oracle
+ade_over_pixel_oracle n_test seeds parameters macs clips_seen train_seconds latency_ms""".split()
 FEWEST_CLIPS = 1000  # trained and tested on fewer, a run shows that the lab works and nothing about networks
 LEVEL = 0.05  # of the paired tests, after Holm's correction
-ALARM_P = 0.001  # an accuracy this improbable under guessing is no accident
 IN_NAME = {"model", "seed"}  # a training's own parameters that its stage's name tells
 TOLD = ("Its ", "From the lower bound")  # how a sentence begins that goes on about the network before
 
@@ -29,7 +32,8 @@ def smoke(run):
 def contenders(table):
     """(networks from the best top-1 down, ensembles, baselines) of a leaderboard: three tables of rows with scores."""
     table = table.drop_duplicates("model")
-    baseline, joined = table["model"].isin(BASELINES), table["model"].str.startswith("ensemble")
+    baseline = table["model"].isin(BASELINES) | table["model"].str.contains(CONTROL)
+    joined = table["model"].str.startswith("ensemble")
     possible = table["test_top1"].between(0, 1)
     scored = possible & table[["test_top1_low", "test_top1_high"]].notna().all(axis=1) & (table["n_test"] > 0)
     networks = table[scored & ~baseline & ~joined].sort_values("test_top1", ascending=False)
@@ -38,6 +42,8 @@ def contenders(table):
 
 def verdict(table, run, pairs=None):
     """What the leaderboard and the paired comparisons show, as a list of sentences; alarms begin with ALARM."""
+    if run.get("forced"):
+        yield run["forced"]
     if run["status"] != "done":
         yield f"This run is {run['status']}: what follows, if anything, is not its result."
     if table is None:
@@ -50,14 +56,14 @@ def verdict(table, run, pairs=None):
             "it shows that the lab works and proves nothing about any network."
         )
     networks, joined, baseline = contenders(table)
-    if decidable(networks, pairs) and not smoke(run):  # a smoke run names no winner
+    if decidable(networks, pairs) and not smoke(run) and not run.get("forced"):  # these name no winner
         yield from decision(networks.set_index("model"), pairs, run)
     top1, ade = (baseline.set_index("model")[name].dropna() for name in ("test_top1", "ade_px"))
     for row in networks.itertuples():
         name = f"{row.model} ({row.preset})"
         yield from accuracy(name, row, top1)
         yield from positions(row, ade)
-        yield from alarms(name, row, top1)
+        yield from (alarm.sentence(name) for alarm in alarms(row, top1))
     if networks["ade_px"].notna().any():
         yield from ensembles(joined, networks)
 
@@ -77,7 +83,7 @@ def accuracy(name, row, top1):
     """Sentences on the class: against the best control, and against the pixel oracle."""
     interval = f"95 % interval {row.test_top1_low:.3f} to {row.test_top1_high:.3f}"
     yield f"{name} names the motion of {row.test_top1:.3f} of {row.n_test:,.0f} new clips ({interval})."
-    controls = top1.drop(list(ORACLES), errors="ignore")
+    controls = top1[~top1.index.str.contains(KNOWING)]
     if len(controls):
         best = f"the best, {controls.idxmax()}, has {controls.max():.3f}"
         above = row.test_top1_low > controls.max()
@@ -98,20 +104,6 @@ def positions(row, ade):
         better = "" if row.ade_px < straight else ": no better than going straight on"
         against = f"{row.ade_px / straight:.2f} of constant velocity's {straight:.2f} px"
         yield f"Its future positions are off by {row.ade_px:.2f} px on average, {against}{better}."
-
-
-def alarms(name, row, top1):
-    """Sentences on accuracies that no honest test can give."""
-    hits, n = round(row.test_top1 * row.n_test), int(row.n_test)
-    if "chance" in top1 and binomtest(hits, n, top1["chance"], alternative="less").pvalue < ALARM_P:
-        numbers = f"{row.test_top1:.3f} against {top1['chance']:.3f}"
-        yield f"ALARM: {name} is significantly below chance ({numbers}): look for classes missing from a split."
-    if "true_oracle" in top1:
-        best = top1["true_oracle"]
-        error = ((row.test_top1 * (1 - row.test_top1) + best * (1 - best)) / n) ** 0.5
-        if row.test_top1 > best + 3 * error:
-            numbers = f"{row.test_top1:.3f} against {best:.3f}, three standard errors are {3 * error:.3f}"
-            yield f"ALARM: {name} is beyond the true oracle ({numbers}): look for what else tells the class."
 
 
 def ensembles(joined, networks):

@@ -6,7 +6,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from trajnb import files
 from trajnb.config import ParameterError
 
-WORDS = {"leaderboard.csv": ["model", "preset", "device"], "comparisons.csv": ["first", "second"]}  # the rest: numbers
+WORDS = {
+    "leaderboard.csv": ["model", "preset", "device", "mark"],
+    "comparisons.csv": ["first", "second"],
+}  # not numbers
 NEEDED = {"leaderboard.csv": "model preset n_test test_top1 test_top1_low test_top1_high ade_px".split()}
 NEEDED["comparisons.csv"] = ["first", "second", "top1_p", "ade_p"]
 
@@ -37,6 +40,7 @@ class Record(BaseModel):
     python: str = ""
     ended: str | None = None
     error: str | None = None
+    forced: str | None = None
     parameters: Parameters
     stages: dict[str, Entry]
 

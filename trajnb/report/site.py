@@ -46,7 +46,7 @@ def shown(run_dir, run, stages, figures):
         "broken": list(results.broken(run_dir)),
         "verdict": report.paragraphs(report.verdict(table, run, results.comparisons(run_dir))),
         "table": report.rows(table) if table is not None else None,
-        "baselines": report.BASELINES,
+        "baselines": [] if table is None else report.contenders(table)[2]["model"].tolist(),
         "tables": [path.name for path in tables if path.is_file() and not path.is_symlink()],
         "figures": [(title, list(group)) for title, group in groups],
         "changed": {name: report.written(value) for name, value in report.changed(run).items()},

@@ -83,10 +83,12 @@ def run_all(cfg, stages, reasons, done, package):
             if reasons[stage.name] is None:
                 print(f"{head}: skipped, nothing has changed since it ran", flush=True)
                 continue
+            if stage.kind != "data" and not cfg.force and (wrong := unsound(cfg)):
+                raise StageFailed(f"{stage.name} was not started: {wrong[0]}")
             print(f"{head}: running, {reasons[stage.name]}", flush=True)
             seconds = run_one(cfg, stage, package, found)
             print(f"{head}: done in {seconds:.1f} s", flush=True)
-        found["status"] = "done"
+        found |= {"status": "done"} | ({"forced": wrong[1]} if (wrong := unsound(cfg)) else {})
     except BaseException as error:
         found |= {"status": ending(error), "error": str(error)}
         raise
@@ -114,6 +116,17 @@ def run_one(cfg, stage, package, found):
         entry["seconds"] = round(time.monotonic() - start, 2)
         record.save(cfg.run_dir, found)
     return entry["seconds"]
+
+
+def unsound(cfg):
+    """(why a run's data are refused, the mark of what is made of them all the same); None where nothing is severe."""
+    path = cfg.stage_dir("data") / "audit.json"
+    if not path.is_file() or not files.read_json(path).get("severe"):
+        return None
+    from trajnb.data.audit import admission  # its imports take seconds, and data are seldom severe
+
+    wrong = admission.severe(admission.saved(path.parent))
+    return (admission.refusal(wrong), admission.forced(wrong)) if wrong else None
 
 
 def ending(error):

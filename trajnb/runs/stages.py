@@ -45,19 +45,22 @@ def plan(cfg, overrides=None):
     A training takes `params/models/<model>.yaml` over the run's own parameters, as with papermill a later `-f` file
     wins; `overrides` (name: value, from the command line) win over both. Raises ParameterError.
     """
-    tables = [f"data/{name}" for name in ("recipes.parquet", "test.parquet", "manifest.json")]
+    if cfg.study == "postmortem":
+        return [stage(cfg, "postmortem", "postmortem", "postmortem.ipynb", products=["postmortem/postmortem.csv"])]
+    tables = [f"data/{name}" for name in ("recipes.parquet", "test.parquet", "manifest.json", "audit.json")]
     data = stage(cfg, "data", "data", "01_data.ipynb", products=tables)
-    trained = [training(cfg, model, cfg.seed + i, overrides) for model in cfg.models for i in range(cfg.seeds)]
+    ways = [(cfg.seed + i, "none") for i in range(cfg.seeds)] + [(cfg.seed, control) for control in cfg.controls]
+    trained = [training(cfg, overrides, model, *way) for model in cfg.models for way in ways]
     needs = [data.name, *(train.name for train in trained)]
     return [data, *trained, stage(cfg, "evaluate", "evaluate", "03_evaluate.ipynb", needs, ["leaderboard.csv"])]
 
 
-def training(cfg, model, seed, overrides):
-    """The stage that trains `model` from `seed`."""
+def training(cfg, overrides, model, seed, control):
+    """The stage that trains `model` from `seed`, as a control or not."""
     path = MODEL_FILES / f"{model}.yaml"
     own = config.read_parameters(path) if path.is_file() else {}
     config.refuse_unknown(own)
-    cfg = cfg.replace(**(own | dict(overrides or {}) | {"model": model, "seed": seed}))
+    cfg = cfg.replace(**(own | dict(overrides or {}) | {"model": model, "seed": seed, "control": control}))
     products = [f"{cfg.train_stage}/{name}" for name in ("final.safetensors", "history.csv", "metrics.json")]
     return stage(cfg, cfg.train_stage, "train", "02_train.ipynb", ["data"], products)
 
@@ -70,7 +73,9 @@ def stage(cfg, name, kind, file, needs=(), products=()):
     """
     path, defaults = NOTEBOOKS / file, config.Config().model_dump()
     own = set(declared(path))
-    concerned = {"data": DATA_NAMES, "train": set(defaults) - {"models"}}.get(kind, set(defaults)) - config.LIMITS
+    concerned = {"data": DATA_NAMES, "train": set(defaults) - {"models", "controls"}}.get(
+        kind, set(defaults)
+    ) - config.LIMITS
     own |= {key for key, value in cfg.model_dump().items() if key in concerned and value != defaults[key]}
     parameters = {key: value for key, value in cfg.model_dump().items() if key in own}
     return Stage(name, kind, path, parameters, cfg.stage_dir(name), tuple(needs), tuple(products))
@@ -103,7 +108,8 @@ def source(stage, package, done):
     cells = json.dumps([cell for _, cell in code_cells(stage.notebook)])
     inputs = {need: record.result_hash(done.get(need, {})) for need in stage.needs}
     notebook = hashlib.sha256(cells.encode()).hexdigest()
-    return {"notebook": notebook, "package": package, "parameters": stage.parameters, "inputs": inputs}
+    parameters = {name: value for name, value in stage.parameters.items() if name not in config.SILENT}
+    return {"notebook": notebook, "package": package, "parameters": parameters, "inputs": inputs}
 
 
 def chosen(stages, only=(), start=None):

@@ -37,6 +37,8 @@ def lines(run_dir):
     for name, entry in stages.items():
         if entry.get("error"):
             yield f"\n{name} {entry['status']}: {entry['error']}"
+    if found.get("error") and not any(entry.get("error") for entry in stages.values()):
+        yield f"\n{found['error']}"
     if found["status"] not in ("running", "done"):
         yield "\nThe same command goes on from there: what is done is skipped, a training resumes at its checkpoint."
 

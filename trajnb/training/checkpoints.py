@@ -7,10 +7,12 @@ import safetensors.torch
 import torch
 
 from trajnb import files
-from trajnb.config import LIMITS
+from trajnb.config import LIMITS, SILENT
 
 # Parameters that change where and how fast a training runs, but not what it is.
-FREE = {"run_name", "models", "seeds", "threads", "device", "checkpoint_every", "test_clips"} | LIMITS
+FREE = (
+    {"run_name", "models", "seeds", "controls", "threads", "device", "checkpoint_every", "test_clips"} | LIMITS | SILENT
+)
 
 
 def save(path: Path, net, ema, optimizer, history: list[dict], cfg):
@@ -53,9 +55,10 @@ def refuse_other_parameters(path: Path, old: dict, new: dict):
 
 
 def save_weights(path: Path, net):
-    """Write the weights alone, as safetensors."""
+    """Write the weights alone, as safetensors; in a marked folder with the mark (files.mark) in their metadata."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    files.write_bytes(path, safetensors.torch.save(weights))
+    mark = files.mark(path.parent)
+    files.write_bytes(path, safetensors.torch.save(weights, {"mark": mark} if mark else None))
 
 
 def load_weights(path: Path, net):

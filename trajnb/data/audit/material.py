@@ -40,6 +40,7 @@ class Material:
         self.folder, self.table, self.classes = Path(folder), table.reset_index(drop=True), list(classes)
         self.name = self.folder.resolve().name
         self.has_splits = self.folders_are_classes = True
+        self.identity = ""  # hash of all that makes our own data what they are
         self.shape = None  # (T, H, W) that most of the first clips have
         self.faults = {}  # path: what is wrong with the clip
         self.problems, self.problem_severity = [], NOTE  # of the whole folder: (what, mend)
@@ -103,7 +104,7 @@ class OwnMaterial(Material):
     def __init__(self, folder):
         folder, self.sets = Path(folder), []
         manifest = files.read_json(folder / "manifest.json")
-        self.cfg = Config(**manifest["world"], batch_size=1)
+        self.cfg = Config(**manifest["world"], target=manifest.get("target", "future"), batch_size=1)
         for name, seed in (("recipes", manifest["seed"]), ("test", manifest["test_seed"])):
             with np.errstate(divide="ignore", invalid="ignore"):
                 clips = dataset.ClipSet(self.cfg, seed, pd.read_parquet(folder / f"{name}.parquet"))
@@ -111,7 +112,7 @@ class OwnMaterial(Material):
                 raise ValueError(f"the recipes of {name}.parquet are not of the manifest's seed")
             self.sets.append((name, clips))
         super().__init__(folder, pd.concat([own_table(*part) for part in self.sets]), self.cfg.motions)
-        self.folders_are_classes = False
+        self.folders_are_classes, self.identity = False, files.sha256(folder / "manifest.json")
         self.problems, self.problem_severity = list(manifest_problems(folder, manifest)), SEVERE
 
     def clips(self, rows):
@@ -142,7 +143,8 @@ class OwnMaterial(Material):
 def own_table(name, clips):
     """The rows of one of our recipe tables; clips of the test table were numbered by another seed."""
     number = clips.table["index"] if name == "recipes" else np.nan
-    path = name + "/" + clips.table["index"].astype(str)
+    again = clips.table.groupby("index").cumcount()  # a recipe that stands there twice is two clips
+    path = name + "/" + clips.table["index"].astype(str) + again.map(lambda times: f" again {times}" if times else "")
     parts = {"path": path, "label": clips.table["motion"], "split": clips.table["split"], "number": number}
     return pd.DataFrame({**parts, "content": splits.recipe_hashes(clips)})
 

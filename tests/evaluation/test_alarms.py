@@ -1,0 +1,68 @@
+"""Alarms: each goes off where it must, at the size of sample that can tell, and none does on an honest leaderboard."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trajnb.evaluation import alarms, metrics
+
+HONEST = {"model": "i3d", "n_test": 10_000, "test_top1": 0.97, "ece": 0.01, "least_named": 0.24}
+HONEST |= {"n_val": 1500, "train_top1": 0.98, "val_top1": 0.97, "train_loss": -0.4, "val_loss": -0.3}
+BASELINES = [{"model": "chance", "test_top1": 0.25}, {"model": "true_oracle", "test_top1": 0.98}]
+
+
+def said(**changes):
+    return alarms.sentences(pd.DataFrame([HONEST | changes, *BASELINES]), ["i3d"])
+
+
+def test_an_honest_row_raises_none():
+    assert said() == []
+
+
+def test_empty_cells_and_missing_columns_raise_none():
+    empty = dict.fromkeys(["ece", "least_named", "n_val", "train_top1", "val_top1", "train_loss", "val_loss"], np.nan)
+    assert said(**empty) == []
+    table = pd.DataFrame([HONEST, *BASELINES])[["model", "n_test", "test_top1"]]
+    assert alarms.sentences(table, ["i3d"]) == [], "a leaderboard of an older version"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"test_top1": 0.23}, "significantly below chance (0.230 against 0.250)"),
+        ({"test_top1": 0.99}, "beyond the true oracle (0.990 against 0.980"),
+        ({"val_top1": 0.80}, "far better on training clips than on validation clips (top-1 0.980 against 0.800)"),
+        ({"val_loss": 0.3}, "far lower loss on training clips than on validation clips (-0.40 against 0.30 nats)"),
+        ({"least_named": 0.01}, "hardly ever names one of the classes (1.00% of the answers, 25%"),
+        ({"ece": 0.08}, "not as sure as it is right (calibration error 0.080, above 0.065)"),
+    ],
+)
+def test_each_alarm(changes, words):
+    found = said(**changes)
+    assert len(found) == 1
+    assert found[0].startswith("ALARM: i3d ")
+    assert words in found[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"test_top1": 0.23, "n_test": 400},
+        {"test_top1": 0.99, "n_test": 400},
+        {"val_top1": 0.85, "n_val": 60},
+        {"val_loss": 0.3, "n_val": 60},
+        {"ece": 0.08, "n_test": 400},
+    ],
+)
+def test_too_few_clips_raise_none(changes):
+    assert said(**changes) == []
+
+
+@pytest.mark.parametrize("n", [200, 1000, 10_000])
+def test_an_honest_calibration_is_never_called_broken(n):
+    rng = np.random.default_rng(n)
+    for _ in range(20):
+        prob_NK = rng.dirichlet(np.ones(4) * rng.choice([0.2, 1.0, 5.0]), n)
+        label_N = (prob_NK.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1)
+        ece = metrics.ece(prob_NK, label_N)
+        assert not [one for one in said(ece=ece, n_test=n, test_top1=0.9) if "as sure" in one]

@@ -1,0 +1,59 @@
+"""Who may go on: nothing is trained or evaluated on data that the audit finds severe, unless a person forces it.
+
+Then every folder of products holds a mark that says so (trajnb.files.MARK), and whatever is made of them repeats it.
+"""
+
+from pathlib import Path
+
+from trajnb import files
+from trajnb.data.audit.examination import audit
+from trajnb.data.audit.findings import CHECKS, SEVERE, AuditError
+
+
+def admit(cfg, folder):
+    """The first act of every training and evaluation: a sentence with the audit's verdict on the run's data.
+
+    Audits them if nobody has. Raises AuditError where a finding is severe and `cfg.force` is false; where it is true,
+    `folder` is marked.
+    """
+    found, mark = known(cfg.stage_dir("data")), Path(folder) / files.MARK
+    wrong = severe(found)
+    if wrong and not cfg.force:
+        raise AuditError(refusal(wrong))
+    if wrong:
+        return files.write_text(mark, forced(wrong) + "\n").read_text("utf-8").strip()
+    mark.unlink(missing_ok=True)
+    made = len(CHECKS) - len(found["not_checked"])
+    return f"The audit made {made} of its {len(CHECKS)} checks on {found['looked']['clips']:,} clips: nothing severe."
+
+
+def known(data_dir):
+    """audit.json of a data folder of ours as a dict; made now unless it is there and of these very data."""
+    return saved(data_dir) or files.read_json(audit(data_dir).save(data_dir))
+
+
+def saved(data_dir):
+    """audit.json as a dict if it is of the data that lie beside it, else None."""
+    try:
+        found = files.read_json(Path(data_dir) / "audit.json")
+        return found if found["looked"]["data"] == files.sha256(Path(data_dir) / "manifest.json") else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def severe(found):
+    """The severe findings in an audit.json: [{"name", "evidence", "mend", ..}]; none for None."""
+    return [test for test in (found or {"tests": []})["tests"] if test["found"] and test["severity"] == SEVERE]
+
+
+def refusal(wrong):
+    """The sentence that refuses data with these severe findings."""
+    more = f", and {len(wrong) - 1} more severe findings" if len(wrong) > 1 else ""
+    what = f"the audit refuses these data: {wrong[0]['name']}: {wrong[0]['evidence']}{more}"
+    return f"{what}: {wrong[0]['mend'].rstrip('.')}, or go on all the same with --force (force: true in a notebook)."
+
+
+def forced(wrong):
+    """The mark of what is made of such data."""
+    names = "; ".join(dict.fromkeys(test["name"] for test in wrong))
+    return f"FORCED: made of data that the audit finds severe ({names}): no number in it means what it says."
