@@ -41,8 +41,10 @@ def main(count):
         print(f"{where}: helices' image off the best ellipse by {helix['misfit'].median():.3f} px (median); {cells}")
     print("all: ", "  ".join(f"{name} {share(table[name])}" for name in said))
     unlike = (table["misfit"] < oracles.PIXEL_SD[0]) & (table["motion"] == "helical")
-    print(f"helices whose image is an ellipse within {oracles.PIXEL_SD[0]} px, what measuring errs by: {unlike.sum():,}", end="")
-    print("; of these", "  ".join(f"{name} {share(table[name][unlike])}" for name in said) if unlike.any() else "")
+    print(
+        f"helices whose image is an ellipse within {oracles.PIXEL_SD[0]} px, the error of measuring: {unlike.sum():,}"
+    )
+    print("of these:", "  ".join(f"{name} {share(table[name][unlike])}" for name in said) if unlike.any() else "none")
 
 
 def share(right_N):

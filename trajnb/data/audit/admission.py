@@ -10,13 +10,13 @@ from trajnb.data.audit.examination import audit
 from trajnb.data.audit.findings import CHECKS, SEVERE, AuditError
 
 
-def admit(cfg, folder):
-    """The first act of every training and evaluation: a sentence with the audit's verdict on the run's data.
+def admit(cfg, folder, data_dir=None):
+    """The first act of every training and evaluation: a sentence with the audit's verdict on its data.
 
-    Audits them if nobody has. Raises AuditError where a finding is severe and `cfg.force` is false; where it is true,
-    `folder` is marked.
+    These are the run's own, or those in `data_dir`; they are audited if nobody has. Raises AuditError where a finding
+    is severe and `cfg.force` is false; where it is true, `folder` is marked.
     """
-    found, mark = known(cfg.stage_dir("data")), Path(folder) / files.MARK
+    found, mark = known(data_dir or cfg.stage_dir("data")), Path(folder) / files.MARK
     wrong = severe(found)
     if wrong and not cfg.force:
         raise AuditError(refusal(wrong))
