@@ -6,13 +6,15 @@ import sys
 
 import pandas as pd
 import pytest
+from safetensors import safe_open
 
-from trajnb import ROOT, models
+from trajnb import ROOT, files, models
 from trajnb.config import Config
+from trajnb.evaluation import ensembles, leaderboard
 from trajnb.runs import runner, stages
 
 TRAININGS = {f"train-{model}": "history.csv" for model in models.EXTRACTORS}
-FILES = {"data": "manifest.json", **TRAININGS, "evaluate": "notebook.html"}
+FILES = {"data": "audit.json", **TRAININGS, "evaluate": "notebook.html"}
 
 
 @pytest.mark.slow
@@ -24,10 +26,11 @@ def test_the_smoke_lab(monkeypatch, tmp_path, capsys):
     assert all((run_dir / stage / name).is_file() for stage, name in FILES.items())
     assert all((run_dir / stage / "notebook.ipynb").is_file() for stage in FILES)
     table = pd.read_csv(run_dir / "leaderboard.csv")
-    assert table["model"].tolist() == (
-        "transformer i3d slowfast magvit ensemble_all ensemble_magvit_i3d "
-        "chance single_frame constant_velocity constant_velocity_true pixel_oracle true_oracle".split()
-    )
+    networks = list(models.EXTRACTORS)
+    failing = [f"{model}_{order}" for model in networks for order in leaderboard.ORDERS]
+    assert table["model"].tolist() == [*networks, *ensembles.ENSEMBLES, *leaderboard.BASELINES, *failing]
+    for model in networks:
+        assert not files.mark(run_dir / f"train-{model}"), "nothing is wrong with the data"
     assert len(pd.read_csv(run_dir / "comparisons.csv")) == 6, "every pair of four networks"
     assert "Winner" not in (run_dir / "REPORT.md").read_text(), "a smoke run names none"
     assert "proves nothing" in (run_dir / "REPORT.md").read_text()
@@ -49,3 +52,28 @@ def test_the_smoke_lab(monkeypatch, tmp_path, capsys):
 def trajnb(*arguments):
     command = [sys.executable, "-c", "from trajnb import cli; cli.main()", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.slow
+def test_a_class_ordered_split_is_refused_and_forced_only_under_a_mark(monkeypatch, tmp_path):
+    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
+    arguments = ["run", "params/smoke.yaml", "-p", "run_name=bad", "-p", "models=[i3d]", "-p", "split=class_order"]
+    command = [sys.executable, "-c", "from trajnb import cli; cli.main()", *arguments]
+    refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "train-i3d was not started: the audit refuses these data: class missing or rare" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1, "one sentence"
+    assert not (tmp_path / "bad" / "train-i3d").exists()
+
+    trajnb(*arguments, "--force")
+    run_dir = tmp_path / "bad"
+    mark = files.mark(run_dir / "train-i3d")
+    assert mark.startswith("FORCED: ")
+    assert files.mark(run_dir / "evaluate") == mark == files.read_json(run_dir / "train-i3d" / "metrics.json")["mark"]
+    assert set(pd.read_csv(run_dir / "leaderboard.csv")["mark"]) == {mark}
+    with safe_open(run_dir / "train-i3d" / "final.safetensors", "np") as weights:
+        assert weights.metadata() == {"mark": mark}
+    for page in ["REPORT.md", "index.html", "train-i3d/notebook.html", "evaluate/notebook.html"]:
+        assert "FORCED" in (run_dir / page).read_text(), page
+    forced_again = trajnb(*arguments, "--dry-run")
+    assert forced_again.count("would be skipped, unchanged") == 3, "what was forced need not be forced again"

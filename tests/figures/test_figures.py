@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trajnb import figures
+from trajnb import figures, files
 from trajnb.config import Config
 from trajnb.data import ClipSet, scenes
 from trajnb.evaluation import controls, leaderboard, metrics, reconstruction, trackers
@@ -60,6 +60,24 @@ def figures_of_results(clips, said):
     yield figures.learning_curves(pd.DataFrame(epochs | {"val_top1": [0.3, 0.6], "val_ade_px": [9.0, 4.0]}), 0.25, 4.1)
 
 
+def figures_of_the_post_mortem(clips, said):
+    table = clips.table.assign(split=np.where(np.arange(len(clips)) < 64, "train", "val"))
+    yield figures.file_order({"one": table, "other": table})
+    yield figures.top1_by_epoch(pd.DataFrame({1: [0.0, 1.0], 2: [0.3, 0.7]}, index=["linear", "random"]), 0.25)
+    part = pd.DataFrame({"val_top1": [0.0, 1.0]}, index=["transformer", "i3d"])
+    yield figures.beside_the_report({"reported": part, "class order": part, "by recipe": part}, 0.25)
+    yield figures.old_target(clips, said)
+
+
+def test_a_figure_in_a_marked_folder_carries_the_mark(clips, said, tmp_path):
+    figure, other = figures.single_frames(np.full(16, 0.25), 0.25), figures.futures(clips, said, "i3d")
+    files.write_text(tmp_path / files.MARK, "FORCED: worth nothing\n")
+    figures.save(figure, tmp_path, "one")
+    figures.save(other, tmp_path, "two")
+    assert figure.get_suptitle() == "FORCED: worth nothing"
+    assert other.get_suptitle().startswith("FORCED: worth nothing\ni3d: seen path"), "its own title stays"
+
+
 def test_the_first_row_says_what_the_columns_show(clips):
     titles = [axis.get_title() for axis in figures.film_strips(clips).axes]
     assert titles[:2] + titles[8:10] == ["frame 0", "frame 2", "all 16", ""]
@@ -91,7 +109,7 @@ def test_an_answer_says_class_and_errors_beside_the_truth(clips, said):
 
 
 def test_every_figure_is_drawn_and_kept(clips, said, tmp_path):
-    drawn = [*figures_of_data(clips), *figures_of_results(clips, said)]
+    drawn = [*figures_of_data(clips), *figures_of_results(clips, said), *figures_of_the_post_mortem(clips, said)]
     assert len(drawn) == len(figures.__all__) - 1, "a figure without a test"
     for number, figure in enumerate(drawn):
         shown = figures.save(figure, tmp_path, f"{number}")

@@ -158,3 +158,25 @@ def test_baselines_are_the_evaluation_s():
 
     assert report.BASELINES == leaderboard.BASELINES
     assert set(report.SHOWN) <= set(leaderboard.COLUMNS)
+
+
+def test_networks_that_should_fail_are_no_contenders():
+    table = board(network(0.95, "i3d"), network(0.3, "i3d_shuffled"), network(0.9, "i3d_reversed"))
+    networks, _, baseline = report.contenders(table)
+    assert networks["model"].tolist() == ["i3d"]
+    assert {"i3d_shuffled", "i3d_reversed"} <= set(baseline["model"])
+
+
+def test_a_network_is_measured_against_controls_that_do_not_know_the_answer():
+    knowing = {"model": "kinematic_true", "test_top1": 0.99, "test_top1_low": 0.98, "test_top1_high": 0.995}
+    rows = [network(0.95, "i3d"), network(0.45, "i3d_shuffled"), network(0.97, "i3d_reversed"), knowing]
+    text = " ".join(report.verdict(board(*rows), run()))
+    assert "above every control (the best, i3d_shuffled, has 0.450)." in text
+
+
+def test_a_forced_run_says_so_first_and_names_no_winner():
+    table, compared = board(network(0.95, "a"), network(0.90, "b")), pairs(ab=(0.001, 1))
+    sentences = list(report.verdict(table, run() | {"forced": "FORCED: why"}, compared))
+    assert sentences[0] == "FORCED: why"
+    assert not [one for one in sentences if one.startswith("Winner")]
+    assert [one for one in report.verdict(table, run(), compared) if one.startswith("Winner")]

@@ -158,6 +158,18 @@ def test_a_smoke_run_wears_its_badge_on_every_page(lab, write_run):
     assert not [path for path in (lab / "index.html", lab / "data/notebook.html") if "SMOKE" in path.read_text()]
 
 
+def test_a_forced_run_wears_its_badge_on_every_page(lab, tmp_path):
+    found = files.read_json(lab / "run.json") | {"forced": "FORCED: made of data that are worth <nothing>"}
+    files.write_json(lab / "run.json", found)
+    site.build(lab)
+    site.gather(lab.parent)
+    for path in [*lab.rglob("*.html"), lab.parent / "index.html"]:
+        badges = BeautifulSoup(path.read_text(), "html.parser").find_all(class_="badge")
+        assert "FORCED" in [badge.text for badge in badges]
+        assert "FORCED: made of data that are worth <nothing>" in [badge["title"] for badge in badges]
+    assert "FORCED: made of data" in (lab / "REPORT.md").read_text()
+
+
 def test_results_and_the_cells_that_made_them_lead_to_one_another(lab, linked):
     page = index(lab)
     maker = {figure.img["src"]: figure.figcaption.a and figure.figcaption.a["href"] for figure in page("figure")}

@@ -102,3 +102,18 @@ def test_refresh_keeps_outputs_and_cleans_the_rest(tmp_path):
     assert cleaned["cells"][1]["outputs"][0]["data"]["text/plain"] == ["1"]
     refresh.refresh(path)
     assert path.read_text() == text
+
+
+def test_controls_are_further_trainings_of_each_network(notebooks):
+    plan = stages.plan(Config(models=["transformer"], controls=["shuffled", "permuted"]))
+    names = ["train-transformer", "train-transformer-shuffled", "train-transformer-permuted"]
+    assert [stage.name for stage in plan] == ["data", *names, "evaluate"]
+    assert [stage.parameters.get("control", "none") for stage in plan[1:4]] == ["none", "shuffled", "permuted"]
+    assert "controls" not in plan[1].parameters, "another control repeats no training"
+    assert plan[-1].needs == ("data", *names)
+
+
+def test_a_post_mortem_is_one_stage(notebooks):
+    (notebooks / "postmortem.ipynb").write_text((notebooks / "03_evaluate.ipynb").read_text())
+    (only,) = stages.plan(Config(study="postmortem"))
+    assert (only.name, only.needs, only.products) == ("postmortem", (), ("postmortem/postmortem.csv",))

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.colors import TwoSlopeNorm
 from matplotlib.patches import Patch
 
 from trajnb.figures.style import GREY, MOTION_COLOURS, bare, panels
@@ -31,8 +32,8 @@ def file_order(tables):
 def top1_by_epoch(top1, chance):
     """Validation top-1 as numbers: a row for each last class, a column for each epoch."""
     figure, axes = panels(1, 1, max(4.6, 1.8 + 0.62 * top1.shape[1]), 1.0 + 0.42 * len(top1))
-    colours = {"cmap": sns.diverging_palette(20, 220, as_cmap=True), "center": 100 * chance, "vmin": 0, "vmax": 100}
-    sns.heatmap(100 * top1, annot=True, fmt=".0f", ax=axes[0, 0], cbar=False, **colours)
+    norm = TwoSlopeNorm(100 * chance, 0, 100)  # white is chance
+    sns.heatmap(100 * top1, annot=True, fmt=".0f", ax=axes[0, 0], cbar=False, cmap="RdBu", norm=norm)
     axes[0, 0].set(xlabel="epochs trained", ylabel="last class", title="validation top-1, %, files in class order")
     axes[0, 0].tick_params(axis="y", rotation=0)
     return figure
