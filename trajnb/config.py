@@ -127,6 +127,8 @@ class TrainParams(BaseModel):
     contrast: float = parameter(0.2, 0.0, 0.9, "of the contrast", "largest random change of contrast")
     shift_px: int = parameter(4, 0, 64, "px", "largest random shift of clip and target")
     checkpoint_every: int = parameter(2, 1, 10_000, "epochs", "epochs between checkpoints")
+    checkpoint_seconds: float = parameter(60.0, 0.0, 1.0e6, "s", "most seconds between checkpoints; 0 is no such limit")
+    checkpoints_kept: int = parameter(2, 1, 1000, "", "newest checkpoints kept, beside that of the best epoch")
     seed: int = parameter(0, 0, LARGEST_SEED, "", "seed of the first weights, the order and the augmentation")
     device: Literal["auto", "cpu", "cuda"] = parameter("auto", text="where to train; auto takes a GPU if there is one")
     precision: Literal["float32", "bfloat16", "auto"] = parameter(

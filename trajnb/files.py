@@ -16,7 +16,7 @@ def write_bytes(path, data):
     rename is an entry of the folder. Missing folders are made. Returns the path; raises OSError when the disk refuses.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "xb") as file:
@@ -31,6 +31,13 @@ def write_bytes(path, data):
     return path
 
 
+def make_folder(folder):
+    """Make a folder and those above it that are missing, each flushed to the disk as an entry of the one above it."""
+    for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+        missing.mkdir(exist_ok=True)
+        sync_folder(missing.parent)
+
+
 def sync_folder(folder):
     """Flush a folder's entries to the disk, where the system can (Windows cannot open a folder)."""
     if os.name != "posix":
@@ -40,6 +47,12 @@ def sync_folder(folder):
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def remove(path):
+    """Remove a file, and make that last: the folder is flushed to the disk."""
+    path.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
 def write_text(path, text):

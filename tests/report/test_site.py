@@ -249,7 +249,7 @@ def test_a_page_goes_with_its_notebook(lab):
 
 
 def test_the_zip_holds_the_site_alone_and_opens_anywhere(lab, tmp_path, linked):
-    for name in ("log.txt", "last.pt", "final.safetensors", "predictions/i3d.parquet", "history.csv"):
+    for name in ("log.txt", "checkpoints/step-1.pt", "final.safetensors", "predictions/i3d.parquet", "history.csv"):
         files.write_text(lab / "evaluate" / name, "not to be shared")
     files.write_text(tmp_path / "secret.txt", "not to be shared")
     (lab / "evaluate" / "figures" / "secret.png").symlink_to(tmp_path / "secret.txt")

@@ -224,10 +224,10 @@ def test_a_checkpoint_outlives_only_the_very_same_stage(tmp_path, resumes, left)
     """Else a finished training of older code would be taken for the new one."""
     folder = tmp_path / "train-transformer"
     one = Stage("train-transformer", "train", tmp_path / "n.ipynb", {}, folder, (), ("train-transformer/a.txt",))
-    for name in ("last.pt", "a.txt", "notebook.ipynb"):
+    for name in ("checkpoints/step-1.pt", "a.txt", "notebook.ipynb"):
         files.write_text(folder / name, "old")
     runner.forget(one, resumes)
-    assert (folder / "last.pt").exists() == left
+    assert (folder / "checkpoints" / "step-1.pt").exists() == left
     assert not (folder / "a.txt").exists()
     assert not (folder / "notebook.ipynb").exists()
 

@@ -1,5 +1,8 @@
 """The loop: learns, resumes to the same weights, repeats itself, stops on NaN without harm."""
 
+import os
+import signal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,6 +54,8 @@ class CutOff:
     def __init__(self, clips, batches):
         self.clips, self.left = clips, batches
 
+        self.label_N, self.track_NFx3 = clips.label_N, clips.track_NFx3
+
     def __len__(self):
         return len(self.clips)
 
@@ -76,9 +81,9 @@ def test_leaves_what_it_says(train, tmp_path, capsys):
     assert list(history[0]) == COLUMNS
     assert [row["step"] for row in history] == [2, 4, 6, 8]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checkpoints",
         "final.safetensors",
         "history.csv",
-        "last.pt",
         "progress.json",
     ]
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "history.csv"), pd.DataFrame(history))
@@ -87,22 +92,99 @@ def test_leaves_what_it_says(train, tmp_path, capsys):
     assert sum(line.startswith("epoch") for line in capsys.readouterr().out.splitlines()) == 4
 
 
+def last(folder):
+    """The newest checkpoint's state."""
+    return checkpoints.newest(folder)
+
+
 @pytest.mark.parametrize("ema", [0.0, 0.9])
-def test_resumes_to_the_same_history_and_weights(train, make_cfg, make_net, make_clips, tmp_path, ema):
-    whole_net, whole = train(tmp_path / "whole", ema=ema)
-    cfg, folder = make_cfg(ema=ema), tmp_path / "cut"
-    with pytest.raises(Stop):  # in the fourth epoch of four; the last checkpoint is after the second
-        fit(make_net(cfg), CutOff(make_clips(cfg), 7), make_clips(cfg, 12, seed=1), cfg, folder)
-    state = torch.load(folder / "last.pt", weights_only=True)
-    assert state["epoch"] == 2
-    assert state["step"] == 4
+@pytest.mark.parametrize(("every", "seconds"), [(2, 0.0), (1000, 1e-9), (2, 1e-9)])
+def test_resumes_to_the_same_history_and_weights(train, make_cfg, make_net, make_clips, tmp_path, ema, every, seconds):
+    whole_net, whole = train(tmp_path / "whole", ema=ema, checkpoint_seconds=0.0)
+    cfg = make_cfg(ema=ema, checkpoint_every=every, checkpoint_seconds=seconds)
+    folder = tmp_path / "cut"
+    for batches in (3, 0, 1, 2) if seconds else (7,):  # of eight; the second time not one more
+        with pytest.raises(Stop):
+            fit(make_net(cfg), CutOff(make_clips(cfg), batches), make_clips(cfg, 12, seed=1), cfg, folder)
+    place = last(folder)["place"]
+    if seconds == 0:  # the last checkpoint is after the second of four epochs
+        assert (place["history"][-1]["step"], place["step"]) == (4, 0)
+    else:
+        assert place["history"][-1]["step"] + place["step"] > 4
     assert not (folder / "final.safetensors").exists()
-    resumed_net, resumed = train(folder, ema=ema)
+    resumed_net, resumed = train(folder, ema=ema, checkpoint_every=every, checkpoint_seconds=seconds)
     assert without_times(resumed) == without_times(whole)
     for name, weight in whole_net.state_dict().items():
         assert torch.equal(weight, resumed_net.state_dict()[name]), name
-    final, other = (load_file(at / "final.safetensors") for at in (tmp_path / "whole", folder))
-    assert all(torch.equal(final[name], other[name]) for name in final)
+    final, other = ((at / "final.safetensors").read_bytes() for at in (tmp_path / "whole", folder))
+    assert final == other
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "history.csv"), pd.DataFrame(resumed))
+
+
+def test_random_numbers_go_on_where_they_were_cut(make_cfg, make_net, make_clips, tmp_path):
+    """A network that draws random numbers in its forward pass, as dropout does."""
+    cfg = make_cfg(checkpoint_seconds=1e-9, batch_size=4)
+
+    def noisy():
+        net = make_net(cfg)
+        net.register_forward_pre_hook(lambda module, inputs: (inputs[0] + 0.1 * torch.randn(inputs[0].shape),))
+        return net
+
+    clips, val = make_clips(cfg), make_clips(cfg, 12, seed=1)
+    whole = fit(noisy(), clips, val, cfg, tmp_path / "whole")
+    with pytest.raises(Stop):  # in the middle of an epoch of five steps
+        fit(noisy(), CutOff(clips, 7), val, cfg, tmp_path / "cut")
+    assert last(tmp_path / "cut")["place"]["step"] == 2
+    assert [row["train_loss"] for row in fit(noisy(), clips, val, cfg, tmp_path / "cut")] == [
+        row["train_loss"] for row in whole
+    ]
+
+
+def test_only_the_newest_checkpoints_and_the_best_are_kept(train, tmp_path):
+    _, history = train(tmp_path, epochs=6, checkpoint_every=1, checkpoints_kept=2)
+    best = min(history, key=lambda row: row["val_loss"])["step"]
+    kept = sorted(int(path.name[5:13]) for path in checkpoints.written(tmp_path))
+    assert kept == sorted({10, 12, best})
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "bit", "swapped", "removed"])
+def test_a_damaged_checkpoint_is_named_and_an_older_one_used(train, tmp_path, capsys, damage):
+    _, whole = train(tmp_path, checkpoint_every=1)
+    (tmp_path / "final.safetensors").rename(tmp_path / "before")
+    newest, older = checkpoints.written(tmp_path)[:2]
+    content = newest.read_bytes()
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 1
+    harmed = {"cut": content[:-1], "empty": b"", "bit": bytes(flipped), "swapped": older.read_bytes()}
+    newest.write_bytes(harmed[damage]) if damage in harmed else newest.unlink()
+    capsys.readouterr()
+    _, again = train(tmp_path, checkpoint_every=1)
+    assert without_times(again) == without_times(whole)
+    assert (tmp_path / "final.safetensors").read_bytes() == (tmp_path / "before").read_bytes()
+    named = f"checkpoint {newest.name} is not as it was written: going on from an older one"
+    assert (named in capsys.readouterr().out) == (damage != "removed")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_checkpoint_of_the_very_step(train, make_cfg, make_net, make_clips, tmp_path, number):
+    _, whole = train(tmp_path / "whole")
+    cfg, clips = make_cfg(), make_clips(make_cfg())
+    before = signal.getsignal(number)
+
+    class Signals(CutOff):
+        def batch(self, rows):
+            self.left -= 1
+            if self.left == 0:
+                os.kill(os.getpid(), number)
+            return self.clips.batch(rows)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(make_net(cfg), Signals(clips, 3), make_clips(cfg, 12, seed=1), cfg, tmp_path / "cut")
+    assert signal.getsignal(number) == before, "handed back"
+    place = last(tmp_path / "cut")["place"]
+    assert (len(place["history"]), place["step"]) == (1, 1)
+    _, again = train(tmp_path / "cut")
+    assert without_times(again) == without_times(whole)
 
 
 def test_a_finished_training_is_not_repeated(train, tmp_path):
@@ -118,24 +200,42 @@ def test_resume_with_another_lr_is_refused(train, tmp_path):
     assert "threads" not in str(error.value), "where a training runs may change"
 
 
+def test_resume_with_other_clips_is_refused(train, make_cfg, make_net, make_clips, tmp_path):
+    train(tmp_path)
+    cfg = make_cfg()
+    with pytest.raises(ValueError, match=r"other parameters \(training clips [0-9a-f]+ -> [0-9a-f]+\)"):
+        fit(make_net(cfg), make_clips(cfg, seed=3), make_clips(cfg, 12, seed=1), cfg, tmp_path)
+
+
+def test_threads_are_those_it_began_with(train, tmp_path):
+    torch.set_num_threads(1)
+    train(tmp_path, threads=0, epochs=2)
+    torch.set_num_threads(2)
+    train(tmp_path, threads=0, epochs=2)
+    assert torch.get_num_threads() == 1
+
+
 def test_same_seed_same_history_other_seed_another(train, tmp_path):
     first, again, other = (train(tmp_path / name, seed=seed)[1] for name, seed in (("a", 5), ("b", 5), ("c", 6)))
     assert without_times(first) == without_times(again)
     assert without_times(first) != without_times(other)
 
 
-def test_nan_stops_before_anything_is_overwritten(train, make_cfg, make_net, make_clips, tmp_path):
-    train(tmp_path, epochs=4)
-    good = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != "progress.json"}
-    state = torch.load(tmp_path / "last.pt", weights_only=True)
-    state["history"] = state["history"][:2]
-    state["weights"]["head.to_class.weight"][0, 0] = float("nan")
-    torch.save(state, tmp_path / "last.pt")
-    poisoned = (tmp_path / "last.pt").read_bytes()
+def test_nan_stops_before_anything_is_overwritten(train, tmp_path, make_cfg, make_net, make_clips):
+    cfg = make_cfg(checkpoint_every=2)
+
+    class Poison(CutOff):
+        def batch(self, rows):
+            self.left -= 1
+            batch = self.clips.batch(rows)
+            return batch._replace(track=batch.track * float("nan")) if self.left < 0 else batch
+
     with pytest.raises(FloatingPointError, match=r"epoch 3, step 5.*lower lr \(now 0\.01\)"):
-        train(tmp_path, epochs=4)
-    assert (tmp_path / "last.pt").read_bytes() == poisoned
-    assert all((tmp_path / name).read_bytes() == data for name, data in good.items() if name != "last.pt")
+        fit(make_net(cfg), Poison(make_clips(cfg), 4), make_clips(cfg, 12, seed=1), cfg, tmp_path)
+    assert last(tmp_path)["place"]["history"][-1]["epoch"] == 2
+    assert all(w.isfinite().all() for w in last(tmp_path)["weights"].values())
+    assert pd.read_csv(tmp_path / "history.csv")["epoch"].tolist() == [1, 2]
+    assert not (tmp_path / "final.safetensors").exists()
 
 
 def test_learning_rate_starts_above_zero_and_ends_at_one_percent():

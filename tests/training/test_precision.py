@@ -5,7 +5,7 @@ import torch
 
 from trajnb import files, models
 from trajnb.config import Config
-from trajnb.training import precision
+from trajnb.training import checkpoints, precision
 from trajnb.training.fit import fit
 
 
@@ -29,7 +29,7 @@ def test_only_what_pays_is_chosen_and_a_resumed_training_keeps_it(
     clips = make_clips(cfg)
     fit(make_net(cfg), clips, clips, cfg, tmp_path)
     assert files.read_json(tmp_path / "precision.json")["chosen"] == chosen
-    assert torch.load(tmp_path / "last.pt", weights_only=True)["cfg"]["precision"] == chosen
+    assert checkpoints.newest(tmp_path)["cfg"]["precision"] == chosen
     monkeypatch.setattr(precision, "probe", lambda *a: pytest.fail("probed again"))
     assert precision.resolve(cfg, None, clips, tmp_path, torch.device("cpu")).precision == chosen
 

@@ -205,7 +205,7 @@ def tail(text):
 def forget(stage, resumes):
     """Remove a stage's executed notebooks and products; its checkpoint stays only where the very same stage was cut."""
     old = [stage.folder / f"notebook{kind}.ipynb" for kind in ("", ".running", ".failed")]
-    old += [] if resumes else stage.folder.rglob("last.pt")
+    old += [] if resumes else stage.folder.rglob("checkpoints/*.pt")
     for path in [*old, stage.folder / "progress.json", *stage.product_paths()]:
         path.unlink(missing_ok=True)
 

@@ -14,55 +14,51 @@ from trajnb import files
 from trajnb.progress import Progress
 from trajnb.training import checkpoints, optimizers, precision
 from trajnb.training.augment import augment
+from trajnb.training.interrupts import held
 from trajnb.training.losses import as_target, position_nll, training_loss
 from trajnb.training.predictions import predict
 
 
 def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
-    """Train `net`, or go on from stage_dir/last.pt; returns the history, one row per epoch.
+    """Train `net`, or go on from the newest whole checkpoint; returns the history, one row per epoch.
 
-    Leaves last.pt (resumes), final.safetensors (the weights; their moving average where cfg.ema is on), history.csv
-    and progress.json in `stage_dir`. `seconds` and `clips_per_second` count training without validation. An epoch
-    leaves out the rest of clips that does not fill a batch; another epoch leaves out others.
-    Raises FloatingPointError, before anything is written, when a loss is not finite; ValueError when last.pt was
-    trained with other parameters.
+    Leaves checkpoints/ (see checkpoints.py), final.safetensors (the weights; their moving average where cfg.ema is on),
+    history.csv and progress.json in `stage_dir`. Cut at any moment and called again with the same arguments, it
+    ends with the same weights and history, but for times. `seconds` and `clips_per_second` count training without
+    validation. An epoch leaves out the rest of clips that does not fill a batch; another epoch leaves out others.
+    Raises FloatingPointError, before anything is written, when a loss is not finite; ValueError when the checkpoint
+    was trained with other parameters or clips; KeyboardInterrupt, after a checkpoint, when a signal asks it to stop.
     """
-    stage_dir = Path(stage_dir)
-    device = prepare(cfg)
+    stage_dir, device = Path(stage_dir), prepare(cfg)
     net.to(device)
     cfg = precision.resolve(cfg, net, train_set, stage_dir, device)
     ema = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(cfg.ema), use_buffers=True) if cfg.ema else None
     optimizer = optimizers.build(net, cfg.lr, cfg.weight_decay)
-    history = checkpoints.restore(stage_dir / "last.pt", net, ema, optimizer, cfg)
-    batch = min(cfg.batch_size, len(train_set))
+    data = {"training clips": checkpoints.data_hash(train_set), "validation clips": checkpoints.data_hash(val_set)}
+    keeper = checkpoints.Checkpoints(stage_dir, net, ema, optimizer, cfg, data)
+    place, batch = keeper.restore(), min(cfg.batch_size, len(train_set))
     steps = len(train_set) // batch
 
-    with Progress(cfg.epochs * steps, cfg.model, "step", stage_dir / "progress.json") as progress:
-        progress.update(len(history) * steps)
-        for epoch in range(len(history), cfg.epochs):
-            # train: one pass in an order that depends on seed and epoch alone, so that a resumed run repeats it
-            start = time.perf_counter()
+    with Progress(cfg.epochs * steps, cfg.model, "step", stage_dir / "progress.json") as progress, held() as interrupts:
+        progress.update(len(place.history) * steps + place.step)
+        for epoch in range(len(place.history), cfg.epochs):
+            # train: one pass in an order that depends on seed and epoch alone, from the step where it was cut
+            start = time.perf_counter() - place.seconds
+            clips, rows_KB = train_set.for_epoch(epoch), order(cfg.seed, epoch, len(train_set), batch)
             net.train()
             torch.manual_seed(1000 * cfg.seed + epoch)
-            clips, losses, hits = train_set.for_epoch(epoch), [], []
-            for k, rows in enumerate(order(cfg.seed, epoch, len(train_set), batch)):
+            if place.step:
+                checkpoints.set_random_states(place.random)
+            for k in range(place.step, steps):
                 set_lr(optimizer, cfg.lr * warmup_cosine(epoch * steps + k, cfg.epochs * steps, cfg.warmup_share))
-                rng, (video, label, track) = np.random.default_rng((cfg.seed, epoch, 1 + k)), clips.batch(rows)
-                video, track = augment(video.to(device), track.to(device), cfg, rng)
-                label = label.to(device)
-                with torch.autocast(device.type, torch.bfloat16, enabled=cfg.precision == "bfloat16"):
-                    output, aux = net(video)
-                    loss = training_loss(output, aux, label, track, cfg)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                nn.utils.clip_grad_norm_(net.parameters(), cfg.grad_clip)
-                optimizer.step()
-                if ema:
-                    ema.update_parameters(net)
-                losses.append(loss.detach())  # no .item() in here: it would wait for the device
-                hits.append((output.logits_BK.detach().argmax(1) == label).float().mean())
+                rng = np.random.default_rng((cfg.seed, epoch, 1 + k))
+                place.add(*learn(net, ema, optimizer, clips.batch(rows_KB[k]), cfg, rng), time.perf_counter() - start)
                 progress.update()
-            refuse_nonfinite(losses, epoch, steps, cfg)
+                if place.step < steps and (keeper.due() or interrupts.asked):
+                    refuse_nonfinite(place.losses, epoch, steps, cfg)
+                    keeper.save(place)
+                    interrupts.obey()
+            refuse_nonfinite(place.losses, epoch, steps, cfg)
             seconds = time.perf_counter() - start
 
             # evaluate: every validation clip, nothing moved
@@ -70,17 +66,38 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
             refuse_nonfinite([torch.tensor(scores["val_loss"])], epoch, steps, cfg)
 
             # record: one row per epoch; the checkpoint before the file that describes it
-            step, (train_loss, train_top1) = (epoch + 1) * steps, (torch.stack(x).mean().item() for x in (losses, hits))
-            row = {"epoch": epoch + 1, "step": step, "clips_seen": step * batch, "lr": optimizer.param_groups[0]["lr"]}
+            step, rate = (epoch + 1) * steps, optimizer.param_groups[0]["lr"]
+            train_loss, train_top1 = (torch.stack(x).mean().item() for x in (place.losses, place.hits))
+            row = {"epoch": epoch + 1, "step": step, "clips_seen": step * batch, "lr": rate}
             row |= {"train_loss": train_loss, "train_top1": train_top1, **scores}
-            history.append(row | {"seconds": seconds, "clips_per_second": steps * batch / seconds})
-            if (epoch + 1) % cfg.checkpoint_every == 0 or epoch + 1 == cfg.epochs:
-                checkpoints.save(stage_dir / "last.pt", net, ema, optimizer, history, cfg)
-            files.write_csv(stage_dir / "history.csv", pd.DataFrame(history))
-            progress.line(describe(history[-1], cfg.epochs))
+            row |= {"seconds": seconds, "clips_per_second": steps * batch / seconds}
+            place = checkpoints.Place([*place.history, row])
+            if (epoch + 1) % cfg.checkpoint_every == 0 or epoch + 1 == cfg.epochs or keeper.due() or interrupts.asked:
+                keeper.save(place)
+            files.write_csv(stage_dir / "history.csv", pd.DataFrame(place.history))
+            progress.line(describe(row, cfg.epochs))
+            interrupts.obey()
 
+    files.write_csv(stage_dir / "history.csv", pd.DataFrame(place.history))  # once more: it may have been cut before
     checkpoints.save_weights(stage_dir / "final.safetensors", ema.module if ema else net)
-    return history
+    return place.history
+
+
+def learn(net, ema, optimizer, batch, cfg, rng):
+    """One step; returns loss and share of right classes, on the device: no .item() in here, which would wait for it."""
+    device = next(net.parameters()).device
+    video, track = augment(batch.video.to(device), batch.track.to(device), cfg, rng)
+    label = batch.label.to(device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=cfg.precision == "bfloat16"):
+        output, aux = net(video)
+        loss = training_loss(output, aux, label, track, cfg)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(net.parameters(), cfg.grad_clip)
+    optimizer.step()
+    if ema:
+        ema.update_parameters(net)
+    return loss.detach(), (output.logits_BK.detach().argmax(1) == label).float().mean()
 
 
 def prepare(cfg) -> torch.device:

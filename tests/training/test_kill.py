@@ -1,0 +1,19 @@
+"""Killed again and again at random instants, a training ends with the same bits (benchmarks/kill.py has the large set)."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from trajnb import ROOT
+
+
+@pytest.mark.slow
+def test_every_kill_is_survived_to_the_bit():
+    command = [sys.executable, "benchmarks/kill.py", "18", "tiny"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert said.returncode == 0, said.stdout + said.stderr
+    survived, done, in_saves = re.search(r"survived (\d+) of (\d+) kills .* (\d+) in save", said.stdout).groups()
+    assert survived == done == "18"
+    assert int(in_saves) > 0, said.stdout
