@@ -2,9 +2,9 @@
 
 python benchmarks/kill.py [KILLS] [NETWORK...]     200, shared by the four extractors: about ten minutes, one core
 
-A training runs in a process of its own, forked from this one. Half of the kills (SIGKILL) come after a random time, half
-are aimed at a moment: in the saving of a file, in an evaluation, in a resume. The same command starts it again, until it
-ends by itself; then weights, history without times, and predictions are compared byte for byte.
+A training runs in a process of its own, forked from this one. Half of the kills (SIGKILL) come after a random time,
+half are aimed at a moment: in the saving of a file, in an evaluation, in a resume. The same command starts it again,
+until it ends by itself; then weights, history without times, and predictions are compared byte for byte.
 """
 
 import mmap
@@ -30,6 +30,8 @@ from trajnb.training import checkpoints, fit, load_weights, predict
 from trajnb.world import recipes
 
 MOMENTS = ("step", "save", "evaluation", "resume")
+SMALL_WORLD = {"frames": 8, "horizon": 2, "size": 32, "frame_rate": 15.0, "extent_min_px": 6.0, "extent_max_px": 16.0}
+SMALL_WORLD |= {"focal_px": 32.0}
 TINY = {"width": 24, "depth": 1, "heads": 2, "mlp_ratio": 2}
 TIMES = ["seconds", "clips_per_second"]
 SMALL = {"epochs": 3, "batch_size": 8, "threads": 1, "checkpoint_seconds": 0.1, "checkpoint_every": 1}
@@ -103,13 +105,13 @@ def disturbed(training, folder, seconds, kills, rng):
 
 
 def strike(training, child, aim, wait, rng):
-    """Wait for the instant of a kill: a time, then, where one is aimed at, a moment. False if the training has ended."""
+    """Wait for the instant of a kill: a time, then the moment that is aimed at. False if the training has ended."""
     end = time.monotonic() + (0 if aim == MOMENTS.index("resume") else wait)
     while time.monotonic() < end or (aim is not None and training.moment[0] != aim):
         if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             return False
         time.sleep(0.0002)
-    time.sleep(0.005 * rng.random() if aim else 0)
+    time.sleep(0.001 * rng.random() if aim else 0)
     return not os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
 
@@ -131,6 +133,7 @@ def survive(training, kills, each=6, seed=0):
 
 def tiny(cfg):
     """A network of one small block, for a quick look."""
+    torch.manual_seed(cfg.seed)
     extractor = Transformer(frames=cfg.frames, size=cfg.size, tubelet=(2, 8, 8), **SCRATCH | TINY)
     head = Head(features=24, classes=4, frames=cfg.frames, horizon=cfg.horizon, width=24, depth=1, heads=2)
     return models.TrajectoryNet(extractor, head)
@@ -140,10 +143,8 @@ def main(kills="200", *names):
     torch.set_num_threads(1)
     names, short = names or tuple(models.EXTRACTORS), 0
     for number, name in enumerate(names):
-        cfg = Config(run_name="kill", clips=96, test_clips=40, **SMALL)
-        cfg = (
-            cfg.replace(frames=8, horizon=2, size=32, extent_max_px=26.0) if name == "tiny" else cfg.replace(model=name)
-        )
+        own = SMALL_WORLD if name == "tiny" else {"model": name}
+        cfg = Config(run_name="kill", clips=96, test_clips=40, **SMALL | own)
         train, val = (ClipSet(cfg, seed, recipes.draw(cfg, seed, np.arange(n))) for seed, n in ((41, 64), (42, 24)))
         training, start = Training(cfg, train, val, tiny if name == "tiny" else models.build), time.monotonic()
         survived, done, moments, trainings = survive(training, int(kills) // len(names), seed=number)

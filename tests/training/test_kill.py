@@ -1,4 +1,4 @@
-"""Killed again and again at random instants, a training ends with the same bits (benchmarks/kill.py has the large set)."""
+"""Killed again and again at random instants, a training ends with the same bits (benchmarks/kill.py has many more)."""
 
 import re
 import subprocess
