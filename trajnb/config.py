@@ -24,7 +24,7 @@ LARGEST_FILE = 100_000  # bytes; a parameter file is a page, not a data set
 LARGEST_SEED = 2**31 - 1
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 RULES = ("ge", "le", "multiple_of")
-LIMITS = {"cell_limit_s", "stage_limit_s"}  # the runner's own: no notebook is told, no result depends on them
+LIMITS = {"cell_limit_s", "stage_limit_s", "memory_limit_mb", "disk_reserve_mb"}  # the runner's own: no result depends
 SILENT = {"force"}  # a notebook is told, but where it changes anything the products say so
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}
 
@@ -151,6 +151,8 @@ class RunParams(BaseModel):
     force: bool = parameter(False, text="go on although the audit finds the data severe; every product then says so")
     cell_limit_s: int = parameter(0, 0, 10_000_000, "s", "longest a notebook's cell may run; 0 is no limit")
     stage_limit_s: int = parameter(0, 0, 10_000_000, "s", "longest a stage may run; 0 is no limit")
+    memory_limit_mb: int = parameter(0, 0, 100_000_000, "MB", "most memory a stage may take; 0 is what the machine has")
+    disk_reserve_mb: int = parameter(300, 0, 100_000_000, "MB", "free disk that a run never touches")
 
 
 GROUPS = (RunParams, DataParams, ModelParams, TrainParams, WorldParams)

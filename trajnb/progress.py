@@ -1,15 +1,20 @@
 """Where a run is: a bar for a person, plain lines for a log, a small file for a program."""
 
+import contextlib
 import math
 import os
+import shutil
 import sys
 import time
+from datetime import UTC, datetime
+from pathlib import Path
 
+import psutil
 from tqdm import tqdm
 
 from trajnb import files
 
-SECONDS_BETWEEN_FILES = 1.0
+SECONDS_BETWEEN_FILES = 2.0
 
 
 def interactive():
@@ -36,11 +41,23 @@ def duration(seconds):
     return f"{minutes} min {whole % 60} s" if minutes < 60 else f"{hours} h {minutes % 60} min"
 
 
+def lines(state):
+    """A state as lines for a person."""
+    yield f"{state['label']}: {state['unit']} {state['done']:,} of {state['total']:,}"
+    left = state["seconds_left"]
+    yield f"{duration(state['seconds'])} so far" + ("" if left is None else f", about {duration(left)} left")
+    yield from (f"{name.replace('_', ' ')}: {value}" for name, value in state["values"].items())
+    memory, disk = (psutil.Process().memory_info().rss, shutil.disk_usage(Path.cwd()).free)
+    yield f"memory taken: {memory / 2**20:,.0f} MB, disk free: {disk / 2**20:,.0f} MB"
+    yield f"last sign of life: {state['updated']}"
+
+
 class Progress:
     """Counts to `total` of `unit`: a bar with the time left for a person, only `line()`s where nobody watches.
 
-    `path`, if given, holds the state as JSON and is written at most once a second, and at the end. Plain tqdm rather
-    than its Jupyter widget: a widget's state does not survive in a rendered notebook.
+    `path`, if given, holds the state as JSON, and PROGRESS.txt beside it says the same to people; both are written
+    every two seconds at most, and at the end. Plain tqdm rather than its Jupyter widget: a widget's state does not
+    survive in a rendered notebook.
     """
 
     def __init__(self, total, label, unit="it", path=None):
@@ -83,11 +100,18 @@ class Progress:
         left = seconds / self.done * (self.total - self.done) if self.done else None
         counts = {"label": self.label, "done": self.done, "total": self.total, "unit": self.unit}
         times = {"seconds": round(seconds, 1), "seconds_left": left if left is None else round(left, 1)}
+        times |= {"updated": datetime.now(UTC).isoformat(timespec="seconds")}
         readable = {k: str(v) if isinstance(v, float) and not math.isfinite(v) else v for k, v in self.values.items()}
         return counts | times | {"values": readable}
 
     def write_file(self):
-        """Write the state to `path`, atomically."""
+        """Write the state to `path`, and beside it as PROGRESS.txt for people; atomically.
+
+        It is no result: a disk that is full must not end a training for it.
+        """
         self.last_file = time.monotonic()
         if self.path is not None:
-            files.write_json(self.path, self.state())
+            state = self.state()
+            with contextlib.suppress(OSError):
+                files.write_json(self.path, state)
+                files.write_text(Path(self.path).with_name("PROGRESS.txt"), "\n".join(lines(state)) + "\n")

@@ -11,37 +11,13 @@ from dataclasses import replace
 import nbformat
 import psutil
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from trajnb import ROOT, files
-from trajnb.config import Config, ParameterError
-from trajnb.runs import record, runner, status
+from trajnb.config import ParameterError
+from trajnb.runs import guard, record, runner, status
 from trajnb.runs.stages import Stage
 
 GOOD = "from pathlib import Path; Path(folder, 'product').write_text(str(epochs)); print('epoch', epochs)"
-
-
-@pytest.fixture
-def cfg(tmp_path, monkeypatch):
-    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path / "outputs"))
-    monkeypatch.delenv("TRAJNB_STAGE", raising=False)
-    return Config(run_name="tiny")
-
-
-@pytest.fixture
-def make(cfg, tmp_path):
-    """Makes a stage from sources: make("a", "print(1)")."""
-
-    def stage(name, *sources, needs=(), products=("product",)):
-        first = new_code_cell("epochs: int = 2\nfolder: str = ''", metadata={"tags": ["parameters"]})
-        cells = [new_markdown_cell("# Tiny"), first, *map(new_code_cell, sources), new_code_cell("print('end')")]
-        path = tmp_path / f"{name}.ipynb"
-        nbformat.write(new_notebook(cells=cells), path)
-        folder = cfg.stage_dir(name)
-        parameters = {"epochs": 5, "folder": str(folder)}
-        return Stage(name, "data", path, parameters, folder, tuple(needs), tuple(f"{name}/{p}" for p in products))
-
-    return stage
 
 
 def entry(cfg, name):
@@ -293,7 +269,9 @@ def test_a_killed_runner_leaves_nothing_running_and_its_record_is_put_right(cfg,
     assert not list(cfg.run_dir.glob("a/notebook.running.ipynb"))
 
 
-def test_a_full_disk_is_a_failure_with_a_record(cfg, make, tmp_path):
+def test_a_full_disk_is_a_failure_with_a_record(cfg, make, tmp_path, monkeypatch):
+    cfg = cfg.replace(disk_reserve_mb=0)
+    monkeypatch.setattr(guard, "disk_mb", lambda stage, cfg: 0)  # else it would not even start
     cfg.run_dir.mkdir(parents=True)
     if os.getuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", cfg.run_dir]).returncode:
         pytest.skip("a small disk to fill needs root and mount")
@@ -304,7 +282,7 @@ def test_a_full_disk_is_a_failure_with_a_record(cfg, make, tmp_path):
         assert entry(cfg, "a")["status"] == record.read(cfg.run_dir)["status"] == "failed"
         assert not (cfg.run_dir / "a" / "notebook.ipynb").exists()
         failed = cfg.run_dir / "a" / "notebook.failed.ipynb"
-        assert not failed.exists() or runner.cells(failed), "half a notebook is not kept"
+        assert not failed.exists() or record.cells(failed), "half a notebook is not kept"
     finally:
         subprocess.run(["umount", cfg.run_dir], check=True)
 

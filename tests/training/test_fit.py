@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -81,6 +82,7 @@ def test_leaves_what_it_says(train, tmp_path, capsys):
     assert list(history[0]) == COLUMNS
     assert [row["step"] for row in history] == [2, 4, 6, 8]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "PROGRESS.txt",
         "checkpoints",
         "final.safetensors",
         "history.csv",
@@ -277,3 +279,22 @@ def test_weights_come_back(make_cfg, make_net, tmp_path):
     checkpoints.save_weights(tmp_path / "w.safetensors", first)
     checkpoints.load_weights(tmp_path / "w.safetensors", second)
     assert all(torch.equal(w, second.state_dict()[name]) for name, w in first.state_dict().items())
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(train, tmp_path):
+    _, whole = train(tmp_path / "whole")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    one = checkpoints.written(tmp_path / "whole")[0].stat().st_size
+    size = f"size={2 * one + one // 2}"  # room for two and a half
+    if os.getuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", folder]).returncode:
+        pytest.skip("a small disk to fill needs root and mount")
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            train(folder, checkpoint_every=1, checkpoints_kept=5)
+        assert last(folder)["place"]["history"][-1]["epoch"] == 2
+        assert not [path for path in (folder / "checkpoints").iterdir() if path.name.endswith(".tmp")]
+        subprocess.run(["mount", "-o", "remount,size=100m", folder], check=True)  # somebody has made room
+        assert without_times(train(folder, checkpoint_every=1, checkpoints_kept=5)[1]) == without_times(whole)
+    finally:
+        subprocess.run(["umount", folder], check=True)

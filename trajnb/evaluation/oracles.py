@@ -10,7 +10,7 @@ Shapes:   N clips   T seen frames   H future frames   K families   P parameters 
 
 import numpy as np
 
-from trajnb.evaluation.measure import measure
+from trajnb.evaluation.measure import CHUNK, measure
 from trajnb.world import camera, families, motions
 
 TRUE_SD = 0.01, 0.001  # (pixels, log depth) granted to the true track: numbers, not measurements
@@ -34,7 +34,9 @@ def pixel_oracle(clips, cfg):
 
 def measured_track(clips, cfg):
     """Centres (N, T, 2) in pixels and depths (N, T) in metres as the known radius of the object tells them."""
-    uv_NTx2, radius_NT = measure(clips.render(np.arange(len(clips))))
+    rows = np.arange(len(clips))
+    parts = [measure(clips.render(rows[start : start + CHUNK])) for start in range(0, len(rows), CHUNK)]
+    uv_NTx2, radius_NT = (np.concatenate(part) for part in zip(*parts, strict=True))
     return uv_NTx2, cfg.focal_px * cfg.radius_m / radius_NT
 
 

@@ -4,19 +4,21 @@ A kernel has a process group of its own, so only what a process has inherited in
 """
 
 import contextlib
+import math
 import os
 import secrets
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import psutil
 
 from trajnb import ROOT
 
 GRACE_S = 12.0  # seconds an interrupted notebook has to save itself: papermill first gives its kernel 5 of them
-
+BETWEEN_LOOKS_S = 1.0
 
 RUN, STAGE = "TRAJNB_RUN", "TRAJNB_STAGE"  # variables: the run's folder, and a token that no other stage has
 
@@ -37,11 +39,12 @@ def end_processes(name, value):
                 process.wait(GRACE_S)
 
 
-def run(command, run_dir, log, limit_s):
+def run(command, run_dir, log, limit_s, watch):
     """Run `command` from the repository root, show its lines and keep them in the file `log`; returns its exit code.
 
-    Its standard input stays open as long as this process lives, which tells it when to stop. Raises
-    subprocess.TimeoutExpired after `limit_s` seconds (None: never), or whatever interrupts; all it started has ended.
+    Its standard input stays open as long as this process lives, which tells it when to stop. `watch(process id)` is
+    called every second. Raises subprocess.TimeoutExpired after `limit_s` seconds (None: never), what `watch` raises, or
+    whatever interrupts; it had time to save itself then, and all it started has ended.
     """
     token = secrets.token_hex(8)
     log.unlink(missing_ok=True)
@@ -51,7 +54,7 @@ def run(command, run_dir, log, limit_s):
         reader = threading.Thread(target=show, args=(process.stdout, copy), daemon=True)
         reader.start()
         try:
-            return process.wait(limit_s)
+            return wait(process, limit_s, watch)
         except BaseException:
             interrupt(process)
             raise
@@ -59,6 +62,18 @@ def run(command, run_dir, log, limit_s):
             end_processes(STAGE, token)
             process.stdin.close()
             reader.join(GRACE_S)
+
+
+def wait(process, limit_s, watch):
+    """The exit code of a process, once it has ended."""
+    end = math.inf if limit_s is None else time.monotonic() + limit_s
+    while True:
+        try:
+            return process.wait(min(BETWEEN_LOOKS_S, max(0.0, end - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            if time.monotonic() >= end:
+                raise
+            watch(process.pid)
 
 
 def show(pipe, log):

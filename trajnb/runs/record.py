@@ -119,3 +119,11 @@ def products(stage):
 def result_hash(entry):
     """One SHA-256 of a stage's products, as the record has them: what the stages that need it depend on."""
     return hashlib.sha256(json.dumps(entry.get("products", {}), sort_keys=True).encode()).hexdigest()
+
+
+def cells(path):
+    """The code cells of an executed notebook; [] when it is missing or no whole file."""
+    try:
+        return [cell for cell in json.loads(path.read_bytes())["cells"] if cell["cell_type"] == "code"]
+    except (OSError, ValueError, KeyError):
+        return []

@@ -4,7 +4,6 @@ Parameters are checked before anything is written. A stage is done only if paper
 and every product is there; its notebook is called notebook.running.ipynb until then.
 """
 
-import json
 import os
 import platform
 import re
@@ -16,7 +15,7 @@ import yaml
 
 from trajnb import ROOT, __version__, files
 from trajnb.config import ParameterError
-from trajnb.runs import processes, record
+from trajnb.runs import guard, processes, record, sight
 from trajnb.runs.stages import chosen, package_hash, plan, source
 
 LAST_LINES, LONGEST_LINE = 15, 400  # of a failing cell's error that are shown, and characters of each
@@ -49,6 +48,7 @@ def run(cfg, stages=None, *, force=False, dry_run=False, only=(), start=None):
         for name, reason in reasons.items():
             print(f"{name}: {'would run, ' + reason if reason else 'would be skipped, unchanged'}")
         return
+    guard.preflight(cfg, [stage for stage in stages if reasons.get(stage.name)])
     with record.lock(cfg.run_dir):
         processes.end_processes(processes.RUN, str(cfg.run_dir))  # what a killed runner may have left
         run_all(cfg, [stage for stage in stages if stage.name in reasons], reasons, done, package)
@@ -95,6 +95,7 @@ def run_all(cfg, stages, reasons, done, package):
     finally:
         found["ended"] = record.now()
         record.save(cfg.run_dir, found)
+        sight.write(cfg.run_dir)
 
 
 def run_one(cfg, stage, package, found):
@@ -140,9 +141,12 @@ def execute(cfg, stage):
     files.write_text(parameters, yaml.safe_dump(stage.parameters, sort_keys=False))
     command = processes.papermill(*map(relative, (stage.notebook, running, parameters)), cfg.cell_limit_s)
     try:
-        code = processes.run(command, cfg.run_dir, stage.folder / "log.txt", cfg.stage_limit_s or None)
+        look = sight.Sight(cfg, stage).look
+        code = processes.run(command, cfg.run_dir, stage.folder / "log.txt", cfg.stage_limit_s or None, look)
         check(stage, running, code)
         running.rename(stage.result)
+    except guard.OverLimit as error:
+        raise StageFailed(f"{stage.name} was stopped before the machine froze: it {error}.", "stopped") from None
     except subprocess.TimeoutExpired:
         words = f"ran longer than stage_limit_s, {cfg.stage_limit_s} s"
         raise StageFailed(f"{stage.name} {words}: raise it; a training goes on from here.", "timed out") from None
@@ -156,20 +160,12 @@ def put_aside(running):
     One cut in half (the disk was full) is worth nothing, and its space is what the record needs: it goes.
     """
     if running.is_file():
-        running.rename(running.with_name("notebook.failed.ipynb")) if cells(running) else running.unlink()
-
-
-def cells(path):
-    """The code cells of an executed notebook; [] when it is missing or no whole file."""
-    try:
-        return [cell for cell in json.loads(path.read_bytes())["cells"] if cell["cell_type"] == "code"]
-    except (OSError, ValueError, KeyError):
-        return []
+        running.rename(running.with_name("notebook.failed.ipynb")) if record.cells(running) else running.unlink()
 
 
 def check(stage, running, code):
     """Raise StageFailed unless papermill ended well, every code cell completed and every product is there."""
-    found = cells(running)
+    found = record.cells(running)
     ends = [cell["metadata"].get("papermill", {}).get("status") for cell in found]
     if "failed" in ends:
         number = ends.index("failed")

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from trajnb import files
 from trajnb.progress import duration
 from trajnb.runs import record
-from trajnb.runs.runner import cells
 
 SECONDS_BETWEEN_LOOKS = 2.0
+STALE_S = 60.0  # without a step: longer than any step of a network that fits its machine
 
 
 def latest(outputs):
@@ -50,7 +50,7 @@ def since(moment):
 
 def under_way(folder):
     """How far a running stage is: its notebook's cells, a training's steps with the time left."""
-    code = cells(folder / "notebook.running.ipynb")
+    code = record.cells(folder / "notebook.running.ipynb")
     through = sum(cell["metadata"].get("papermill", {}).get("status") == "completed" for cell in code)
     said = [f"cell {through + 1} of {len(code)}"] if code and through < len(code) else []
     try:
@@ -60,6 +60,8 @@ def under_way(folder):
     if state.get("seconds_left") is not None and state["done"] < state["total"]:
         share = f"{state['unit']} {state['done']} of {state['total']} ({state['done'] / state['total']:.0%})"
         said += [share, f"about {duration(state['seconds_left'])} left"]
+    silent = since(state["updated"]) if state.get("updated") and state.get("done", 0) < state.get("total", 0) else 0
+    said += [f"NO SIGN OF LIFE for {duration(silent)}"] if silent > STALE_S else []
     return ", ".join(said) or "starting"
 
 

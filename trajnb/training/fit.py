@@ -53,7 +53,7 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
                 set_lr(optimizer, cfg.lr * warmup_cosine(epoch * steps + k, cfg.epochs * steps, cfg.warmup_share))
                 rng = np.random.default_rng((cfg.seed, epoch, 1 + k))
                 place.add(*learn(net, ema, optimizer, clips.batch(rows_KB[k]), cfg, rng), time.perf_counter() - start)
-                progress.update()
+                progress.update(epoch=epoch + 1, clips_per_second=round(place.step * batch / place.seconds, 1))
                 if place.step < steps and (keeper.due() or interrupts.asked):
                     refuse_nonfinite(place.losses, epoch, steps, cfg)
                     keeper.save(place)
@@ -76,6 +76,7 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
                 keeper.save(place)
             files.write_csv(stage_dir / "history.csv", pd.DataFrame(place.history))
             progress.line(describe(row, cfg.epochs))
+            progress.values |= {name: round(row[name], 4) for name in ("train_loss", "val_loss", "val_top1")}
             interrupts.obey()
 
     files.write_csv(stage_dir / "history.csv", pd.DataFrame(place.history))  # once more: it may have been cut before
