@@ -25,7 +25,7 @@ run: env  ## The lab: data, training, evaluation, page (PARAMS=params/quick.yaml
 	$(BIN)/trajnb run $(PARAMS)
 
 test: lint  ## Lint, unit tests, the smoke lab through the runner, committed notebooks against their outputs
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 	TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval-lax --nbval-current-env notebooks
 
 lint: env  ## ruff over the package, the tests and the notebooks

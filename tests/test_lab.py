@@ -1,6 +1,7 @@
 """The smoke lab through the command that a person would type; nbval looks at the same folder afterwards."""
 
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from trajnb import ROOT, files, models
 from trajnb.config import Config
 from trajnb.evaluation import ensembles, leaderboard
 from trajnb.runs import runner, stages
+from trajnb.training import checkpoints
 
 TRAININGS = {f"train-{model}": "history.csv" for model in models.EXTRACTORS}
 FILES = {"data": "audit.json", **TRAININGS, "evaluate": "notebook.html"}
@@ -77,3 +79,32 @@ def test_a_class_ordered_split_is_refused_and_forced_only_under_a_mark(monkeypat
         assert "FORCED" in (run_dir / page).read_text(), page
     forced_again = trajnb(*arguments, "--dry-run")
     assert forced_again.count("would be skipped, unchanged") == 3, "what was forced need not be forced again"
+
+
+@pytest.mark.slow
+def test_a_stopped_training_goes_on_to_the_same_bits(monkeypatch, tmp_path):
+    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
+    own = ["-p", "models=[i3d]", "-p", "epochs=6", "-p", "threads=1", "--only", "data", "--only", "train"]
+    trajnb("run", "params/smoke.yaml", "-p", "run_name=whole", *own)
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    shutil.rmtree(tmp_path / "cut" / "train-i3d")
+
+    arguments = ["run", "params/smoke.yaml", "-p", "run_name=cut", *own]
+    command = [sys.executable, "-c", "from trajnb import cli; cli.main()", *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if "epoch   2/6" in line:
+            process.send_signal(signal.SIGTERM)
+            break
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Stopped" in said
+    state = checkpoints.newest(tmp_path / "cut" / "train-i3d")["place"]
+    assert 2 <= len(state["history"]) < 6
+    assert "run cut: stopped" in (tmp_path / "cut" / "PROGRESS.txt").read_text()
+
+    trajnb(*arguments)
+    whole, cut = (tmp_path / name / "train-i3d" / "final.safetensors" for name in ("whole", "cut"))
+    assert whole.read_bytes() == cut.read_bytes()
+    resumed = (tmp_path / "cut" / "train-i3d" / "log.txt").read_text()
+    assert "epoch   1/6" not in resumed, "it went on from where it was"
