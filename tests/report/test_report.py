@@ -180,3 +180,9 @@ def test_a_forced_run_says_so_first_and_names_no_winner():
     assert sentences[0] == "FORCED: why"
     assert not [one for one in sentences if one.startswith("Winner")]
     assert [one for one in report.verdict(table, run(), compared) if one.startswith("Winner")]
+
+
+def test_a_post_mortem_lacks_no_leaderboard():
+    (only,) = report.verdict(None, run(study="postmortem"))
+    assert "on purpose" in only
+    assert "leaderboard yet" in next(iter(report.verdict(None, run())))

@@ -23,3 +23,21 @@ def test_trains_and_predicts_as_on_a_cpu(model, precision, discs, tmp_path):
     tolerance = 1e-2 if precision == "float32" else 0.2
     for name in there:
         np.testing.assert_allclose(there[name], here[name], atol=tolerance)
+
+
+def test_a_training_that_was_cut_goes_on(discs, tmp_path):
+    """Losses kept by a checkpoint and those of later steps must lie on one device."""
+
+    class CutOff(type(discs(1))):
+        def batch(self, rows):
+            if self.left == 0:
+                raise InterruptedError
+            self.left -= 1
+            return super().batch(rows)
+
+    cfg, clips = Config(model="i3d", device="cuda", epochs=1, batch_size=8, checkpoint_seconds=1e-9), CutOff(32)
+    clips.left = 2
+    with pytest.raises(InterruptedError):
+        fit(models.build(cfg), clips, discs(16, seed=1), cfg, tmp_path)
+    history = fit(models.build(cfg), discs(32), discs(16, seed=1), cfg, tmp_path)
+    assert np.isfinite(history[-1]["train_loss"])

@@ -84,7 +84,9 @@ class Checkpoints:
                 part.load_state_dict(state[name])
         if not self.cfg.threads:
             torch.set_num_threads(state["threads"])
-        return Place(**state["place"] | {name: list(state["place"][name]) for name in ("losses", "hits")})
+        device = next(self.parts["weights"].parameters()).device
+        lists = {name: [one.to(device) for one in state["place"][name]] for name in ("losses", "hits")}
+        return Place(**state["place"] | lists)
 
 
 def digest(content: bytes) -> str:
