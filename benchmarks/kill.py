@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -56,6 +57,8 @@ class Training:
             self.watch()
             fit(self.build(self.cfg), self.train, self.val, self.cfg, folder)
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
 
@@ -95,13 +98,15 @@ def disturbed(training, folder, seconds, kills, rng):
     while True:
         child = training.start(folder)
         aim = int(rng.integers(1, len(MOMENTS))) if rng.random() < 0.5 else None
-        if len(moments) < kills and strike(training, child, aim, seconds * rng.random() / kills, rng):
-            moments.append(MOMENTS[training.moment[0]])
+        struck = len(moments) < kills and strike(training, child, aim, seconds * rng.random() / kills, rng)
+        if struck:
+            moment = MOMENTS[training.moment[0]]
             os.kill(child, signal.SIGKILL)
         status = os.waitpid(child, 0)[1]
-        if status == 0:
+        if status == 0:  # it may have ended just before
             return moments
-        assert os.WIFSIGNALED(status), f"a training ended by itself with status {status} after {moments}"
+        assert struck and os.WIFSIGNALED(status), f"a training ended by itself with status {status} after {moments}"
+        moments.append(moment)
 
 
 def strike(training, child, aim, wait, rng):

@@ -41,13 +41,13 @@ def duration(seconds):
     return f"{minutes} min {whole % 60} s" if minutes < 60 else f"{hours} h {minutes % 60} min"
 
 
-def lines(state):
-    """A state as lines for a person."""
+def lines(state, folder):
+    """A state as lines for a person; `folder`: whose disk may become full."""
     yield f"{state['label']}: {state['unit']} {state['done']:,} of {state['total']:,}"
     left = state["seconds_left"]
     yield f"{duration(state['seconds'])} so far" + ("" if left is None else f", about {duration(left)} left")
     yield from (f"{name.replace('_', ' ')}: {value}" for name, value in state["values"].items())
-    memory, disk = (psutil.Process().memory_info().rss, shutil.disk_usage(Path.cwd()).free)
+    memory, disk = (psutil.Process().memory_info().rss, shutil.disk_usage(folder).free)
     yield f"memory taken: {memory / 2**20:,.0f} MB, disk free: {disk / 2**20:,.0f} MB"
     yield f"last sign of life: {state['updated']}"
 
@@ -55,17 +55,21 @@ def lines(state):
 class Progress:
     """Counts to `total` of `unit`: a bar with the time left for a person, only `line()`s where nobody watches.
 
-    `path`, if given, holds the state as JSON, and PROGRESS.txt beside it says the same to people; both are written
-    every two seconds at most, and at the end. Plain tqdm rather than its Jupyter widget: a widget's state does not
-    survive in a rendered notebook.
+    `done` of it may have been done before. `path`, if given, holds the state as JSON, and PROGRESS.txt beside it says
+    the same to people; both are written every two seconds at most, and at the end. Plain tqdm rather than its Jupyter
+    widget: a widget's state does not survive in a rendered notebook.
     """
 
-    def __init__(self, total, label, unit="it", path=None):
+    def __init__(self, total, label, unit="it", path=None, done=0):
         self.total, self.label, self.unit, self.path = total, label, unit, path
-        self.done, self.values = 0, {}
+        self.done, self.before, self.values = done, done, {}  # what was done before says nothing of the time left
         self.started = time.monotonic()
         self.last_file = -float("inf")
-        self.bar = tqdm(total=total, desc=label, unit=unit, leave=False, file=stream()) if interactive() else None
+        self.bar = (
+            tqdm(total=total, initial=done, desc=label, unit=unit, leave=False, file=stream())
+            if interactive()
+            else None
+        )
         self.write_file()
 
     def __enter__(self):
@@ -97,7 +101,8 @@ class Progress:
     def state(self):
         """What the file holds: label, done, total, unit, seconds, seconds_left (None before the first step), values."""
         seconds = time.monotonic() - self.started
-        left = seconds / self.done * (self.total - self.done) if self.done else None
+        now = self.done - self.before
+        left = seconds / now * (self.total - self.done) if now else None
         counts = {"label": self.label, "done": self.done, "total": self.total, "unit": self.unit}
         times = {"seconds": round(seconds, 1), "seconds_left": left if left is None else round(left, 1)}
         times |= {"updated": datetime.now(UTC).isoformat(timespec="seconds")}
@@ -114,4 +119,5 @@ class Progress:
             state = self.state()
             with contextlib.suppress(OSError):
                 files.write_json(self.path, state)
-                files.write_text(Path(self.path).with_name("PROGRESS.txt"), "\n".join(lines(state)) + "\n")
+                text = "\n".join(lines(state, Path(self.path).parent)) + "\n"
+                files.write_text(Path(self.path).with_name("PROGRESS.txt"), text)

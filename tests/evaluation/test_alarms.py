@@ -66,3 +66,23 @@ def test_an_honest_calibration_is_never_called_broken(n):
         label_N = (prob_NK.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1)
         ece = metrics.ece(prob_NK, label_N)
         assert not [one for one in said(ece=ece, n_test=n, test_top1=0.9) if "as sure" in one]
+
+
+def controls(**rows):
+    """Alarms of an honest network's controls: name=(top-1, class NLL)."""
+    others = [{"model": n, "n_test": 1000, "test_top1": top1, "test_nll": nll} for n, (top1, nll) in rows.items()]
+    table = pd.DataFrame([HONEST, BASELINES[0] | {"test_nll": np.log(4)}, *others])
+    return alarms.sentences(table, ["i3d"])
+
+
+def test_a_network_that_names_shuffled_clips_does_not_look_at_motion():
+    (said,) = controls(i3d_shuffled=(0.96, 0.1))
+    assert "i3d_shuffled names shuffled clips as well as clips in order (0.960 against 0.970 in order)" in said
+    assert controls(i3d_shuffled=(0.45, 1.2), i3d_reversed=(0.96, 0.1)) == []
+
+
+def test_permuted_labels_that_come_true_are_an_alarm_and_an_accident_is_none():
+    (said,) = controls(i3d_trained_permuted=(0.9, 0.3))
+    assert "was taught permuted labels and is sure of the true ones (class NLL 0.30, 1.39 is a guess)" in said
+    assert controls(i3d_trained_permuted=(0.5, 1.37)) == [], "two motions may have got their own name"
+    assert controls(i3d_trained_permuted=(0.1, 1.41)) == []

@@ -75,7 +75,8 @@ def test_one_training_end_to_end(tmp_path, monkeypatch, capsys):
     assert one.verdict.startswith("FORCED")
     assert one.scores["n_train"] == 160
     assert set(one.val.table["motion"]) == {"random"}
-    assert one.scores["test_top1_last"] <= 1
+    apart = abs(one.scores["test_top1_last"] - one.scores["val_top1"])
+    assert apart <= 4 * (0.25 / 15 + 0.25 / 40) ** 0.5, "both are the share of the last class that it names"
     assert one.scores["mark"] == one.verdict
     before = checkpoints.written(tmp_path / "past/postmortem/class-order-random-i3d")
     again = postmortem.teach(setting, cfg.stage_dir("postmortem"))

@@ -357,12 +357,13 @@ UNSOUND = {"name": "class missing", "evidence": "val: 0 linear", "mend": "split 
 
 
 @pytest.fixture
-def severe(cfg, make):
+def severe(cfg, make, monkeypatch):
     """A stage that leaves data which the audit finds severe, and a training of them: (stages, path of audit.json)."""
+    from trajnb.data.audit import admission
+
     path = cfg.stage_dir("data") / "audit.json"
-    files.write_text(path.with_name("manifest.json"), "{}")
-    found = {"severe": True, "looked": {"data": files.sha256(path.with_name("manifest.json"))}}
-    files.write_json(path, found | {"tests": [UNSOUND | {"found": True}]})
+    monkeypatch.setattr(admission.material, "identity", lambda folder: "these")
+    files.write_json(path, {"severe": True, "looked": {"data": "these"}, "tests": [UNSOUND | {"found": True}]})
     return [make("data", GOOD), replace(make("train-i3d", GOOD, needs=["data"]), kind="train")], path
 
 
@@ -377,15 +378,28 @@ def test_severe_data_are_refused_before_a_kernel_starts(cfg, severe):
     assert "the audit refuses" in "\n".join(status.lines(cfg.run_dir)), "a person who looks is told why"
 
 
-def test_a_forced_run_on_severe_data_says_so_until_they_are_sound(cfg, severe):
+def test_a_run_with_marked_products_says_so_however_it_ended(cfg, severe, make):
     stages, path = severe
-    runner.run(cfg.replace(force=True), stages)
-    assert files.read_json(cfg.run_dir / "run.json")["forced"].startswith("FORCED: ")
-    runner.run(cfg, stages)  # nothing is left to do, and what was forced stays marked
-    assert files.read_json(cfg.run_dir / "run.json")["forced"].startswith("FORCED: ")
+    mark = f"from pathlib import Path; Path(folder, '{files.MARK}').write_text('FORCED: why')"
+    stages[1] = replace(make("train-i3d", GOOD, mark, "1 / 0", needs=["data"]), kind="train")
+    with pytest.raises(runner.StageFailed, match="ZeroDivisionError"):
+        runner.run(cfg.replace(force=True), stages)
+    assert files.read_json(cfg.run_dir / "run.json")["forced"] == "FORCED: why"
+    with pytest.raises(runner.StageFailed, match="was not started"):
+        runner.run(cfg, stages)
+    assert files.read_json(cfg.run_dir / "run.json")["forced"] == "FORCED: why", "the products are still those"
+    (cfg.run_dir / "train-i3d" / files.MARK).unlink()
     files.write_json(path, files.read_json(path) | {"severe": False})
+    stages[1] = replace(make("train-i3d", GOOD, needs=["data"]), kind="train")
     runner.run(cfg, stages)
     assert "forced" not in files.read_json(cfg.run_dir / "run.json")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null"])
+def test_a_broken_audit_ends_no_runner(cfg, severe, text):
+    files.write_text(severe[1], text)
+    runner.run(cfg, severe[0])
+    assert entry(cfg, "train-i3d")["status"] == "done"
 
 
 def test_force_changes_no_result_and_so_repeats_no_stage(cfg, make, capsys):

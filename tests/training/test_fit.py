@@ -163,8 +163,23 @@ def test_a_damaged_checkpoint_is_named_and_an_older_one_used(train, tmp_path, ca
     _, again = train(tmp_path, checkpoint_every=1)
     assert without_times(again) == without_times(whole)
     assert (tmp_path / "final.safetensors").read_bytes() == (tmp_path / "before").read_bytes()
+    assert (tmp_path / "checkpoints" / f"{newest.stem}.damaged").exists() == (damage != "removed")
     named = f"checkpoint {newest.name} is not as it was written: going on from an older one"
     assert (named in capsys.readouterr().out) == (damage != "removed")
+
+
+def test_damaged_checkpoints_never_push_whole_ones_out(train, make_cfg, make_net, make_clips, tmp_path):
+    """Of ever so many damaged ones none counts as kept: what is saved next stays."""
+    cfg = make_cfg(checkpoint_every=1, checkpoints_kept=1)
+    with pytest.raises(Stop):
+        fit(make_net(cfg), CutOff(make_clips(cfg), 5), make_clips(cfg, 12, seed=1), cfg, tmp_path)
+    for path in checkpoints.written(tmp_path):
+        path.write_bytes(b"damaged")
+    with pytest.raises(Stop):  # from the beginning, and cut again after its first epoch
+        fit(make_net(cfg), CutOff(make_clips(cfg), 3), make_clips(cfg, 12, seed=1), cfg, tmp_path)
+    assert len(last(tmp_path)["place"]["history"]) == 1
+    _, whole = train(tmp_path / "whole")
+    assert without_times(train(tmp_path, checkpoint_every=1, checkpoints_kept=1)[1]) == without_times(whole)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -178,6 +193,7 @@ def test_a_signal_leaves_a_checkpoint_of_the_very_step(train, make_cfg, make_net
             self.left -= 1
             if self.left == 0:
                 os.kill(os.getpid(), number)
+                os.kill(os.getpid(), signal.SIGTERM)  # as a Jupyter server does some seconds later
             return self.clips.batch(rows)
 
     with pytest.raises(KeyboardInterrupt):

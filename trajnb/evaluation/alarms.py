@@ -14,6 +14,7 @@ FEWEST_VAL = 200  # validation clips; with fewer, a loss scatters by half a nat
 NEVER = 0.05  # of the clips a class would have if it were named as often as any other
 UNCALIBRATED = 0.05  # expected calibration error, beyond what chance makes
 BINS = 15  # of the calibration error
+SURE = 0.8  # of a guess's class NLL: more than a network can know that was taught permuted labels
 
 
 class Alarm(NamedTuple):
@@ -48,7 +49,7 @@ def beyond_oracle(row, top1):
 
 def far_from_validation(row, top1):
     """Far apart in accuracy (beyond chance), or in loss (with clips enough to tell)."""
-    n, train, val, losses = (cell(row, name) for name in ("n_val", "train_top1", "val_top1", "val_loss"))
+    n, train, val, loss = (cell(row, name) for name in ("n_val", "train_top1", "val_top1", "val_loss"))
     apart = train - val
     error = standard_error(train, val, n) if n > 0 else math.nan
     if apart > max(FAR_TOP1, SIGMA * error):
@@ -57,10 +58,10 @@ def far_from_validation(row, top1):
             f"top-1 {train:.3f} against {val:.3f}",
             "look for a split that is none by content, or for clips learned by heart",
         )
-    elif n >= FEWEST_VAL and losses - cell(row, "train_loss") > FAR_LOSS:
+    elif n >= FEWEST_VAL and loss - cell(row, "train_loss") > FAR_LOSS:
         yield Alarm(
             "has a far lower loss on training clips than on validation clips",
-            f"{cell(row, 'train_loss'):.2f} against {losses:.2f} nats",
+            f"{cell(row, 'train_loss'):.2f} against {loss:.2f} nats",
             "look for clips learned by heart: train on more of them, or for fewer epochs",
         )
 
@@ -72,10 +73,27 @@ def never_named(row, top1):
 
 
 def uncalibrated(row, top1):
-    limit = UNCALIBRATED + 0.4 * math.sqrt(BINS / row.n_test)  # the bins' shares scatter by that at most
+    limit = UNCALIBRATED + 0.4 * math.sqrt(BINS / row.n_test)  # what the scatter of honest bins adds up to, about
     if cell(row, "ece") > limit:
         numbers = f"calibration error {row.ece:.3f}, above {limit:.3f}"
         yield Alarm("is not as sure as it is right", numbers, "do not use its probabilities as they are")
+
+
+def control_succeeds(row, ordered, chance):
+    """A network that should have failed. `ordered`: top-1 of the same network on clips as they are; `chance`: a row.
+
+    Its top-1 alone says little of a network taught permuted labels: it may give each motion one name, right or wrong by
+    accident, and then has a quarter, a half or none of them. But it cannot be sure of the true ones.
+    """
+    if row.model.endswith("_permuted") and cell(row, "test_nll") < SURE * cell(chance, "test_nll"):
+        numbers = f"class NLL {row.test_nll:.2f}, {chance.test_nll:.2f} is a guess"
+        mend = "look for clips that were learned by heart and stand in the test set"
+        yield Alarm("was taught permuted labels and is sure of the true ones", numbers, mend)
+    margin = SIGMA * standard_error(ordered, row.test_top1, row.n_test)
+    sees = ordered - margin > chance.test_top1  # else there is nothing to lose
+    if row.model.endswith("_shuffled") and sees and row.test_top1 > ordered - margin:
+        numbers, mend = f"{row.test_top1:.3f} against {ordered:.3f} in order", "look at what it sees instead of motion"
+        yield Alarm("names shuffled clips as well as clips in order", numbers, mend)
 
 
 def standard_error(one, other, n):
@@ -90,7 +108,18 @@ def cell(row, name):
 
 
 def sentences(board, names):
-    """The alarms of a leaderboard's networks `names`, as a list of sentences."""
+    """The alarms of a leaderboard's networks `names` and of their controls, as a list of sentences."""
     top1 = board.set_index("model")["test_top1"].dropna()
     rows = board[board["model"].isin(names)].itertuples()
-    return [alarm.sentence(row.model) for row in rows for alarm in alarms(row, top1)]
+    return [alarm.sentence(row.model) for row in rows for alarm in alarms(row, top1)] + of_controls(board, names)
+
+
+def of_controls(board, names):
+    """The alarms of the networks that should have failed, as a list of sentences."""
+    rows, found = {row.model: row for row in board.dropna(subset="test_top1").itertuples()}, []
+    for row in rows.values():
+        network = row.model.split("_")[0]
+        if network in names and row.model != network and "chance" in rows:
+            alarms_of_row = control_succeeds(row, rows[network].test_top1, rows["chance"])
+            found += [alarm.sentence(row.model) for alarm in alarms_of_row]
+    return found

@@ -242,4 +242,4 @@ def save(table, networks, others, test, cfg, pairs=None):
     mark = files.mark(cfg.stage_dir("evaluate"))
     files.write_csv(cfg.run_dir / "leaderboard.csv", table.assign(mark=mark) if mark else table)
     if pairs is not None:
-        files.write_csv(cfg.run_dir / "comparisons.csv", pairs)
+        files.write_csv(cfg.run_dir / "comparisons.csv", pairs.assign(mark=mark) if mark else pairs)

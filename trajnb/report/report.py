@@ -7,7 +7,7 @@ import pandas as pd
 
 from trajnb import files
 from trajnb.config import Config
-from trajnb.evaluation.alarms import alarms
+from trajnb.evaluation.alarms import alarms, of_controls
 from trajnb.report import privacy, results
 
 BASELINES = ("chance", "majority", "single_frame", "mean_frame", "motion_energy", "kinematic_true", "constant_velocity")
@@ -67,6 +67,7 @@ def verdict(table, run, pairs=None):
         yield from accuracy(name, row, top1)
         yield from positions(row, ade)
         yield from (alarm.sentence(name) for alarm in alarms(row, top1))
+    yield from of_controls(table, networks["model"].tolist())
     if networks["ade_px"].notna().any():
         yield from ensembles(joined, networks)
 

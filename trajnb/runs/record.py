@@ -111,6 +111,12 @@ def damage(stage, products):
     return None
 
 
+def mark(run_dir):
+    """{"forced": why} of a run in which any stage's products are marked (files.mark), else {}."""
+    marks = [text for path in sorted(run_dir.glob(f"*/{files.MARK}")) if (text := files.mark(path.parent))]
+    return {"forced": marks[0]} if marks else {}
+
+
 def products(stage):
     """{file name: SHA-256} of what a stage has made; raises FileNotFoundError."""
     return {path.name: files.sha256(path) for path in stage.product_paths()}

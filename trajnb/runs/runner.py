@@ -83,17 +83,17 @@ def run_all(cfg, stages, reasons, done, package):
             if reasons[stage.name] is None:
                 print(f"{head}: skipped, nothing has changed since it ran", flush=True)
                 continue
-            if stage.kind != "data" and not cfg.force and (wrong := unsound(cfg)):
-                raise StageFailed(f"{stage.name} was not started: {wrong[0]}")
+            if stage.kind != "data" and not cfg.force and (why := refusal(cfg)):
+                raise StageFailed(f"{stage.name} was not started: {why}")
             print(f"{head}: running, {reasons[stage.name]}", flush=True)
             seconds = run_one(cfg, stage, package, found)
             print(f"{head}: done in {seconds:.1f} s", flush=True)
-        found |= {"status": "done"} | ({"forced": wrong[1]} if (wrong := unsound(cfg)) else {})
+        found["status"] = "done"
     except BaseException as error:
         found |= {"status": ending(error), "error": str(error)}
         raise
     finally:
-        found["ended"] = record.now()
+        found |= {"ended": record.now()} | record.mark(cfg.run_dir)
         record.save(cfg.run_dir, found)
         sight.write(cfg.run_dir)
 
@@ -119,15 +119,17 @@ def run_one(cfg, stage, package, found):
     return entry["seconds"]
 
 
-def unsound(cfg):
-    """(why a run's data are refused, the mark of what is made of them all the same); None where nothing is severe."""
-    path = cfg.stage_dir("data") / "audit.json"
-    if not path.is_file() or not files.read_json(path).get("severe"):
+def refusal(cfg):
+    """Why a run's data are refused, as the data stage's audit has it; None where nothing is severe."""
+    try:
+        if not files.read_json(cfg.stage_dir("data") / "audit.json")["severe"]:
+            return None
+    except (OSError, ValueError, KeyError, TypeError):  # then the notebook audits them itself
         return None
     from trajnb.data.audit import admission  # its imports take seconds, and data are seldom severe
 
-    wrong = admission.severe(admission.saved(path.parent))
-    return (admission.refusal(wrong), admission.forced(wrong)) if wrong else None
+    wrong = admission.severe(admission.saved(cfg.stage_dir("data")))
+    return admission.refusal(wrong) if wrong else None
 
 
 def ending(error):
@@ -201,7 +203,7 @@ def tail(text):
 def forget(stage, resumes):
     """Remove a stage's executed notebooks and products; its checkpoint stays only where the very same stage was cut."""
     old = [stage.folder / f"notebook{kind}.ipynb" for kind in ("", ".running", ".failed")]
-    old += [] if resumes else stage.folder.rglob("checkpoints/*.pt")
+    old += [] if resumes else [*stage.folder.rglob("checkpoints/*"), *stage.folder.rglob("precision.json")]
     for path in [*old, stage.folder / "progress.json", *stage.product_paths()]:
         path.unlink(missing_ok=True)
 

@@ -19,17 +19,17 @@ class Sight:
 
     def look(self, pid):
         """Called every second. Raises guard.OverLimit."""
-        self.most = max(self.most, guard.taken_bytes(pid))
+        taken = guard.taken_bytes(pid)
+        self.most = max(self.most, taken)
         if time.monotonic() - self.last >= BETWEEN_FILES_S:
             self.last = time.monotonic()
-            write(self.cfg.run_dir, self.machine(pid))
-        guard.watch(self.cfg, pid)
+            write(self.cfg.run_dir, self.machine(taken))
+        guard.watch(self.cfg, taken)
 
-    def machine(self, pid):
+    def machine(self, taken):
         """Memory and disk in a line."""
-        taken, left = guard.taken_bytes(pid) / guard.MB, guard.available_bytes() / guard.MB
-        free = shutil.disk_usage(self.cfg.run_dir).free / guard.MB
-        words = f"{self.stage.name} takes {taken:,.0f} MB of memory (at most {self.most / guard.MB:,.0f})"
+        left, free = guard.available_bytes() / guard.MB, shutil.disk_usage(self.cfg.run_dir).free / guard.MB
+        words = f"{self.stage.name} takes {taken / guard.MB:,.0f} MB of memory (at most {self.most / guard.MB:,.0f})"
         return f"{words}; {left:,.0f} MB of memory and {free:,.0f} MB of disk are free"
 
 
@@ -38,6 +38,6 @@ def write(run_dir, machine=""):
 
     It is no result: a disk that is full must not end a run for it.
     """
-    parts = ["\n".join(status.lines(run_dir)), machine, f"written {record.now()}"]
     with contextlib.suppress(OSError):
+        parts = ["\n".join(status.told(run_dir, record.read(run_dir))), machine, f"written {record.now()}"]
         files.write_text(run_dir / NAME, "\n\n".join(filter(None, parts)) + "\n")

@@ -8,7 +8,7 @@ from trajnb.progress import duration
 from trajnb.runs import record
 
 SECONDS_BETWEEN_LOOKS = 2.0
-STALE_S = 60.0  # without a step: longer than any step of a network that fits its machine
+STALE_S = 60.0  # without a step: worth a look, unless it validates on many clips
 
 
 def latest(outputs):
@@ -19,7 +19,11 @@ def latest(outputs):
 
 def lines(run_dir):
     """A run's state as lines of text: its own, then one for each stage, then what went wrong."""
-    found = record.settle(run_dir)
+    return told(run_dir, record.settle(run_dir))
+
+
+def told(run_dir, found):
+    """`lines` of a record as it is; the runner itself must not settle what it is about to write."""
     if not found:
         yield f"run {run_dir.name}: its record, run.json, cannot be read: run it again"
         return
@@ -60,8 +64,9 @@ def under_way(folder):
     if state.get("seconds_left") is not None and state["done"] < state["total"]:
         share = f"{state['unit']} {state['done']} of {state['total']} ({state['done'] / state['total']:.0%})"
         said += [share, f"about {duration(state['seconds_left'])} left"]
-    silent = since(state["updated"]) if state.get("updated") and state.get("done", 0) < state.get("total", 0) else 0
-    said += [f"NO SIGN OF LIFE for {duration(silent)}"] if silent > STALE_S else []
+    steps = state.get("unit") == "step" and state.get("updated") and state["done"] < state["total"]
+    silent = since(state["updated"]) if steps else 0
+    said += [f"NO STEP for {duration(silent)}"] if silent > STALE_S else []
     return ", ".join(said) or "starting"
 
 

@@ -65,7 +65,7 @@ class Checkpoints:
         content = buffer.getvalue()
         done = (place.history[-1]["step"] if place.history else 0) + place.step
         path = files.write_bytes(self.folder / FOLDER / f"step-{done:08d}-{digest(content)}.pt", content)
-        prune(self.folder, place.history, self.cfg.checkpoints_kept)
+        prune(path, place.history, self.cfg.checkpoints_kept)
         self.last = time.monotonic()
         return path
 
@@ -99,11 +99,14 @@ def data_hash(clips) -> str:
     return digest(b"".join(parts))
 
 
-def prune(folder: Path, history: list[dict], kept: int):
-    """Remove all checkpoints but the newest `kept` and the one after the epoch with the smallest validation loss."""
-    found = written(folder)
+def prune(newest: Path, history: list[dict], kept: int):
+    """Remove all checkpoints but the newest `kept` and the one after the epoch with the smallest validation loss.
+
+    `newest`: the one just written, which stays whatever else there is.
+    """
+    others = [path for path in written(newest.parent.parent) if path != newest]
     best = min(history, key=lambda row: row["val_loss"])["step"] if history else None
-    for path in found[kept:]:
+    for path in others[kept - 1 :]:
         if int(NAME.fullmatch(path.name)[1]) != best:
             files.remove(path)
 
@@ -115,13 +118,17 @@ def written(folder: Path) -> list[Path]:
 
 
 def newest(folder: Path) -> dict | None:
-    """The state in the newest whole checkpoint, or None; damaged ones are named in a line and passed over."""
+    """The state in the newest whole checkpoint, or None.
+
+    Damaged ones are named in a line and called .damaged, so that they never push a whole one out.
+    """
     for path in written(folder):
         try:
             content = path.read_bytes()
             if digest(content) == NAME.fullmatch(path.name)[2]:
                 return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
             why = "is not as it was written"
+            path.rename(path.with_suffix(".damaged"))
         except OSError as error:
             why = f"cannot be read ({error.strerror})"
         print(f"checkpoint {path.name} {why}: going on from an older one", flush=True)

@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from trajnb import files
+from trajnb.data.dataset import code_version
 from trajnb.progress import Progress
 from trajnb.training import checkpoints, optimizers, precision
 from trajnb.training.augment import augment
@@ -23,10 +24,11 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
     """Train `net`, or go on from the newest whole checkpoint; returns the history, one row per epoch.
 
     Leaves checkpoints/ (see checkpoints.py), final.safetensors (the weights; their moving average where cfg.ema is on),
-    history.csv and progress.json in `stage_dir`. Cut at any moment and called again with the same arguments, it
-    ends with the same weights and history, but for times. `seconds` and `clips_per_second` count training without
-    validation. An epoch leaves out the rest of clips that does not fill a batch; another epoch leaves out others.
-    Raises FloatingPointError, before anything is written, when a loss is not finite; ValueError when the checkpoint
+    history.csv and progress.json in `stage_dir`. Cut at any moment and called again with the same arguments, it ends
+    with the same weights and history, but for times: bit for bit on the same processor with as many threads. `seconds`
+    and `clips_per_second` count training without validation. An epoch leaves out the rest of clips that does not fill a
+    batch; another epoch leaves out others.
+    Raises FloatingPointError, before it would be saved, when a loss is not finite; ValueError when the checkpoint
     was trained with other parameters or clips; KeyboardInterrupt, after a checkpoint, when a signal asks it to stop.
     """
     stage_dir, device = Path(stage_dir), prepare(cfg)
@@ -35,12 +37,14 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
     ema = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(cfg.ema), use_buffers=True) if cfg.ema else None
     optimizer = optimizers.build(net, cfg.lr, cfg.weight_decay)
     data = {"training clips": checkpoints.data_hash(train_set), "validation clips": checkpoints.data_hash(val_set)}
+    data |= {"world code": code_version()}
     keeper = checkpoints.Checkpoints(stage_dir, net, ema, optimizer, cfg, data)
     place, batch = keeper.restore(), min(cfg.batch_size, len(train_set))
     steps = len(train_set) // batch
 
-    with Progress(cfg.epochs * steps, cfg.model, "step", stage_dir / "progress.json") as progress, held() as interrupts:
-        progress.update(len(place.history) * steps + place.step)
+    done, path = len(place.history) * steps + place.step, stage_dir / "progress.json"
+
+    with Progress(cfg.epochs * steps, cfg.model, "step", path, done) as progress, held() as interrupts:
         for epoch in range(len(place.history), cfg.epochs):
             # train: one pass in an order that depends on seed and epoch alone, from the step where it was cut
             start = time.perf_counter() - place.seconds
@@ -54,16 +58,16 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
                 rng = np.random.default_rng((cfg.seed, epoch, 1 + k))
                 place.add(*learn(net, ema, optimizer, clips.batch(rows_KB[k]), cfg, rng), time.perf_counter() - start)
                 progress.update(epoch=epoch + 1, clips_per_second=round(place.step * batch / place.seconds, 1))
-                if place.step < steps and (keeper.due() or interrupts.asked):
-                    refuse_nonfinite(place.losses, epoch, steps, cfg)
+                if keeper.due() or interrupts.asked:
+                    refuse_nonfinite([*place.losses, weights_sum(net)], epoch, epoch * steps, cfg)
                     keeper.save(place)
                     interrupts.obey()
-            refuse_nonfinite(place.losses, epoch, steps, cfg)
+            refuse_nonfinite(place.losses, epoch, epoch * steps, cfg)
             seconds = time.perf_counter() - start
 
             # evaluate: every validation clip, nothing moved
             scores = validate(ema.module if ema else net, val_set, cfg)
-            refuse_nonfinite([torch.tensor(scores["val_loss"])], epoch, steps, cfg)
+            refuse_nonfinite([torch.tensor(scores["val_loss"])], epoch, (epoch + 1) * steps - 1, cfg)
 
             # record: one row per epoch; the checkpoint before the file that describes it
             step, rate = (epoch + 1) * steps, optimizer.param_groups[0]["lr"]
@@ -144,15 +148,24 @@ def validate(net, val_set, cfg) -> dict[str, float]:
     }
 
 
-def refuse_nonfinite(losses: list[torch.Tensor], epoch: int, steps: int, cfg):
-    """Raises FloatingPointError for the first loss that is not finite; called before anything is saved."""
-    bad = torch.stack(losses).isfinite().logical_not().nonzero()
+def refuse_nonfinite(values: list[torch.Tensor], epoch: int, before: int, cfg):
+    """Raises FloatingPointError for the first value that is not finite; called before anything is saved.
+
+    values: one after each step that follows step number `before`.
+    """
+    bad = torch.stack(values).isfinite().logical_not().nonzero()
     if len(bad):
-        step = epoch * steps + (bad[0].item() + 1 if len(losses) > 1 else steps)
+        step = min(before + bad[0].item() + 1, before + len(values))
         raise FloatingPointError(
-            f"loss {losses[bad[0].item()].item()} in epoch {epoch + 1}, step {step}: nothing of this epoch was saved; "
-            f"start again with a lower lr (now {cfg.lr:g}) or grad_clip (now {cfg.grad_clip:g})"
+            f"loss {values[bad[0].item()].item()} in epoch {epoch + 1}, step {step}: nothing after the last checkpoint "
+            f"was saved; start again without checkpoints/, with a lower lr (now {cfg.lr:g}) or grad_clip (now "
+            f"{cfg.grad_clip:g})"
         )
+
+
+def weights_sum(net) -> torch.Tensor:
+    """Not finite where any weight is not."""
+    return torch.stack([weight.detach().float().sum() for weight in net.parameters()]).sum()
 
 
 def describe(row: dict, epochs: int) -> str:

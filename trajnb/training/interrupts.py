@@ -6,13 +6,16 @@ import threading
 
 
 class Interrupts:
-    """`asked` becomes true at the first signal; a second one stops at once, wherever that is."""
+    """`asked` becomes true at the first signal; a second Ctrl-C stops at once, wherever that is.
+
+    A Jupyter server sends SIGTERM some seconds after SIGINT: that is no second wish.
+    """
 
     def __init__(self):
         self.asked = False
 
     def note(self, number, frame):
-        if self.asked:
+        if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.asked = True
 

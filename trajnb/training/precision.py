@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from trajnb import files
-from trajnb.training import checkpoints
 from trajnb.training.augment import as_float
 
 PAYS = 1.15  # times as fast, at least: less is not worth the digits
@@ -26,7 +25,7 @@ def resolve(cfg, net, clips, folder, device):
     """
     if cfg.precision != "auto":
         return cfg
-    if not checkpoints.written(folder) or not (folder / FILE).is_file():
+    if not (folder / FILE).is_file():
         seconds = probe(net, clips.batch(np.arange(min(cfg.batch_size, len(clips)))).video, device)
         pays = seconds["float32"] / seconds["bfloat16"] >= PAYS
         files.write_json(folder / FILE, {"chosen": "bfloat16" if pays else "float32", "seconds": seconds})

@@ -39,6 +39,15 @@ def test_the_predecessors_split_is_refused(make):
     assert not folder.exists()
 
 
+def test_an_audit_of_other_code_is_made_anew(make, monkeypatch):
+    cfg, folder = make()
+    audit.admit(cfg, folder)
+    before = files.read_json(cfg.stage_dir("data") / "audit.json")["looked"]["data"]
+    monkeypatch.setattr(admission.material, "identity", lambda folder: "of other code")
+    assert admission.saved(cfg.stage_dir("data")) is None
+    assert ", audit " in before
+
+
 def test_the_predecessors_target_is_refused(make):
     cfg, folder = make(target="last_seen")
     with pytest.raises(audit.AuditError, match=r"target inside the seen window: \d+ of 260 clips"):
@@ -50,10 +59,13 @@ def test_forced_products_are_marked_until_the_data_are_sound(make):
     said = audit.admit(cfg, folder)
     assert said.startswith("FORCED: ")
     assert "class missing or rare in a split; split ordered by class" in said
-    assert files.mark(folder) == said
-    sound, _ = make()
+    assert files.mark(folder) == files.mark(cfg.stage_dir("data")) == said
+    sound, evaluate = make()[0], cfg.stage_dir("evaluate")
+    audit.admit(sound, evaluate, made_from=[folder])
+    assert files.mark(evaluate) == said, "a network taught on severe data stays what it is"
     audit.admit(sound, folder)
-    assert files.mark(folder) == ""
+    audit.admit(sound, evaluate, made_from=[folder])
+    assert files.mark(folder) == files.mark(evaluate) == files.mark(cfg.stage_dir("data")) == ""
 
 
 def test_a_recipe_in_two_splits_is_refused(make):
@@ -69,7 +81,7 @@ def test_a_recipe_in_two_splits_is_refused(make):
         audit.admit(cfg, folder)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"looked": 1}', '{"looked": {"data": "other"}}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"looked": 1}', '{"looked": {"data": "other"}}', '{"severe": 1}'])
 def test_an_audit_of_other_data_or_a_broken_one_is_made_anew(make, text):
     cfg, folder = make()
     files.write_text(cfg.stage_dir("data") / "audit.json", text)

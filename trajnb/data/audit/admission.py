@@ -6,25 +6,38 @@ Then every folder of products holds a mark that says so (trajnb.files.MARK), and
 from pathlib import Path
 
 from trajnb import files
+from trajnb.data.audit import material
 from trajnb.data.audit.examination import audit
 from trajnb.data.audit.findings import CHECKS, SEVERE, AuditError
 
 
-def admit(cfg, folder, data_dir=None):
+def admit(cfg, folder, data_dir=None, made_from=()):
     """The first act of every training and evaluation: a sentence with the audit's verdict on its data.
 
     These are the run's own, or those in `data_dir`; they are audited if nobody has. Raises AuditError where a finding
-    is severe and `cfg.force` is false; where it is true, `folder` is marked.
+    is severe and `cfg.force` is false; where it is true, the data and `folder` are marked. `made_from`: folders of
+    products that go into `folder`'s; a mark on one of them is a mark on these, whatever the data are now.
     """
-    found, mark = known(data_dir or cfg.stage_dir("data")), Path(folder) / files.MARK
+    data_dir = Path(data_dir or cfg.stage_dir("data"))
+    found, inherited = known(data_dir), [text for text in map(files.mark, made_from) if text]
     wrong = severe(found)
     if wrong and not cfg.force:
         raise AuditError(refusal(wrong))
-    if wrong:
-        return files.write_text(mark, forced(wrong) + "\n").read_text("utf-8").strip()
-    mark.unlink(missing_ok=True)
+    set_mark(data_dir, forced(wrong) if wrong else "")
+    mark = set_mark(Path(folder), forced(wrong) if wrong else inherited[0] if inherited else "")
+    if mark:
+        return mark
     made = len(CHECKS) - len(found["not_checked"])
     return f"The audit made {made} of its {len(CHECKS)} checks on {found['looked']['clips']:,} clips: nothing severe."
+
+
+def set_mark(folder, text):
+    """Leave this mark in a folder, or none; returns the text."""
+    if text:
+        files.write_text(folder / files.MARK, text + "\n")
+    else:
+        (folder / files.MARK).unlink(missing_ok=True)
+    return text
 
 
 def known(data_dir):
@@ -36,7 +49,7 @@ def saved(data_dir):
     """audit.json as a dict if it is of the data that lie beside it, else None."""
     try:
         found = files.read_json(Path(data_dir) / "audit.json")
-        return found if found["looked"]["data"] == files.sha256(Path(data_dir) / "manifest.json") else None
+        return found if found["looked"]["data"] == material.identity(Path(data_dir)) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -11,6 +11,7 @@ A folder of ours may hold the last three too; its clips are called recipes/<inde
 Shapes:   B clips   T frames   H, W pixels
 """
 
+import hashlib
 import re
 from collections import Counter
 from pathlib import Path
@@ -112,7 +113,7 @@ class OwnMaterial(Material):
                 raise ValueError(f"the recipes of {name}.parquet are not of the manifest's seed")
             self.sets.append((name, clips))
         super().__init__(folder, pd.concat([own_table(*part) for part in self.sets]), self.cfg.motions)
-        self.folders_are_classes, self.identity = False, files.sha256(folder / "manifest.json")
+        self.folders_are_classes, self.identity = False, identity(folder)
         self.problems, self.problem_severity = list(manifest_problems(folder, manifest)), SEVERE
 
     def clips(self, rows):
@@ -138,6 +139,12 @@ class OwnMaterial(Material):
         path_M = self.table["path"].to_numpy().repeat(frames)
         columns = {"path": path_M, "frame": frame_M, "u": uv_Mx2[:, 0], "v": uv_Mx2[:, 1]}
         return pd.DataFrame({**columns, "target": frame_M >= self.cfg.frames})
+
+
+def identity(folder):
+    """What an audit of our own data rests on: hashes of the manifest and of the audit's own source."""
+    code = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
+    return f"{files.sha256(folder / 'manifest.json')}, audit {code.hexdigest()[:16]}"
 
 
 def own_table(name, clips):
