@@ -127,6 +127,14 @@ def table(taught):
     return pd.DataFrame([one.scores for one in taught])
 
 
+def file_tables(taught, cfg, folder):
+    """{title: recipe table} of the files in class order, the run's last class last, and of those split by recipe."""
+    last = cfg.motions[-1]
+    titles = {f"{ORDER}, {last} last": (ORDER, last), f"split {HONEST}": (HONEST, last)}
+    data_of = {(one.setting.kind, one.setting.last): one.setting.data for one in taught}
+    return {title: pd.read_parquet(folder / data_of[key] / "recipes.parquet") for title, key in titles.items()}
+
+
 def by_epoch(taught, one):
     """Validation top-1 of network `one` in class order: a row for each last class, a column for each epoch."""
     rows = {t.setting.last: t for t in taught if t.setting.kind == ORDER and t.setting.cfg.model == one}
