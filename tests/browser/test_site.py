@@ -130,4 +130,4 @@ def test_a_figure_leads_to_its_cell_and_back(visit):
     assert page.url.endswith("evaluate/notebook.html#cell-1")
     assert page.evaluate("document.querySelector(':target').classList.contains('cell')")
     page.click(".cell a[href='../index.html#figure-1']")
-    assert page.evaluate("document.querySelector(':target img').naturalWidth") == 1500
+    page.wait_for_function("document.querySelector(':target img').naturalWidth === 1500")  # loaded when it is seen
