@@ -70,7 +70,8 @@ def disk_mb(stage, cfg):
 def memory_mb(stage, cfg):
     """About how much memory a stage takes at most; what a training takes on a GPU lies there."""
     held = START_MB + (cfg.clips + cfg.test_clips) * TRACK_BYTES / MB
-    if stage.kind not in ("train", "postmortem") or cfg.device == "cuda" or (cfg.device == "auto" and shutil.which("nvidia-smi")):
+    on_gpu = cfg.device == "cuda" or (cfg.device == "auto" and shutil.which("nvidia-smi"))
+    if stage.kind not in ("train", "postmortem") or on_gpu:
         return held
     share = cfg.frames * cfg.size**2 / (16 * 64**2)
     each = PAPER_MB if cfg.preset == "paper" else CLIP_MB[cfg.preset] * share
