@@ -68,6 +68,10 @@ class ClipSet:
         part.table = self.table.iloc[rows].reset_index(drop=True)
         return part
 
+    def spread(self, count):
+        """So many clips of this set, or all of fewer, evenly spread over it."""
+        return self.take(np.linspace(0, len(self) - 1, min(count, len(self))).astype(int))
+
 
 class Reordered(ClipSet):
     """Clips whose frames stand in another order: `shuffled`, each clip in its own way, always the same, or `reversed`.

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import pandas as pd
 from scipy.stats import binomtest
 
+from trajnb.evaluation import metrics
+
 ALARM_P = 0.001  # an accuracy this improbable under guessing is no accident
 SIGMA = 3.0  # standard errors beyond which a difference of accuracies is none of chance
 FAR_TOP1 = 0.10  # of the clips, training above validation
@@ -13,7 +15,6 @@ FAR_LOSS = 0.50  # nats, validation above training
 FEWEST_VAL = 200  # validation clips; with fewer, a loss scatters by half a nat
 NEVER = 0.05  # of the clips a class would have if it were named as often as any other
 UNCALIBRATED = 0.05  # expected calibration error, beyond what chance makes
-BINS = 15  # of the calibration error
 SURE = 0.8  # of a guess's class NLL: more than a network can know that was taught permuted labels
 
 
@@ -73,7 +74,8 @@ def never_named(row, top1):
 
 
 def uncalibrated(row, top1):
-    limit = UNCALIBRATED + 0.4 * math.sqrt(BINS / row.n_test)  # what the scatter of honest bins adds up to, about
+    scatter = 0.4 * math.sqrt(metrics.ECE_BINS / row.n_test)  # what that of honest bins adds up to, about
+    limit = UNCALIBRATED + scatter
     if cell(row, "ece") > limit:
         numbers = f"calibration error {row.ece:.3f}, above {limit:.3f}"
         yield Alarm("is not as sure as it is right", numbers, "do not use its probabilities as they are")

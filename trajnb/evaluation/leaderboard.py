@@ -18,15 +18,8 @@ n_val train_top1 train_loss val_top1 val_loss n_test test_top1 test_top1_low tes
 ade_px fde_px ade_m fde_m top1_over_pixel_oracle ade_over_pixel_oracle latency_ms""".split()
 BASELINES = ("chance", "majority", "single_frame", "mean_frame", "motion_energy", "kinematic_true", "constant_velocity")
 BASELINES += ("constant_velocity_true", "constant_acceleration", "kalman", "pixel_oracle", "true_oracle")
-OWN = ("parameters", "macs", "training_macs", "model_mb", "clips_seen", "train_seconds", "clips_per_second", "device")
-OWN += (
-    "n_val",
-    "train_top1",
-    "train_loss",
-    "val_top1",
-    "val_loss",
-    "latency_ms",
-)  # cells that a training stage measures
+OWN = """parameters macs training_macs model_mb clips_seen train_seconds clips_per_second device n_val train_top1
+train_loss val_top1 val_loss latency_ms""".split()  # cells that a training stage measures
 ADDED_UP = ("parameters", "macs", "training_macs", "model_mb", "train_seconds", "latency_ms")  # over an ensemble
 RESAMPLES = 2000  # of the bootstrap over seeds and clips
 ORDERS = ("shuffled", "reversed")  # of frames, that trained networks are asked about

@@ -101,8 +101,7 @@ def teach(setting, folder):
 def scores(setting, history, net, clips):
     """A row of `table`: scores on training and validation clips alike, and on test clips, all classes and the last."""
     own, count = setting.cfg, {f"n_{which}": len(part) for which, part in clips.items()}
-    rows = np.linspace(0, count["n_train"] - 1, min(count["n_train"], count["n_val"])).astype(int)
-    by_heart = validate(net, clips["train"].take(rows), own)
+    by_heart = validate(net, clips["train"].spread(count["n_val"]), own)
     right_N = predict(net, clips["test"], own)["logits_NK"].argmax(axis=1) == clips["test"].label_N
     last_N = clips["test"].label_N == own.motions.index(setting.last)
     return {

@@ -73,9 +73,8 @@ def stage(cfg, name, kind, file, needs=(), products=()):
     """
     path, defaults = NOTEBOOKS / file, config.Config().model_dump()
     own = set(declared(path))
-    concerned = {"data": DATA_NAMES, "train": set(defaults) - {"models", "controls"}}.get(
-        kind, set(defaults)
-    ) - config.LIMITS
+    known = {"data": DATA_NAMES, "train": set(defaults) - {"models", "controls"}}
+    concerned = known.get(kind, set(defaults)) - config.LIMITS
     own |= {key for key, value in cfg.model_dump().items() if key in concerned and value != defaults[key]}
     parameters = {key: value for key, value in cfg.model_dump().items() if key in own}
     return Stage(name, kind, path, parameters, cfg.stage_dir(name), tuple(needs), tuple(products))

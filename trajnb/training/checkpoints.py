@@ -99,12 +99,12 @@ def data_hash(clips) -> str:
     return digest(b"".join(parts))
 
 
-def prune(newest: Path, history: list[dict], kept: int):
+def prune(just: Path, history: list[dict], kept: int):
     """Remove all checkpoints but the newest `kept` and the one after the epoch with the smallest validation loss.
 
-    `newest`: the one just written, which stays whatever else there is.
+    `just`: the one just written, which stays whatever else there is.
     """
-    others = [path for path in written(newest.parent.parent) if path != newest]
+    others = [path for path in written(just.parent.parent) if path != just]
     best = min(history, key=lambda row: row["val_loss"])["step"] if history else None
     for path in others[kept - 1 :]:
         if int(NAME.fullmatch(path.name)[1]) != best:
