@@ -52,7 +52,10 @@ def plan(cfg, overrides=None):
     ways = [(cfg.seed + i, "none") for i in range(cfg.seeds)] + [(cfg.seed, control) for control in cfg.controls]
     trained = [training(cfg, overrides, model, *way) for model in cfg.models for way in ways]
     needs = [data.name, *(train.name for train in trained)]
-    return [data, *trained, stage(cfg, "evaluate", "evaluate", "03_evaluate.ipynb", needs, ["leaderboard.csv"])]
+    evaluate = stage(cfg, "evaluate", "evaluate", "03_evaluate.ipynb", needs, ["leaderboard.csv"])
+    tables = [f"robustness/{name}.csv" for name in ("seeds", "calibration", "curves", "areas", "horizon", "sentences")]
+    robustness = stage(cfg, "robustness", "robustness", "robustness.ipynb", [*needs, evaluate.name], tables)
+    return [data, *trained, evaluate, robustness]
 
 
 def training(cfg, overrides, model, seed, control):
