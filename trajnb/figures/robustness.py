@@ -22,7 +22,7 @@ def spread(kinds, table):
             axis.plot(line["mean"], place, "|", color=colour, markersize=14)
             axis.plot(each_S, np.full(len(each_S), place), "o", color=colour, markersize=4, alpha=0.6)
         axis.set(xlabel=LABELS[score], yticks=range(len(kinds)), yticklabels=kinds)
-    axes[0, 0].invert_yaxis()
+    axes[0, 0].set_ylim(len(kinds) - 0.5, -0.5)
     sns.despine(figure)
     return figure
 
