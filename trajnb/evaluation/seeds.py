@@ -55,7 +55,8 @@ def resampled(values, label_N, seed=0):
     found, clip_N = {key: np.empty(RESAMPLES) for key in values}, np.zeros(len(label_N))
     for turn in range(RESAMPLES):
         for rows in groups:
-            clip_N[rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows))) / len(label_N)
+            drawn = rng.integers(len(rows), size=len(rows))
+            clip_N[rows] = np.bincount(drawn, minlength=len(rows)) / len(label_N)
         for key, value_SN in values.items():
             count = len(value_SN)
             found[key][turn] = rng.multinomial(count, np.full(count, 1 / count)) / count @ value_SN @ clip_N
