@@ -72,7 +72,7 @@ def run_all(cfg, stages, reasons, done, package):
     """Run or skip each stage; run.json always holds the state of all of them."""
     state = {s.name: {"status": "not run"} if reasons[s.name] else done[s.name] for s in stages}
     found = {"run": cfg.run_name, "status": "running", "trajnb": __version__, "python": platform.python_version()}
-    found |= {"started": record.now(), "parameters": cfg.model_dump(), "stages": done | state}
+    found |= {"started": record.now(), "parameters": cfg.model_dump(exclude={"sync"}), "stages": done | state}
     for stage in stages:  # from here on nothing old passes for new
         if reasons[stage.name]:
             cut, now = done.get(stage.name, {}), source(stage, package, done)
