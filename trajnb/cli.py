@@ -148,6 +148,37 @@ def pull(url: Annotated[str, typer.Argument(metavar="URL", help="What `sync` was
     print(f"{run_dir.name}: {fetched} files fetched and checked, {there} were here and equal")
 
 
+@app.command(epilog="Example:  trajnb verify quick")
+def verify(name: Annotated[str, typer.Argument(metavar="RUN", help="Name of a run.")]):
+    """Read every file of a run again and compare it with what was left. Exit code 1: something is not as it was."""
+    from trajnb.runs import provenance
+
+    checked, wrong = provenance.verify(known(name))
+    print("\n".join([*wrong, f"{name}: {checked} files read, {len(wrong) or 'nothing'} wrong"]))
+    raise typer.Exit(FAILED if wrong else 0)
+
+
+@app.command(epilog="Example:  trajnb rerun quick")
+def rerun(name: Annotated[str, typer.Argument(metavar="RUN", help="Name of a run that is done.")]):
+    """Repeat a run from its manifests as RUN-rerun, and say what came out different. Exit code 1: something did.
+
+    Times, and what is computed from them, are left out; the same bits need the same processor and number of threads.
+    """
+    from trajnb.runs import rerun as repeat
+
+    run_dir = known(name)
+    changed = list(repeat.otherwise(run_dir))
+    print("\n".join(f"not as it was: {line}" for line in changed))
+    try:
+        again, lines, compared, left = repeat.run(run_dir)
+    except runner.StageFailed as error:
+        raise typer.Exit(say(error, FAILED)) from None
+    publish(again)
+    words = f"{len(compared)} files of results compared, {len(lines) or 'nothing'} different"
+    print("\n".join([*lines, f"{name}: {words}; {len(left)} others (logs, pictures, checkpoints) hold times"]))
+    raise typer.Exit(FAILED if lines else 0)
+
+
 @app.command(epilog="Example:  trajnb runs")
 def runs():
     """Set all past runs side by side: how they ended, where their parameters differ, what their networks reached."""
@@ -236,8 +267,11 @@ def params(name: Annotated[str, typer.Argument(help="Only this parameter, or tho
 def publish(run_dir):
     """Write the report and the pages, and say where they are."""
     from trajnb.report import site
+    from trajnb.runs import crate, provenance
 
     print(f"page: {site.build(run_dir)}")
+    crate.write(run_dir)
+    provenance.seal(run_dir)
 
 
 def main():
