@@ -77,7 +77,7 @@ class Proxy(ThreadingHTTPServer):
     def __init__(self, port, rate=0.0, seed=0, faults=FAULTS):
         super().__init__(("127.0.0.1", 0), Handler)
         self.behind, self.rate, self.faults, self.random = port, rate, faults, random.Random(seed)
-        self.seen, self.bodies, self.lock, self.dead = Counter(), {}, threading.Lock(), False
+        self.seen, self.bodies, self.lock, self.dies_after = Counter(), {}, threading.Lock(), None
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def handle_error(self, request, address):
@@ -92,6 +92,10 @@ class Proxy(ThreadingHTTPServer):
         with self.lock:
             return self.random.choice(names) if self.random.random() < self.rate else None
 
+    def dead(self):
+        """Whether nothing passes any more: after so many transfers, if that was asked for."""
+        return self.dies_after is not None and self.seen["transfers"] >= self.dies_after
+
     @property
     def url(self):
         return f"http://127.0.0.1:{self.server_address[1]}"
@@ -103,7 +107,7 @@ class Handler(BaseHTTPRequestHandler):
     def handle_one(self):
         path = self.path.split("?")[0]
         body = self.body()
-        fault = "reset" if self.server.dead else self.server.fault(self.command, path)
+        fault = "reset" if self.server.dead() else self.server.fault(self.command, path)
         moves = self.command in ("PUT", "GET") and ("/objects/" in path or path.endswith("index.json"))
         with self.server.lock:
             self.server.seen.update(["transfers"] * moves + [fault] * bool(fault))

@@ -55,9 +55,9 @@ def described(path, out):
 def action(crate, one):
     """What a stage did, from its manifest."""
     code, stage = one["code"], one["stage"]
-    version = {"softwareVersion": __version__, "sha256": code["notebook"]}
-    version |= {"version": code["commit"]} if code["commit"] else {}
-    tool = entity(crate, f"#{one['notebook']}", "SoftwareApplication", name=f"notebook {one['notebook']}", **version)
+    version = " ".join(filter(None, [__version__, code["commit"], code["changes"] and "and changes"]))
+    own = {"name": f"notebook {one['notebook']}", "softwareVersion": version, "sha256": code["notebook"]}
+    tool = entity(crate, f"#{one['notebook']}", "SoftwareApplication", **own)
     done = one["status"] == "done"
     said = {
         "name": stage,

@@ -152,18 +152,22 @@ def seal(run_dir):
     rest = {name: path for name, path in rest.items() if name not in sums}
     clean(rest.values())
     sums |= {name: files.sha256(path) for name, path in rest.items()}
-    return files.write_text(run_dir / SUMS, "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)))
+    return files.write_text(run_dir / SUMS, lines(sums))
+
+
+def lines(sums):
+    """{path: SHA-256} as sha256sum writes and reads it."""
+    return "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
 
 
 def verify(run_dir):
     """(files checked, [what is wrong, a line each]) of a run's folder, every file read."""
     try:
-        lines = (run_dir / SUMS).read_text("utf-8").splitlines()
+        text = (run_dir / SUMS).read_bytes().decode()
     except (OSError, UnicodeDecodeError):
         raise ParameterError(f"{run_dir.name} has no readable {SUMS}: let the run end, then ask again.") from None
-    found = [SUM_LINE.fullmatch(line) for line in lines]
-    sums = {match[2]: match[1] for match in found if match}
-    wrong = [f"{SUMS}, line {i} cannot be read" for i, match in enumerate(found, 1) if not match]
+    sums = {match[2]: match[1] for line in text.splitlines() if (match := SUM_LINE.fullmatch(line))}
+    wrong = [] if text == lines(sums) else [f"{SUMS} itself has changed"]
     here = {path.relative_to(run_dir).as_posix() for path in every(run_dir)} - {SUMS}
     wrong += [f"{name} is missing" for name in sorted(sums.keys() - here)]
     wrong += [f"{name} is listed nowhere" for name in sorted(here - sums.keys())]

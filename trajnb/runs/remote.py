@@ -26,7 +26,7 @@ CONNECT_S = 5.0
 
 tried = tenacity.retry(
     stop=tenacity.stop_after_attempt(TRIES),
-    wait=tenacity.wait_exponential_jitter(initial=0.1, max=LONGEST_WAIT_S, jitter=0.2),
+    wait=tenacity.wait_exponential_jitter(multiplier=0.1, max=LONGEST_WAIT_S, jitter=0.2),
     retry=tenacity.retry_if_not_exception_type(FileNotFoundError),
     reraise=True,
 )
