@@ -306,7 +306,7 @@ def test_the_crate_holds_the_facts_of_the_manifests(done):
     from rocrate.rocrate import ROCrate
 
     found = ROCrate(done)
-    assert {one.id for one in found.mentions} == {"#data", "#train-i3d"}
+    assert {one.id for one in found.root_dataset["mentions"]} == {"#data", "#train-i3d"}
     action, one = found.get("#data"), manifest(done, "data")
     assert {file.id for file in action["result"]} == set(one["outputs"]) - {"data/params.yaml"}
     assert found.get("data/table.csv")["sha256"] == one["outputs"]["data/table.csv"]["sha256"]

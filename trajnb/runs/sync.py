@@ -14,13 +14,13 @@ from itertools import groupby
 from pathlib import Path
 
 from trajnb import ROOT, files, privacy
-from trajnb.runs import record, status
+from trajnb.config import ParameterError
+from trajnb.runs import provenance, record, status
 from trajnb.runs.remote import STATUS, TRIES, Damaged, Remote, filesystem, sha256
 
 BETWEEN_LOOKS_S, LONGEST_WAIT_S = 5.0, 60.0  # between looks at the folder; between tries of a remote that is away
 GIVE_UP_S, SILENT_S = 30.0, 300.0  # after the run's end: for a remote that is away; for a pusher that does nothing
-WEIGHTS = (".pt", ".safetensors")
-NEVER = (".tmp", ".damaged")  # what is being written, and what is not worth it
+DAMAGED = ".damaged"  # a checkpoint that is worth nothing
 
 
 @contextlib.contextmanager
@@ -33,12 +33,17 @@ def pushing(url, run_dir):
     ended = threading.Event()
     keeper = threading.Thread(target=keep, args=(f"{url.rstrip('/')}/{run_dir.name}", run_dir, ended), daemon=True)
     keeper.start()
+    refused = False
     try:
         yield
+    except ParameterError:
+        refused = True  # nothing has started, so nothing is waited for
+        raise
     finally:
         ended.set()
-        keeper.join()
-        print(*status.pushed(run_dir), sep="\n", flush=True)
+        if not refused:
+            keeper.join()
+            print(*status.pushed(run_dir), sep="\n", flush=True)
 
 
 def keep(url, run_dir, ended):
@@ -64,7 +69,8 @@ def start(url, run_dir):
 
 def main(url, folder):
     """The pusher; returns 0 once all that was there when its standard input ended has arrived and was read again."""
-    os.nice(10)
+    with contextlib.suppress(AttributeError):  # Windows has none
+        os.nice(10)
     ended, mirror, wait, end = threading.Event(), Mirror(url, Path(folder)), 0.0, None
     threading.Thread(target=lambda: (os.read(0, 1), ended.set()), daemon=True).start()
     with contextlib.ExitStack() as held:
@@ -122,8 +128,8 @@ class Mirror:
 
         What lies there of a stage that has no folder here was pushed from another machine, and stays.
         """
-        names = {path.relative_to(self.run_dir).as_posix(): path for path in self.run_dir.rglob("*")}
-        names = sorted((turn(name, path), name) for name, path in names.items() if kept(name, path))
+        paths = [path for path in provenance.every(self.run_dir) if path.suffix != DAMAGED]
+        names = sorted((turn(path), path.relative_to(self.run_dir).as_posix()) for path in paths)
         self.waiting = len(names)
         for _, kind in groupby(names, key=lambda pair: pair[0][0]):
             for _, name in kind:
@@ -180,9 +186,10 @@ class Mirror:
         """Whether an object is what was written."""
         self.tell("verifying")
         try:
-            return bool(self.remote.get(digest)) or True
+            self.remote.get(digest)
         except (FileNotFoundError, Damaged):
             return False
+        return True
 
     def tell(self, state, error=""):
         """Leave word for `trajnb status`; it is no result, so a full disk is no matter."""
@@ -192,15 +199,9 @@ class Mirror:
                 files.write_json(self.run_dir / status.SYNC, found | {"arrived": self.arrived, "updated": record.now()})
 
 
-def kept(name, path):
-    """Whether a file is pushed: nothing hidden or temporary, no links."""
-    hidden = any(part.startswith(".") for part in name.split("/"))
-    return not hidden and not name.endswith(NEVER) and path.is_file() and not path.is_symlink()
-
-
-def turn(name, path):
+def turn(path):
     """A file's place in the order: its kind, then the newest weights, else the smallest file."""
-    kind = 0 if name.endswith(STATUS) else 3 if name.endswith(WEIGHTS) else 2 if name.endswith(".ipynb") else 1
+    kind = 0 if path.name in STATUS else {".pt": 3, ".safetensors": 3, ".ipynb": 2}.get(path.suffix, 1)
     try:
         found = path.stat()
         return kind, -found.st_mtime_ns if kind == 3 else found.st_size
