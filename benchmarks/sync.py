@@ -112,7 +112,7 @@ from trajnb.training import fit
 from trajnb.world import recipes
 torch.set_num_threads(1)
 cfg = Config(run_name="t", model="i3d", epochs=2, batch_size=16, threads=1, checkpoint_every=1, checkpoint_seconds=1.0)
-train, val = (ClipSet(cfg, seed, recipes.draw(cfg, seed, np.arange(n))) for seed, n in ((41, 256), (42, 16)))
+train, val = (ClipSet(cfg, seed, recipes.draw(cfg, seed, np.arange(n))) for seed, n in ((41, 128), (42, 16)))
 history = fit(models.build(cfg), train, val, cfg, Path(sys.argv[1]))
 print(history[-1]["clips_per_second"])
 """

@@ -248,6 +248,12 @@ def test_times_are_left_out_and_nothing_else(name):
         assert not rerun.TIMES.fullmatch(kept)
 
 
+def test_a_run_that_lacks_a_stage_is_not_repeated(done):
+    shutil.rmtree(done / "train-i3d")
+    with pytest.raises(ParameterError, match=r"tiny has no whole result \(train-i3d\): let it end."):
+        rerun.plan(done, "tiny-rerun")
+
+
 def test_what_has_changed_since_is_said(done, monkeypatch):
     assert list(rerun.otherwise(done)) == []
     monkeypatch.setattr(provenance, "environment", lambda: manifest(done, "data")["environment"] | {"torch": "9"})

@@ -12,9 +12,8 @@ import re
 
 import pandas as pd
 
-from trajnb import files
 from trajnb.config import Config, ParameterError
-from trajnb.runs import provenance, runner, stages
+from trajnb.runs import provenance, record, runner, stages
 
 BYTES, TABLES = (".safetensors", ".parquet"), (".csv", ".json")
 # Names that hold times, or what is computed from them, on whichever machine: found by running the same twice.
@@ -29,11 +28,12 @@ PARTS = {
 
 def plan(run_dir, name):
     """(parameters, stages) of a run as its manifests have them, in a folder of another name. Raises ParameterError."""
-    known = provenance.manifests(run_dir)
-    undone = [stage for stage, one in known.items() if one["status"] != "done"]
-    if not known or undone:
-        raise ParameterError(f"{run_dir.name} has no whole result ({', '.join(undone) or 'no manifest'}): let it end.")
-    common = files.read_json(run_dir / "run.json")["parameters"]
+    known, found = provenance.manifests(run_dir), record.read(run_dir)
+    lacking = [stage for stage in found["stages"] if known.get(stage, {}).get("status") != "done"]
+    if lacking or not known or found["status"] != "done":
+        why = ", ".join(lacking) or found["status"]
+        raise ParameterError(f"{run_dir.name} has no whole result ({why}): let it end.")
+    common = found["parameters"]
     cfg = Config(**common | {"run_name": name})
     return cfg, [again(cfg, one) for one in known.values()]
 
