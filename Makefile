@@ -21,10 +21,15 @@ env: .venv/.ready  ## Make .venv with the exact versions of requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+.venv/tools/.ready: .venv/.ready tests/tools.lock
+	"$(PYTHON)" -m venv .venv/tools
+	.venv/tools/bin/python -m pip install --disable-pip-version-check -r tests/tools.lock
+	@touch $@
+
 run: env  ## The lab: data, training, evaluation, page (PARAMS=params/quick.yaml)
 	$(BIN)/trajnb run $(PARAMS)
 
-test: lint  ## Lint, unit tests, the smoke lab through the runner, committed notebooks against their outputs
+test: lint .venv/tools/.ready  ## Lint, unit tests, the smoke lab through the runner, committed notebooks against their outputs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 	TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval-lax --nbval-current-env notebooks
 

@@ -1,5 +1,6 @@
 """`trajnb`: parse, call, print. What takes long to import is imported where it is used."""
 
+import contextlib
 import signal
 import sys
 from pathlib import Path
@@ -62,16 +63,26 @@ def run(
     cfg = Config.from_files(files, overrides)
     planned = stages.plan(cfg, overrides)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` ends the kernels too
-    code = 0
-    try:
-        runner.run(cfg, planned, force=force, dry_run=dry_run, only=only, start=start or None)
-    except KeyboardInterrupt:
-        code = say("Stopped: nothing of it runs on. The same command goes on from here.", STOPPED)
-    except runner.StageFailed as error:
-        code = say(error, FAILED)
-    if not dry_run:
-        publish(cfg.run_dir)
+    with pushing(cfg, dry_run):
+        code = 0
+        try:
+            runner.run(cfg, planned, force=force, dry_run=dry_run, only=only, start=start or None)
+        except KeyboardInterrupt:
+            code = say("Stopped: nothing of it runs on. The same command goes on from here.", STOPPED)
+        except runner.StageFailed as error:
+            code = say(error, FAILED)
+        if not dry_run:
+            publish(cfg.run_dir)
     raise typer.Exit(code)
+
+
+def pushing(cfg, dry_run):
+    """While it is open, the run is pushed to where `sync` says."""
+    if dry_run or not cfg.sync:
+        return contextlib.nullcontext()
+    from trajnb.runs import sync
+
+    return sync.pushing(cfg.sync, cfg.run_dir)
 
 
 def override(pair):
@@ -94,17 +105,23 @@ def joined(arguments):
 STATUS_EXAMPLES = """\b
 Examples:
   trajnb status                 the run that was started last
-  trajnb status quick --watch   look again every two seconds until it ends"""
+  trajnb status quick --watch   look again every two seconds until it ends
+  trajnb status s3://BUCKET/FOLDER/quick   what the copy there says"""
 
 
 @app.command(epilog=STATUS_EXAMPLES)
 def status(
-    name: Annotated[str, typer.Argument(metavar="[RUN]", help="Name of a run; the latest if left out.")] = "",
+    name: Annotated[str, typer.Argument(metavar="[RUN]", help="Name or URL of a run; the latest if left out.")] = "",
     watch: Annotated[bool, typer.Option("--watch", help="Look again until the run ends.")] = False,
 ):
     """Say where a run is: its stages, how each ended, how far the running one is, the time left."""
     from trajnb.runs import status as look
 
+    if "://" in name:
+        from trajnb.runs import remote
+
+        print("\n".join(remote.lines(name)))
+        return
     run_dir = known(name) if name else look.latest(outputs())
     if run_dir is None:
         raise ParameterError(f"No run was ever started in {outputs()}: `trajnb run params/smoke.yaml` starts one.")
@@ -114,6 +131,52 @@ def status(
 def redraw(lines):
     """Show lines in place of the last ones on a terminal, below them elsewhere."""
     print(("\x1b[2J\x1b[H" if sys.stdout.isatty() else "") + "\n".join(lines), flush=True)
+
+
+PULL_EXAMPLES = """\b
+Examples:
+  trajnb pull s3://BUCKET/FOLDER/quick   into outputs/quick; while the run still runs, too
+  trajnb pull file:///mnt/results/quick"""
+
+
+@app.command(epilog=PULL_EXAMPLES)
+def pull(url: Annotated[str, typer.Argument(metavar="URL", help="What `sync` was, a slash and the run's name.")]):
+    """Bring a run from where it pushes itself. Every file is checked; what is here and equal is not fetched again."""
+    from trajnb.runs import remote
+
+    run_dir, fetched, there = remote.pull(url)
+    print(f"{run_dir.name}: {fetched} files fetched and checked, {there} were here and equal")
+
+
+@app.command(epilog="Example:  trajnb verify quick")
+def verify(name: Annotated[str, typer.Argument(metavar="RUN", help="Name of a run.")]):
+    """Read every file of a run again and compare it with what was left. Exit code 1: something is not as it was."""
+    from trajnb.runs import provenance
+
+    checked, wrong = provenance.verify(known(name))
+    print("\n".join([*wrong, f"{name}: {checked} files read, {len(wrong) or 'nothing'} wrong"]))
+    raise typer.Exit(FAILED if wrong else 0)
+
+
+@app.command(epilog="Example:  trajnb rerun quick")
+def rerun(name: Annotated[str, typer.Argument(metavar="RUN", help="Name of a run that is done.")]):
+    """Repeat a run from its manifests as RUN-rerun, and say what came out different. Exit code 1: something did.
+
+    Times, and what is computed from them, are left out; the same bits need the same processor and number of threads.
+    """
+    from trajnb.runs import rerun as repeat
+
+    run_dir = known(name)
+    changed = list(repeat.otherwise(run_dir))
+    print("\n".join(f"not as it was: {line}" for line in changed))
+    try:
+        again, lines, compared, left = repeat.run(run_dir)
+    except runner.StageFailed as error:
+        raise typer.Exit(say(error, FAILED)) from None
+    publish(again)
+    words = f"{len(compared)} files of results compared, {len(lines) or 'nothing'} different"
+    print("\n".join([*lines, f"{name}: {words}; {len(left)} others (logs, pictures, checkpoints) hold times"]))
+    raise typer.Exit(FAILED if lines else 0)
 
 
 @app.command(epilog="Example:  trajnb runs")
@@ -204,8 +267,11 @@ def params(name: Annotated[str, typer.Argument(help="Only this parameter, or tho
 def publish(run_dir):
     """Write the report and the pages, and say where they are."""
     from trajnb.report import site
+    from trajnb.runs import crate, provenance
 
     print(f"page: {site.build(run_dir)}")
+    crate.write(run_dir)
+    provenance.seal(run_dir)
 
 
 def main():

@@ -24,7 +24,9 @@ LARGEST_FILE = 100_000  # bytes; a parameter file is a page, not a data set
 LARGEST_SEED = 2**31 - 1
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 RULES = ("ge", "le", "multiple_of")
+URL = r"[a-z][a-z0-9+.-]*://[^\s?#@:]*(:\d+)?(/[^\s?#@]*)?"  # without user, password, query
 LIMITS = {"cell_limit_s", "stage_limit_s", "memory_limit_mb", "disk_reserve_mb"}  # the runner's own: no result depends
+LIMITS |= {"sync"}
 SILENT = {"force"}  # a notebook is told, but where it changes anything the products say so
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}
 
@@ -158,6 +160,7 @@ class RunParams(BaseModel):
     stage_limit_s: int = parameter(0, 0, 10_000_000, "s", "longest a stage may run; 0 is no limit")
     memory_limit_mb: int = parameter(0, 0, 100_000_000, "MB", "most memory a stage may take; 0 is what the machine has")
     disk_reserve_mb: int = parameter(300, 0, 100_000_000, "MB", "free disk that a run never touches")
+    sync: str = parameter("", text="URL to which the run is pushed while it runs; empty: nowhere")
 
 
 GROUPS = (RunParams, DataParams, ModelParams, TrainParams, WorldParams)
@@ -248,11 +251,18 @@ def contradictions(cfg):
             yield f"{name}: {len(value)} given, at least {least} needed: write more names in the list."
         if len(set(value)) < len(value):
             yield f"{name}: {max(value, key=value.count)} stands there twice: write each name once."
+    if cfg.sync and not re.fullmatch(URL, cfg.sync):
+        yield f"sync: {show(without_credentials(cfg.sync))} is no plain URL: write {bounds('sync')}."
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", cfg.run_name):
         yield (
             f"run_name: {show(cfg.run_name)} cannot name a folder: write a letter or digit, then at most 63 "
             "letters, digits, dots, dashes and underscores."
         )
+
+
+def without_credentials(url):
+    """A URL without what stands before an @ or after a question mark: a refusal must not print what it refuses."""
+    return re.sub(r"\?.*", "?...", re.sub(r"//.*@", "//...@", url))
 
 
 def sentence(error):
@@ -322,6 +332,8 @@ def show(value):
 def bounds(name):
     """What may be written for a parameter, in words."""
     field = Config.model_fields[name]
+    if name == "sync":
+        return "s3://BUCKET/FOLDER or file:///FOLDER, without a user or a key (those come from the environment)"
     if field.annotation in (bool, str):
         return {bool: "true or false", str: "letters, digits, dots, dashes and underscores"}[field.annotation]
     if field.annotation not in (int, float):

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from trajnb import ROOT, outputs
-from trajnb.report import privacy, site
+from trajnb import ROOT, outputs, privacy
+from trajnb.report import site
 
 NAME = "marvinq42"
 PLACES = [ROOT, Path.home(), Path(tempfile.gettempdir()), Path(sys.prefix), Path(sys.base_prefix)]

@@ -51,6 +51,7 @@ def test_done(cfg, make, capsys):
         "notebook.ipynb",
         "params.yaml",
         "product",
+        "provenance",
     ]
     assert set(statuses(cfg.run_dir / "a" / "notebook.ipynb")) == {"completed"}
     assert "epoch 5" in (cfg.run_dir / "a" / "log.txt").read_text()

@@ -12,7 +12,7 @@ from bs4 import BeautifulSoup
 from jinja2 import Environment, FileSystemLoader
 from pygments.formatters import HtmlFormatter
 
-from trajnb.report import privacy
+from trajnb import privacy
 
 TEMPLATES = Path(__file__).parent / "templates"
 TAGS = """a abbr b blockquote br caption code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5

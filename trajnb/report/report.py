@@ -5,10 +5,10 @@ import re
 
 import pandas as pd
 
-from trajnb import files
+from trajnb import files, privacy
 from trajnb.config import Config
 from trajnb.evaluation.alarms import alarms, of_controls
-from trajnb.report import privacy, results
+from trajnb.report import results
 
 BASELINES = ("chance", "majority", "single_frame", "mean_frame", "motion_energy", "kinematic_true", "constant_velocity")
 BASELINES += ("constant_velocity_true", "constant_acceleration", "kalman", "pixel_oracle", "true_oracle")

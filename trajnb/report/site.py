@@ -10,8 +10,8 @@ from urllib.parse import quote, unquote
 
 from bs4 import BeautifulSoup
 
-from trajnb import files
-from trajnb.report import gallery, markup, notebook, overview, privacy, report, results, stage
+from trajnb import files, privacy
+from trajnb.report import gallery, markup, notebook, overview, report, results, stage
 
 CALLS = {"leaderboard": "leaderboard.save(", "verdict": "report.verdict("}  # what a cell that computed them holds
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip file can hold

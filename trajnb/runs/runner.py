@@ -4,6 +4,7 @@ Parameters are checked before anything is written. A stage is done only if paper
 and every product is there; its notebook is called notebook.running.ipynb until then.
 """
 
+import contextlib
 import os
 import platform
 import re
@@ -15,10 +16,11 @@ import yaml
 
 from trajnb import ROOT, __version__, files
 from trajnb.config import ParameterError
-from trajnb.runs import guard, processes, record, sight
+from trajnb.runs import guard, processes, provenance, record, sight
 from trajnb.runs.stages import chosen, package_hash, plan, source
 
 LAST_LINES, LONGEST_LINE = 15, 400  # of a failing cell's error that are shown, and characters of each
+RUNNING = "notebook.running.ipynb"
 FULL = 1_000_000  # bytes left on a disk that is as good as full
 ENDINGS = {"CellTimeoutError": "timed out", "DeadKernelError": "killed"}  # by the error's name; any other is `failed`
 
@@ -72,7 +74,9 @@ def run_all(cfg, stages, reasons, done, package):
     """Run or skip each stage; run.json always holds the state of all of them."""
     state = {s.name: {"status": "not run"} if reasons[s.name] else done[s.name] for s in stages}
     found = {"run": cfg.run_name, "status": "running", "trajnb": __version__, "python": platform.python_version()}
-    found |= {"started": record.now(), "parameters": cfg.model_dump(), "stages": done | state}
+    found |= {"started": record.now(), "parameters": cfg.model_dump(exclude={"sync"}), "stages": done | state}
+    for name in (provenance.SUMS, provenance.CRATE):
+        (cfg.run_dir / name).unlink(missing_ok=True)
     for stage in stages:  # from here on nothing old passes for new
         if reasons[stage.name]:
             cut, now = done.get(stage.name, {}), source(stage, package, done)
@@ -108,15 +112,27 @@ def run_one(cfg, stage, package, found):
     entry = found["stages"][stage.name]
     record.save(cfg.run_dir, found)
     try:
-        execute(cfg, stage)
+        try:
+            execute(cfg, stage)
+        finally:
+            provenance.clean(provenance.left_by(stage, entry["started"]))
         entry |= {"status": "done", "products": record.products(stage)}
     except BaseException as error:
         entry |= {"status": ending(error), "error": str(error)}
         raise
     finally:
         entry["seconds"] = round(time.monotonic() - start, 2)
+        with contextlib.suppress(OSError):  # a full disk: the record says more than no record
+            given = inputs(stage, found)
+            entry["manifest"] = provenance.write(cfg, stage, entry, made_from, command(cfg, stage), given)
         record.save(cfg.run_dir, found)
     return entry["seconds"]
+
+
+def inputs(stage, found):
+    """{path: SHA-256} of what the stages that it needs have left for a stage."""
+    left = {need: found["stages"].get(need, {}).get("products", {}) for need in stage.needs}
+    return {f"{need}/{name}": digest for need, products in left.items() for name, digest in products.items()}
 
 
 def refusal(cfg):
@@ -139,12 +155,13 @@ def ending(error):
 
 def execute(cfg, stage):
     """Run a stage's notebook with papermill; the executed notebook's name tells how it ended."""
-    running, parameters = stage.folder / "notebook.running.ipynb", stage.folder / "params.yaml"
-    files.write_text(parameters, yaml.safe_dump(stage.parameters, sort_keys=False))
-    command = processes.papermill(*map(relative, (stage.notebook, running, parameters)), cfg.cell_limit_s)
+    running = stage.folder / RUNNING
+    files.write_text(stage.folder / "params.yaml", yaml.safe_dump(stage.parameters, sort_keys=False))
     try:
         look = sight.Sight(cfg, stage).look
-        code = processes.run(command, cfg.run_dir, stage.folder / "log.txt", cfg.stage_limit_s or None, look)
+        code = processes.run(
+            command(cfg, stage), cfg.run_dir, stage.folder / "log.txt", cfg.stage_limit_s or None, look
+        )
         check(stage, running, code)
         running.rename(stage.result)
     except guard.OverLimit as error:
@@ -154,6 +171,12 @@ def execute(cfg, stage):
         raise StageFailed(f"{stage.name} {words}: raise it; a training goes on from here.", "timed out") from None
     finally:
         put_aside(running)
+
+
+def command(cfg, stage):
+    """The command that executes a stage's notebook."""
+    paths = (stage.notebook, stage.folder / RUNNING, stage.folder / "params.yaml")
+    return processes.papermill(*map(relative, paths), cfg.cell_limit_s)
 
 
 def put_aside(running):
@@ -204,7 +227,8 @@ def forget(stage, resumes):
     """Remove a stage's executed notebooks and products; its checkpoint stays only where the very same stage was cut."""
     old = [stage.folder / f"notebook{kind}.ipynb" for kind in ("", ".running", ".failed")]
     old += [] if resumes else [*stage.folder.rglob("checkpoints/*"), *stage.folder.rglob("precision.json")]
-    for path in [*old, stage.folder / "progress.json", *stage.product_paths()]:
+    old += [stage.folder / provenance.NAME, stage.folder / "progress.json", *stage.product_paths()]
+    for path in old:
         path.unlink(missing_ok=True)
 
 

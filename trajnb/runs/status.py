@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 from trajnb import files
 from trajnb.progress import duration
@@ -9,6 +10,7 @@ from trajnb.runs import record
 
 SECONDS_BETWEEN_LOOKS = 2.0
 STALE_S = 60.0  # without a step: worth a look, unless it validates on many clips
+SYNC = Path(".sync", "state.json")  # what the pusher says; of this machine, so never pushed
 
 
 def latest(outputs):
@@ -38,6 +40,7 @@ def told(run_dir, found):
             yield f"  {how}  {duration(since(entry['started'])):>12}  {under_way(run_dir / name)}"
         else:
             yield f"  {how}  {duration(entry['seconds']) if 'seconds' in entry else '':>12}".rstrip()
+    yield from pushed(run_dir)
     for name, entry in stages.items():
         if entry.get("error"):
             yield f"\n{name} {entry['status']}: {entry['error']}"
@@ -45,6 +48,23 @@ def told(run_dir, found):
         yield f"\n{found['error']}"
     if found["status"] not in ("running", "done"):
         yield "\nThe same command goes on from there: what is done is skipped, a training resumes at its checkpoint."
+
+
+def pushed(run_dir):
+    """How far the pusher is (sync.py), in a line; none where nothing was ever pushed."""
+    try:
+        found = files.read_json(run_dir / SYNC)
+        silent = since(found["updated"])
+    except (OSError, ValueError, KeyError):
+        return
+    last = f"last whole {duration(since(found['arrived']))} ago" if found["arrived"] else "nothing whole arrived yet"
+    words = {
+        "verified": f"all {found['files']} files are there, read again and whole",
+        "whole": f"all {found['files']} files are there",
+        "behind": f"REMOTE AWAY, {last}, {found['error']}; the run itself goes on",
+    }.get(found["state"], f"{found['state']}, {found['waiting']} files wait, {last}")
+    lost = found["state"] not in ("verified", "behind") and silent > STALE_S
+    yield f"sync: {words}" + (f"; NO WORD for {duration(silent)}" if lost else "")
 
 
 def since(moment):

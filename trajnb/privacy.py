@@ -1,8 +1,10 @@
-"""What a shared page does not tell: in which folders it was made, and by whom."""
+"""What is shared does not tell in which folders it was made, and by whom."""
 
 import functools
 import getpass
 import html
+import json
+import os
 import re
 import sys
 import tempfile
@@ -15,15 +17,46 @@ LINKS = re.compile(r'((?:src|href)="(?!https?:|#)[^"]*")')  # to files beside th
 CELL = re.compile(r"[^\s<>\"'()]{0,300}/ipykernel_\d+/\d+\.py")  # what a kernel calls its cells
 START = r"(?:(?<![\w.-])|(?<=\\[nrt]))"  # of a path: not within one, but after a line break written as \n
 HOME = re.compile(START + r"(?:/home|/Users|[A-Z]:\\+Users)[\\/]+[^\s\\/<>\"'&:]+")  # another machine's
+SECRET, SHORTEST_SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|_KEY", re.IGNORECASE), 8
 SHORTEST_NAME = 3
 LONGEST_LINE = 300
+TEXTS = (".csv", ".html", ".json", ".md", ".txt", ".yaml")
 
 
 def scrub(text):
-    """HTML, Markdown or CSV without this machine's folders, anybody's home, and the name of who made it."""
+    """A text without this machine's folders, anybody's home, the name of who made it, and its environment's secrets."""
     parts = KEPT.split(text)
-    parts[::2] = [without_name(without_folders(part)) for part in parts[::2]]
+    parts[::2] = [without_name(without_folders(without_secrets(part))) for part in parts[::2]]
     return "".join(parts)
+
+
+def cleaned(name, content):
+    """The bytes of a file called `name` as they may be shared; in others than text and notebooks nobody is named.
+
+    Raises ValueError where a notebook is not whole, as while it is being written.
+    """
+    if name.endswith(".ipynb"):
+        notebook = json.loads(content)
+        clean = scrubbed(notebook)
+        return content if clean == notebook else (json.dumps(clean, indent=1, ensure_ascii=False) + "\n").encode()
+    return scrub(content.decode("utf-8", "replace")).encode() if name.endswith(TEXTS) else content
+
+
+def scrubbed(part, key=""):
+    """A part of a notebook with all its texts scrubbed; pictures hold no names."""
+    if isinstance(part, dict):
+        return {name: scrubbed(value, name) for name, value in part.items()}
+    if isinstance(part, list):
+        return [scrubbed(value, key) for value in part]
+    return scrub(part) if isinstance(part, str) and not key.startswith("image/") else part
+
+
+def without_secrets(text):
+    """The text without the values of those variables of the environment that are called like secrets."""
+    for name, value in os.environ.items():
+        if SECRET.search(name) and len(value) >= SHORTEST_SECRET:
+            text = text.replace(value, "secret")
+    return text
 
 
 def without_folders(text):
