@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from captum.attr import IntegratedGradients, LayerGradCam, LayerGradientXActivation
-from einops import rearrange
+from einops import rearrange, reduce
 
 from trajnb.attention.clips import ground
 from trajnb.attention.recorder import keep, recorded
@@ -23,14 +23,16 @@ from trajnb.attention.stages import Axis, Explained, fine, grid_axes, tiles
 from trajnb.models.magvit import Magvit
 from trajnb.models.transformer import Transformer
 
-STEPS, AT_ONCE = 32, 64  # points on the way from an empty clip, and how many of them are computed together
+STEPS, AT_ONCE = 16, 64  # points on the way from an empty clip, and how many of them are computed together
+
+TUBELET = (2, 4, 4)  # frames, rows, columns whose attributions are added up
 
 
 class Map(NamedTuple):
     """What each cell counts for (not negative, but for integrated gradients' size no unit), and where the cells are."""
 
     cells_BTHW: np.ndarray
-    axes: tuple[Axis, Axis, Axis]
+    axes: tuple[Axis, Axis, Axis] = (Axis(), Axis(), Axis())  # frames and pixels themselves
 
     def stretched(self, shape) -> np.ndarray:
         """The map in a clip's own resolution `shape` (T, H, W): linear between the centres of cells, level beyond."""
@@ -46,29 +48,29 @@ def between(axis: Axis, cells: int, length: int) -> np.ndarray:
     return np.stack([np.interp(np.arange(length) + 0.5, centre, one) for one in np.eye(cells)], axis=1)
 
 
-def methods(explained: Explained, cfg) -> dict:
-    """{name: function(explained, video_BCTHW, target_B, cfg) -> {map: Map}} of all that can be asked of this net."""
+def methods(explained: Explained, names) -> dict:
+    """{name: function(explained, video_BCTHW, target_B) -> {map: Map}}: those of `names` that this net can be asked for."""
     own = {"head": head, "activation": activation, "gradcam": gradcam, "hirescam": hirescam}
     own |= {"integrated_gradients": integrated_gradients}
     if isinstance(explained.net.extractor, Transformer):
         own |= {"gradient_attention": gradient_attention, "rollout": rollout, "attention_parts": attention_parts}
     if isinstance(explained.net.extractor, Magvit):
         own["codes"] = codes
-    return {name: own[name] for name in cfg.attention_methods if name in own}
+    return {name: own[name] for name in names if name in own}
 
 
-def head(explained, video_BCTHW, target_B, cfg):
+def head(explained, video_BCTHW, target_B):
     """Where the head's queries look, mean of its pools and heads: the class query, and that of each future frame."""
     with torch.no_grad(), recorded(explained.net.head) as weights:
         grid_BTHWD, _ = explained.net.extractor(video_BCTHW)
         explained.net.head(grid_BTHWD)
     mean_BQS = torch.stack([w.mean(dim=1) for w in weights.values()]).mean(dim=0)
-    names = ["head_class", *(f"head_future_{step}" for step in range(1, cfg.horizon + 1))]
+    names = ["head_class", *(f"head_future_{step}" for step in range(1, explained.net.head.horizon + 1))]
     cells = mean_BQS.unflatten(2, grid_BTHWD.shape[1:4])
-    return {name: Map(as_array(cells[:, q]), grid_axes(explained, cfg)) for q, name in enumerate(names)}
+    return {name: Map(as_array(cells[:, q]), grid_axes(explained)) for q, name in enumerate(names)}
 
 
-def rollout(explained, video_BCTHW, target_B, cfg, parts=("time", "space")):
+def rollout(explained, video_BCTHW, target_B, parts=("time", "space")):
     """Attention carried down through the Transformer's layers, half of it staying where it is; blind to the class."""
     with torch.no_grad(), recorded(explained.net) as weights:
         explained(video_BCTHW)
@@ -78,7 +80,7 @@ def rollout(explained, video_BCTHW, target_B, cfg, parts=("time", "space")):
     return {"rollout": placed(explained, down)}
 
 
-def gradient_attention(explained, video_BCTHW, target_B, cfg, parts=("time", "space")):
+def gradient_attention(explained, video_BCTHW, target_B, parts=("time", "space")):
     """Attention where it raises the target's logit, carried down through the Transformer's layers."""
     with recorded(explained.net) as weights:
         logit_B = explained(video_BCTHW).gather(1, target_B[:, None])
@@ -92,9 +94,9 @@ def gradient_attention(explained, video_BCTHW, target_B, cfg, parts=("time", "sp
     return {"gradient_attention": placed(explained, down)}
 
 
-def attention_parts(explained, video_BCTHW, target_B, cfg):
+def attention_parts(explained, video_BCTHW, target_B):
     """Gradient-weighted attention carried down through the attention over time alone, and over space alone."""
-    each = {part: gradient_attention(explained, video_BCTHW, target_B, cfg, (part,)) for part in ("time", "space")}
+    each = {part: gradient_attention(explained, video_BCTHW, target_B, (part,)) for part in ("time", "space")}
     return {f"gradient_attention_{part}": found["gradient_attention"] for part, found in each.items()}
 
 
@@ -134,9 +136,9 @@ def descend(explained, weights, row_BTP, parts, join):
     return row_BTP
 
 
-def activation(explained, video_BCTHW, target_B, cfg):
+def activation(explained, video_BCTHW, target_B):
     """How far each cell's features are from the clip's mean feature, at the last fine stage (MAGVIT: its latents)."""
-    parts, found = fine(explained, cfg), {}
+    parts, found = fine(explained), {}
     hooks = [part.module.register_forward_hook(keep(found, part.name)) for part in parts]
     with torch.no_grad():
         explained(video_BCTHW)
@@ -146,43 +148,45 @@ def activation(explained, video_BCTHW, target_B, cfg):
     return {f"activation{part.name}": Map(as_array(apart[part.name].norm(dim=1)), part.axes) for part in parts}
 
 
-def codes(explained, video_BCTHW, target_B, cfg):
+def codes(explained, video_BCTHW, target_B):
     """How rare each cell's code is among the clip's codes, nats: MAGVIT's own word for what is not background."""
     with torch.no_grad():
         code_BTHW = explained.net.extractor.tokenize(video_BCTHW)
     code_BS = code_BTHW.flatten(1)
     share_BS = (code_BS[:, :, None] == code_BS[:, None]).float().mean(dim=2)
-    return {"codes": Map(as_array(-share_BS.log().view(code_BTHW.shape)), grid_axes(explained, cfg))}
+    return {"codes": Map(as_array(-share_BS.log().view(code_BTHW.shape)), grid_axes(explained))}
 
 
-def gradcam(explained, video_BCTHW, target_B, cfg):
+def gradcam(explained, video_BCTHW, target_B):
     """Grad-CAM at the last fine stage, one map for each pathway there."""
     found = {}
-    for part in fine(explained, cfg):
+    for part in fine(explained):
         seen = LayerGradCam(explained, part.module).attribute(video_BCTHW, target_B, relu_attributions=True)
         found[f"gradcam{part.name}"] = Map(as_array(seen[:, 0]), part.axes)
     return found
 
 
-def hirescam(explained, video_BCTHW, target_B, cfg):
+def hirescam(explained, video_BCTHW, target_B):
     """Gradient times activation, cell by cell, at the last fine stage, one map for each pathway there."""
     found = {}
-    for part in fine(explained, cfg):
+    for part in fine(explained):
         seen = LayerGradientXActivation(explained, part.module).attribute(video_BCTHW, target_B)
         found[f"hirescam{part.name}"] = Map(as_array(seen.sum(dim=1).clamp(min=0)), part.axes)
     return found
 
 
-def integrated_gradients(explained, video_BCTHW, target_B, cfg):
-    """Size of the integrated gradients of every pixel, on the way from the same clip without its object.
+def integrated_gradients(explained, video_BCTHW, target_B):
+    """Size of what each tubelet adds to the target's logit, on the way from the same clip without its object.
 
-    A flat clip would not do as the start: every network divides a clip by its deviation, which leaves the way from
+    Attributions add up, so a tubelet's is the sum of its pixels', in which noise cancels. A flat clip would not do as the start: every network divides a clip by its deviation, which leaves the way from
     there without any middle. The ground has the clip's own noise.
     """
     path = IntegratedGradients(explained)
     options = {"baselines": ground(video_BCTHW), "n_steps": STEPS, "internal_batch_size": AT_ONCE}
     seen = path.attribute(video_BCTHW, target=target_B, **options)
-    return {"integrated_gradients": Map(as_array(seen.abs().sum(dim=1)), (Axis(), Axis(), Axis()))}
+    k, p, q = TUBELET
+    added = reduce(seen, "b c (t k) (h p) (w q) -> b t h w", "sum", k=k, p=p, q=q)
+    return {"integrated_gradients": Map(as_array(added.abs()), tiles(TUBELET))}
 
 
 def as_array(tensor) -> np.ndarray:

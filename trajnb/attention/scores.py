@@ -5,7 +5,7 @@ Source:   pointing game, https://arxiv.org/abs/1608.00507; relevance mass and ra
           https://arxiv.org/abs/2003.07258; insertion and deletion, https://arxiv.org/abs/1806.07421.
 Differs:  what is deleted becomes the clip's own ground with its noise, and insertion begins there, not with black or
           blurred pixels: every network divides a clip by its deviation, which makes a blurred object bright again.
-          The shares deleted double at each step, as the object is about 1 % of a clip.
+          The shares deleted grow fourfold at each step, as the object is about 1 % of a clip.
 
 Shapes:   N clips   T frames   S pixels a side   L shares   D numbers of a flat map
 """
@@ -16,11 +16,11 @@ from einops import rearrange, reduce, repeat
 from scipy.stats import rankdata
 
 from trajnb.attention.clips import ground
+from trajnb.attention.maps import TUBELET
 
 TOLERANCE_PX = 3.0  # from the disc's edge
-TUBELET = (2, 4, 4)  # frames, rows, columns deleted together
-SHARES = np.array([0, *2.0 ** -np.arange(8, -1, -1)])  # of a clip's tubelets: 0, 1/256, ... 1/2, 1
-AT_ONCE = 128  # clips in a forward pass
+SHARES = (0, 1 / 256, 1 / 64, 1 / 16, 1 / 4, 1)  # of a clip's tubelets
+AT_ONCE = 64  # clips in a forward pass: more leave the cache
 RESAMPLES = 1000
 NOISE = 1e-6  # of a map's range: what is closer to the maximum is as high
 
@@ -95,18 +95,27 @@ def order(map_NTSS, seed=0):
 
 
 @torch.no_grad()
-def curves(explained, video_NCTHW, map_NTSS, target_N):
-    """Probability of the class first named as tubelets are deleted or inserted, most relevant first: two (N, L)."""
-    place_NU = order(map_NTSS)
+def ends(explained, video_NCTHW, target_N):
+    """Probability (N,) of the class first named for the clips as they are, and for clips without anything in them."""
+    return tuple(probability(explained, video, target_N) for video in (video_NCTHW, ground(video_NCTHW)))
+
+
+@torch.no_grad()
+def curves(explained, video_NCTHW, map_NTSS, target_N, both_ends):
+    """Probability of the class first named as tubelets are deleted or inserted, most relevant first: two (N, L).
+
+    both_ends: what `ends` says of these clips; it is the same for all maps.
+    """
+    place_NU, (whole_N, empty_N) = order(map_NTSS), both_ends
     share_NU = torch.from_numpy((place_NU + 1) / place_NU[0].size).float()
     k, p, q = TUBELET
     share_N1TSS = repeat(share_NU, "n t h w -> n 1 (t k) (h p) (w q)", k=k, p=p, q=q)
-    empty_NCTHW, said = ground(video_NCTHW), {"deletion": [], "insertion": []}
-    for share in SHARES:
+    empty_NCTHW, deleted, inserted = ground(video_NCTHW), [whole_N], [empty_N]
+    for share in SHARES[1:-1]:
         chosen = share_N1TSS <= share
-        said["deletion"].append(probability(explained, torch.where(chosen, empty_NCTHW, video_NCTHW), target_N))
-        said["insertion"].append(probability(explained, torch.where(chosen, video_NCTHW, empty_NCTHW), target_N))
-    return tuple(np.stack(said[name], axis=1) for name in ("deletion", "insertion"))
+        deleted.append(probability(explained, torch.where(chosen, empty_NCTHW, video_NCTHW), target_N))
+        inserted.append(probability(explained, torch.where(chosen, video_NCTHW, empty_NCTHW), target_N))
+    return np.stack([*deleted, empty_N], axis=1), np.stack([*inserted, whole_N], axis=1)
 
 
 def probability(explained, video_NCTHW, target_N):

@@ -22,11 +22,14 @@ FINE_ROWS = 8  # a map with fewer rows of cells says little about place
 
 
 class Explained(nn.Module):
-    """A net as attribution methods want it: clip -> logits, its grid passing through `grid` as (B, D, T, H, W)."""
+    """A net as attribution methods want it: clip -> logits, its grid passing through `grid` as (B, D, T, H, W).
 
-    def __init__(self, net):
+    `clip_shape`: frames, rows and columns of the clips it reads.
+    """
+
+    def __init__(self, net, clip_shape: tuple[int, int, int]):
         super().__init__()
-        self.net, self.grid = net.eval(), nn.Identity()
+        self.net, self.grid, self.clip_shape = net.eval(), nn.Identity(), clip_shape
 
     def forward(self, video_BCTHW):
         grid_BTHWD, _ = self.net.extractor(video_BCTHW)
@@ -53,24 +56,24 @@ class Stage(NamedTuple):
     axes: tuple[Axis, Axis, Axis]
 
 
-def stages(explained, cfg) -> list[list[Stage]]:
+def stages(explained) -> list[list[Stage]]:
     """The stages of an extractor from its input upward, the grid last; of SlowFast each is two, slow and fast."""
-    return WALKS[type(explained.net.extractor)](explained, cfg)
+    return WALKS[type(explained.net.extractor)](explained)
 
 
-def fine(explained, cfg) -> list[Stage]:
+def fine(explained) -> list[Stage]:
     """The last stage whose map has at least FINE_ROWS rows; the finest one where none has."""
-    steps = [max(stage.axes[1].step for stage in together) for together in stages(explained, cfg)]
-    enough = [k for k, step in enumerate(steps) if cfg.size / step >= FINE_ROWS] or [int(np.argmin(steps))]
-    return stages(explained, cfg)[enough[-1]]
+    steps = [max(stage.axes[1].step for stage in together) for together in stages(explained)]
+    enough = [k for k, step in enumerate(steps) if explained.clip_shape[1] / step >= FINE_ROWS] or [int(np.argmin(steps))]
+    return stages(explained)[enough[-1]]
 
 
-def grid_axes(explained, cfg) -> tuple[Axis, Axis, Axis]:
+def grid_axes(explained) -> tuple[Axis, Axis, Axis]:
     """The axes of the grid that the head sees.
 
     A cell of SlowFast's holds one slow frame and the alpha fast frames from there on; it is placed at their middle.
     """
-    axes = stages(explained, cfg)[-1][0].axes
+    axes = stages(explained)[-1][0].axes
     extractor = explained.net.extractor
     return axes if not isinstance(extractor, SlowFast) else (Axis(extractor.alpha / 2, extractor.alpha), *axes[1:])
 
@@ -80,22 +83,22 @@ def tiles(tubelet) -> tuple[Axis, Axis, Axis]:
     return tuple(Axis().strided(length, length, 0) for length in tubelet)
 
 
-def transformer_walk(explained, cfg):
+def transformer_walk(explained):
     return [[Stage("", explained.grid, tiles(explained.net.extractor.tubelet))]]
 
 
-def magvit_walk(explained, cfg):
+def magvit_walk(explained):
     """The grid alone: levels before it are finer, but in nano there is one level."""
     with torch.no_grad():
-        grid, _ = explained.net.extractor(torch.zeros(1, 1, cfg.frames, cfg.size, cfg.size, device=device(explained)))
-    shape = (cfg.frames, cfg.size, cfg.size)
-    return [[Stage("", explained.grid, tiles(n // cells for n, cells in zip(shape, grid.shape[1:4], strict=True)))]]
+        grid, _ = explained.net.extractor(torch.zeros(1, 1, *explained.clip_shape, device=device(explained)))
+    sizes = zip(explained.clip_shape, grid.shape[1:4], strict=True)
+    return [[Stage("", explained.grid, tiles(length // cells for length, cells in sizes))]]
 
 
-def i3d_walk(explained, cfg):
+def i3d_walk(explained):
     """Every inception block."""
     extractor, found = explained.net.extractor, []
-    shape = [n // p for n, p in zip((cfg.frames, cfg.size, cfg.size), extractor.patch, strict=True)]
+    shape = [n // p for n, p in zip(explained.clip_shape, extractor.patch, strict=True)]
     axes = tiles(extractor.patch)
     for layer in extractor.layers:
         if isinstance(same := getattr(layer, "same", None), Same):
@@ -107,7 +110,7 @@ def i3d_walk(explained, cfg):
     return found
 
 
-def slowfast_walk(explained, cfg):
+def slowfast_walk(explained):
     """Every pair of residual stages. All kernels are centred on the cell they start from: padding is half a kernel."""
     extractor, found = explained.net.extractor, []
     row = Axis().strided(extractor.patch[1], extractor.patch[1], 0)

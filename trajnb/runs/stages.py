@@ -11,6 +11,7 @@ from trajnb.runs import record
 NOTEBOOKS = ROOT / "notebooks"
 MODEL_FILES = ROOT / "params" / "models"
 DATA_NAMES = {"run_name", *config.WorldParams.model_fields, *config.DataParams.model_fields}
+ATTENTION_NAMES = {"attention_clips", "attention_methods"}  # what no training and no evaluation depends on
 NO_RESULT = ("runs", "report", "cli.py")  # parts of the package that change no number
 
 
@@ -52,7 +53,9 @@ def plan(cfg, overrides=None):
     ways = [(cfg.seed + i, "none") for i in range(cfg.seeds)] + [(cfg.seed, control) for control in cfg.controls]
     trained = [training(cfg, overrides, model, *way) for model in cfg.models for way in ways]
     needs = [data.name, *(train.name for train in trained)]
-    return [data, *trained, stage(cfg, "evaluate", "evaluate", "03_evaluate.ipynb", needs, ["leaderboard.csv"])]
+    evaluate = stage(cfg, "evaluate", "evaluate", "03_evaluate.ipynb", needs, ["leaderboard.csv"])
+    attention = stage(cfg, "attention", "attention", "04_attention.ipynb", needs, ["attention/scores.csv"])
+    return [data, *trained, evaluate, attention]
 
 
 def training(cfg, overrides, model, seed, control):
@@ -73,7 +76,8 @@ def stage(cfg, name, kind, file, needs=(), products=()):
     """
     path, defaults = NOTEBOOKS / file, config.Config().model_dump()
     own = set(declared(path))
-    known = {"data": DATA_NAMES, "train": set(defaults) - {"models", "controls"}}
+    known = {"data": DATA_NAMES, "train": set(defaults) - {"models", "controls"} - ATTENTION_NAMES}
+    known["evaluate"] = set(defaults) - ATTENTION_NAMES
     concerned = known.get(kind, set(defaults)) - config.LIMITS
     own |= {key for key, value in cfg.model_dump().items() if key in concerned and value != defaults[key]}
     parameters = {key: value for key, value in cfg.model_dump().items() if key in own}
