@@ -16,7 +16,7 @@ from trajnb.runs import runner, stages
 from trajnb.training import checkpoints
 
 TRAININGS = {f"train-{model}": "history.csv" for model in models.EXTRACTORS}
-FILES = {"data": "audit.json", **TRAININGS, "evaluate": "notebook.html"}
+FILES = {"data": "audit.json", **TRAININGS, "evaluate": "notebook.html", "robustness": "areas.csv"}
 
 
 @pytest.mark.slow
@@ -38,7 +38,7 @@ def test_the_smoke_lab(monkeypatch, tmp_path, capsys):
     assert "proves nothing" in (run_dir / "REPORT.md").read_text()
     assert (run_dir / "index.html").is_file()
     again = trajnb("run", "params/smoke.yaml", "--dry-run")
-    assert again.count("would be skipped, unchanged") == 6
+    assert again.count("would be skipped, unchanged") == len(FILES)
     shutil.copytree(stages.MODEL_FILES, tmp_path / "models")
     (tmp_path / "models" / "i3d.yaml").write_text("model: i3d\nlr: 0.02\n")
     monkeypatch.setattr(stages, "MODEL_FILES", tmp_path / "models")
@@ -48,6 +48,7 @@ def test_the_smoke_lab(monkeypatch, tmp_path, capsys):
     assert [line for line in said if "unchanged" not in line] == [
         "train-i3d: would run, lr 0.01 -> 0.02",
         "evaluate: would run, train-i3d runs again",
+        "robustness: would run, train-i3d runs again",
     ]
 
 
@@ -75,10 +76,11 @@ def test_a_class_ordered_split_is_refused_and_forced_only_under_a_mark(monkeypat
     assert set(pd.read_csv(run_dir / "leaderboard.csv")["mark"]) == {mark}
     with safe_open(run_dir / "train-i3d" / "final.safetensors", "np") as weights:
         assert weights.metadata() == {"mark": mark}
+    assert files.mark(run_dir / "robustness") == mark
     for page in ["REPORT.md", "index.html", "train-i3d/notebook.html", "evaluate/notebook.html"]:
         assert "FORCED" in (run_dir / page).read_text(), page
     forced_again = trajnb(*arguments, "--dry-run")
-    assert forced_again.count("would be skipped, unchanged") == 3, "what was forced need not be forced again"
+    assert forced_again.count("would be skipped, unchanged") == 4, "what was forced need not be forced again"
 
 
 @pytest.mark.slow

@@ -95,6 +95,10 @@ class WorldParams(BaseModel):
     size_factor_min: float = parameter(1.0, 0.1, 10.0, "", "least factor on the object's radius")
     size_factor_max: float = parameter(1.0, 0.1, 10.0, "", "largest factor on the object's radius")
     dropped_frames: int = parameter(0, 0, 64, "frames", "seen frames replaced by the one before; 0 is off")
+    varied: bool = parameter(
+        False,
+        text="each clip draws at most one of blur, texture, occluder, decoy, jitter and drops, and how much of it",
+    )
 
 
 class DataParams(BaseModel):
@@ -158,7 +162,10 @@ class RunParams(BaseModel):
     models: list[Extractor] = parameter(["transformer", "i3d", "slowfast", "magvit"], text="the extractors to compare")
     seeds: int = parameter(1, 1, 100, "", "trainings of each extractor, from `seed` upward")
     controls: list[Literal["shuffled", "permuted"]] = parameter([], text="further trainings of each that should fail")
-    attention_clips: int = parameter(8, 4, 1_000_000, "clips", "test clips whose maps of attention are drawn and scored")
+    suite_clips: int = parameter(8, 4, 1_000_000, "clips", "clips at each level of each difficulty suite")
+    attention_clips: int = parameter(
+        8, 4, 1_000_000, "clips", "test clips whose maps of attention are drawn and scored"
+    )
     attention_methods: list[Attention] = parameter(
         ["head", "gradient_attention", "activation", "gradcam"], text="kinds of maps; a network has those it allows"
     )

@@ -7,14 +7,17 @@ import pytest
 from trajnb.config import Config, ParameterError
 from trajnb.runs import record, refresh, stages
 
+LAST = ["evaluate", "robustness"]  # stages after the trainings
+
 
 @pytest.fixture
 def notebooks(tmp_path, monkeypatch):
-    """Three notebooks that declare some parameters, and a model file."""
+    """Notebooks that declare some parameters, and a model file."""
     declared = {
         "01_data": "clips: int = 400",
         "02_train": 'model: str = "transformer"\nseed: int = 0\nlr: float = 2.0e-3\nepochs: int = 2',
         "03_evaluate": 'models: list = ["transformer"]\nseeds: int = 1',
+        "robustness": "suite_clips: int = 8",
     }
     for name, source in declared.items():
         cell = {"cell_type": "code", "source": [source], "metadata": {"tags": ["parameters"]}}
@@ -26,12 +29,14 @@ def notebooks(tmp_path, monkeypatch):
 
 
 def test_each_stage_gets_what_its_notebook_declares_and_what_differs(notebooks):
-    data, train, evaluate = stages.plan(Config(models=["transformer"], epochs=4, gravity=3.0, run_name="x"))
+    data, train, evaluate, robustness = stages.plan(Config(models=["transformer"], epochs=4, gravity=3.0, run_name="x"))
     other = {"run_name": "x", "gravity": 3.0}
     assert (data.name, data.parameters) == ("data", {"clips": 400} | other)
     assert train.parameters == {"model": "transformer", "seed": 0, "lr": 0.5, "epochs": 9} | other
     assert evaluate.parameters == {"models": ["transformer"], "seeds": 1, "epochs": 4} | other
+    assert robustness.parameters == {"suite_clips": 8, "models": ["transformer"], "epochs": 4} | other
     assert (train.needs, evaluate.needs) == (("data",), ("data", "train-transformer"))
+    assert robustness.needs == ("data", "train-transformer", "evaluate")
     assert train.folder == Config(run_name="x").stage_dir("train-transformer")
 
 
@@ -42,7 +47,8 @@ def test_the_command_line_wins_over_the_model_file(notebooks):
 
 def test_several_seeds_are_several_stages(notebooks):
     plan = stages.plan(Config(models=["transformer"], seeds=2, seed=5))
-    assert [stage.name for stage in plan] == ["data", "train-transformer-s5", "train-transformer-s6", "evaluate"]
+    trained = ["train-transformer-s5", "train-transformer-s6"]
+    assert [stage.name for stage in plan] == ["data", *trained, *LAST]
     assert [stage.parameters["seed"] for stage in plan[1:3]] == [5, 6]
     assert plan[1].products[0] == "train-transformer-s5/final.safetensors"
 
@@ -107,10 +113,10 @@ def test_refresh_keeps_outputs_and_cleans_the_rest(tmp_path):
 def test_controls_are_further_trainings_of_each_network(notebooks):
     plan = stages.plan(Config(models=["transformer"], controls=["shuffled", "permuted"]))
     names = ["train-transformer", "train-transformer-shuffled", "train-transformer-permuted"]
-    assert [stage.name for stage in plan] == ["data", *names, "evaluate"]
+    assert [stage.name for stage in plan] == ["data", *names, *LAST]
     assert [stage.parameters.get("control", "none") for stage in plan[1:4]] == ["none", "shuffled", "permuted"]
     assert "controls" not in plan[1].parameters, "another control repeats no training"
-    assert plan[-1].needs == ("data", *names)
+    assert plan[-2].needs == ("data", *names)
 
 
 def test_a_post_mortem_is_one_stage(notebooks):

@@ -91,3 +91,42 @@ def test_speed_factor_asks_for_longer_paths():
     slow = recipes.draw(CFG.replace(speed_factor_min=0.6, speed_factor_max=0.6), 0, np.arange(400))
     normal = recipes.draw(CFG, 0, np.arange(400))
     assert slow["extent_px"].mean() < 0.65 * normal["extent_px"].mean()
+
+
+HARD = {"blur_px": 2.0, "texture": 0.3, "occluder_px": 12.0, "decoy": True, "jitter_px": 1.0, "dropped_frames": 6}
+
+
+def test_varied_nuisances_come_one_at_a_time_and_up_to_what_was_asked():
+    table = recipes.draw(Config(varied=True, **HARD), 5, np.arange(700))
+    on = table[list(recipes.OPTIONAL)] > 0
+    assert on.sum(axis=1).max() == 1, "never two at once"
+    assert (on.sum(axis=1) == 0).mean() == pytest.approx(1 / 7, abs=0.05), "none as often as any"
+    assert on.mean().min() > 0.08
+    assert (table[list(recipes.OPTIONAL)].max() <= list(HARD.values())).all()
+    assert table["blur_px"].nunique() > 50, "amounts differ"
+    assert set(table["decoy"]) == {0, 1}
+    assert (table["dropped_frames"] == table["dropped_frames"].round()).all()
+
+
+def test_varied_nuisances_leave_every_other_number_as_it_was():
+    plain, varied = (recipes.draw(cfg, 5, np.arange(60)) for cfg in (CFG, Config(varied=True, **HARD)))
+    assert plain.equals(varied[plain.columns])
+    assert not set(recipes.OPTIONAL) & set(plain), "a world without them keeps its recipes' bytes"
+
+
+def test_a_varied_clip_shows_its_own_nuisance():
+    cfg = Config(varied=True, **HARD)
+    table = recipes.draw(cfg, 5, np.arange(120))
+    video, plain = (
+        ClipSet(c, 5, t).render(np.arange(120)) for c, t in ((cfg, table), (CFG, recipes.draw(CFG, 5, table["index"])))
+    )
+    differs = (video != plain).any(axis=(1, 2, 3))
+    none = (table[list(recipes.OPTIONAL)] == 0).all(axis=1)
+    assert not differs[none].any()
+    assert differs[table["blur_px"] > 0.3].all()
+    assert differs[table["decoy"] > 0].all()
+    alone = ClipSet(CFG.replace(occluder_px=5.0), 5, table.drop(columns=list(recipes.OPTIONAL)).iloc[:4]).render(
+        range(4)
+    )
+    own = ClipSet(CFG, 5, table.assign(**dict.fromkeys(recipes.OPTIONAL, 0.0)).assign(occluder_px=5.0).iloc[:4])
+    assert (own.render(range(4)) == alone).all(), "a column does what the parameter does"

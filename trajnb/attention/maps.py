@@ -1,8 +1,8 @@
 """Maps of what a network looks at: which cells of space and time matter for the class it names.
 
 Source:   attention rollout, https://arxiv.org/abs/2005.00928, section 3; gradient-weighted attention,
-          https://arxiv.org/abs/2103.15679, equations 5 and 6; Grad-CAM, https://arxiv.org/abs/1610.02391, equations 1 and
-          2; HiResCAM, https://arxiv.org/abs/2011.08891; integrated gradients, https://arxiv.org/abs/1703.01365.
+          https://arxiv.org/abs/2103.15679, equations 5 and 6; Grad-CAM, https://arxiv.org/abs/1610.02391, equations 1
+          and 2; HiResCAM, https://arxiv.org/abs/2011.08891; integrated gradients, https://arxiv.org/abs/1703.01365.
 Differs:  a net without class token starts from what the head's class query looks at; the divided attention of a block
           counts as two layers, space and time. A row vector is carried down through the layers instead of multiplying
           their matrices up: the same result, without a cells x cells matrix for each clip.
@@ -49,7 +49,7 @@ def between(axis: Axis, cells: int, length: int) -> np.ndarray:
 
 
 def methods(explained: Explained, names) -> dict:
-    """{name: function(explained, video_BCTHW, target_B) -> {map: Map}}: those of `names` that this net can be asked for."""
+    """{name: function(explained, video_BCTHW, target_B) -> {map: Map}} of those in `names` that this net allows."""
     own = {"head": head, "activation": activation, "gradcam": gradcam, "hirescam": hirescam}
     own |= {"integrated_gradients": integrated_gradients}
     if isinstance(explained.net.extractor, Transformer):
@@ -178,8 +178,9 @@ def hirescam(explained, video_BCTHW, target_B):
 def integrated_gradients(explained, video_BCTHW, target_B):
     """Size of what each tubelet adds to the target's logit, on the way from the same clip without its object.
 
-    Attributions add up, so a tubelet's is the sum of its pixels', in which noise cancels. A flat clip would not do as the start: every network divides a clip by its deviation, which leaves the way from
-    there without any middle. The ground has the clip's own noise.
+    Attributions add up, so a tubelet's is the sum of its pixels', in which noise cancels. A flat clip would not do as
+    the start: every network divides a clip by its deviation, which leaves the way from there without any middle. The
+    ground has the clip's own noise.
     """
     path = IntegratedGradients(explained)
     options = {"baselines": ground(video_BCTHW), "n_steps": STEPS, "internal_batch_size": AT_ONCE}

@@ -58,7 +58,9 @@ def mass(map_NTSS, distance_NTSS):
 def rank(map_NTSS, distance_NTSS):
     """Share (N,) of the object's voxels among as many highest voxels of the map; equal ones count in proportion."""
     found = []
-    for flat_D, inside_D in zip(*(rearrange(x, "n ... -> n (...)") for x in (map_NTSS, distance_NTSS <= 0)), strict=True):
+    for flat_D, inside_D in zip(
+        *(rearrange(x, "n ... -> n (...)") for x in (map_NTSS, distance_NTSS <= 0)), strict=True
+    ):
         count = int(inside_D.sum())
         limit = np.partition(flat_D, -count)[-count]
         above_D, equal_D = flat_D > limit, flat_D == limit

@@ -64,7 +64,9 @@ def stages(explained) -> list[list[Stage]]:
 def fine(explained) -> list[Stage]:
     """The last stage whose map has at least FINE_ROWS rows; the finest one where none has."""
     steps = [max(stage.axes[1].step for stage in together) for together in stages(explained)]
-    enough = [k for k, step in enumerate(steps) if explained.clip_shape[1] / step >= FINE_ROWS] or [int(np.argmin(steps))]
+    enough = [k for k, step in enumerate(steps) if explained.clip_shape[1] / step >= FINE_ROWS] or [
+        int(np.argmin(steps))
+    ]
     return stages(explained)[enough[-1]]
 
 

@@ -74,18 +74,23 @@ class ClipSet:
 
 
 class Reordered(ClipSet):
-    """Clips whose frames stand in another order: `shuffled`, each clip in its own way, always the same, or `reversed`.
+    """Clips whose frames stand in another order: `shuffled`, each clip in its own way, always the same, `reversed`, or
+    `held`: of the last `seen` frames the first one stands in for all before it, as if the object had waited there.
 
     Labels and tracks stay as they were: only what the pixels tell changes.
     """
 
     ROWS = (*ClipSet.ROWS, "order_NT")
 
-    def __init__(self, clips, how):
+    def __init__(self, clips, how, seen=None):
         super().__init__(clips.cfg, clips.seed, clips.table, clips.xyz_NFx3)
-        index_N, back_T = self.table["index"], np.arange(self.cfg.frames)[::-1]
-        own = (np.random.default_rng((self.seed, index)).permutation(back_T) for index in index_N)
-        self.order_NT = np.stack(list(own)) if how == "shuffled" else np.tile(back_T, (len(self), 1))
+        index_N, frame_T = self.table["index"], np.arange(self.cfg.frames)
+        if how == "shuffled":
+            own = (np.random.default_rng((self.seed, index)).permutation(frame_T[::-1]) for index in index_N)
+            self.order_NT = np.stack(list(own))
+        else:
+            order_T = frame_T[::-1] if how == "reversed" else np.maximum(frame_T, self.cfg.frames - seen)
+            self.order_NT = np.tile(order_T, (len(self), 1))
 
     def render(self, rows):
         return np.take_along_axis(super().render(rows), self.order_NT[rows][:, :, None, None], axis=1)

@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
 
 from trajnb.world import families, recipes
 
@@ -79,8 +80,15 @@ def picture_controls(train, test):
 
     mean_frame: the mean of its frames; motion_energy: the mean absolute difference of frames that follow one another.
     """
-    seen, asked = pictures(train), pictures(test)
-    return {name: picture_classes(seen[name], train.label_N, asked[name]) for name in PICTURES}
+    seen, asked = picture_trees(train), pictures(test)
+    return {name: seen[name].predict_proba(asked[name]) for name in PICTURES}
+
+
+def picture_trees(train):
+    """{name: trees on the principal components of one of PICTURES, as taught by training clips}."""
+    seen = pictures(train)
+    components = {name: PCA(COMPONENTS, random_state=0) for name in PICTURES}
+    return {name: make_pipeline(components[name], trees()).fit(seen[name], train.label_N) for name in PICTURES}
 
 
 def pictures(clips):
@@ -97,12 +105,6 @@ def shrunk(picture_NSS):
     """Pictures averaged to CELLS x CELLS, each as one row."""
     block = picture_NSS.shape[1] // CELLS
     return picture_NSS.reshape(-1, CELLS, block, CELLS, block).mean(axis=(2, 4)).reshape(-1, CELLS * CELLS)
-
-
-def picture_classes(seen_NxD, label_N, asked_NxD):
-    """Class probabilities (N, K) of trees on the principal components of pictures."""
-    components = PCA(COMPONENTS, random_state=0).fit(seen_NxD)
-    return trees().fit(components.transform(seen_NxD), label_N).predict_proba(components.transform(asked_NxD))
 
 
 def kinematic(train, test):

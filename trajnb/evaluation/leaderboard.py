@@ -222,14 +222,44 @@ def prediction_table(said, test, cfg):
     if said.track_NHx3 is not None:
         names = [f"{axis}{step}" for step in range(1, cfg.horizon + 1) for axis in "uvz"]
         table[names] = said.track_NHx3.reshape(len(table), -1)
+        if said.logvar_NHx3 is not None:
+            table[[f"log_var_{name}" for name in names]] = said.logvar_NHx3.reshape(len(table), -1)
     return table
+
+
+def numbered(networks, cfg):
+    """{model-sSEED: Said} of {model: [Said of each seed]}."""
+    return {f"{model}-s{cfg.seed + k}": said for model, all_ in networks.items() for k, said in enumerate(all_)}
+
+
+def save_validation(networks, val, cfg):
+    """Write what {model: [Said of each seed]} say about validation clips into predictions/val of the stage."""
+    for name, said in numbered(networks, cfg).items():
+        path = cfg.stage_dir("evaluate") / "predictions" / "val" / f"{name}.parquet"
+        files.write_parquet(path, prediction_table(said, val, cfg))
+
+
+def kept(path, cfg):
+    """What a network said (Said), from the Parquet file that `save` has left; FileNotFoundError if it has not."""
+    table = pd.read_parquet(path)
+    names = [f"{axis}{step}" for step in range(1, cfg.horizon + 1) for axis in "uvz"]
+    track, spread = (table[[before + n for n in names]].to_numpy() for before in ("", "log_var_"))
+    shape = len(table), cfg.horizon, 3
+    return Said(table[[f"p_{m}" for m in cfg.motions]].to_numpy(), track.reshape(shape), spread.reshape(shape))
+
+
+def kept_networks(cfg, where="predictions"):
+    """{model: [Said of each of its trainings]} as 03_evaluate has kept them; `where`: or "predictions/val"."""
+    folder = cfg.stage_dir("evaluate") / where
+    return {
+        model: [kept(folder / f"{model}-s{one.seed}.parquet", cfg) for one in several]
+        for model, several in trainings(cfg).items()
+    }
 
 
 def save(table, networks, others, test, cfg, pairs=None):
     """Write leaderboard.csv and comparisons.csv (`pairs`) into the run's folder, all predictions into the stage's."""
-    seeds = {model: [f"{model}-s{cfg.seed + k}" for k in range(len(all_))] for model, all_ in networks.items()}
-    contenders = {name: said for model in networks for name, said in zip(seeds[model], networks[model], strict=True)}
-    for name, said in {**contenders, **others}.items():
+    for name, said in {**numbered(networks, cfg), **others}.items():
         path = cfg.stage_dir("evaluate") / "predictions" / f"{name}.parquet"
         files.write_parquet(path, prediction_table(said, test, cfg))
     mark = files.mark(cfg.stage_dir("evaluate"))

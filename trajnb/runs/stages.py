@@ -11,7 +11,7 @@ from trajnb.runs import record
 NOTEBOOKS = ROOT / "notebooks"
 MODEL_FILES = ROOT / "params" / "models"
 DATA_NAMES = {"run_name", *config.WorldParams.model_fields, *config.DataParams.model_fields}
-ATTENTION_NAMES = {"attention_clips", "attention_methods"}  # what no training and no evaluation depends on
+ATTENTION_NAMES = {"attention_clips", "attention_methods"}  # what no other stage depends on
 NO_RESULT = ("runs", "report", "cli.py")  # parts of the package that change no number
 
 
@@ -54,8 +54,10 @@ def plan(cfg, overrides=None):
     trained = [training(cfg, overrides, model, *way) for model in cfg.models for way in ways]
     needs = [data.name, *(train.name for train in trained)]
     evaluate = stage(cfg, "evaluate", "evaluate", "03_evaluate.ipynb", needs, ["leaderboard.csv"])
+    tables = [f"robustness/{name}.csv" for name in ("seeds", "calibration", "curves", "areas", "horizon", "sentences")]
+    robustness = stage(cfg, "robustness", "robustness", "robustness.ipynb", [*needs, evaluate.name], tables)
     attention = stage(cfg, "attention", "attention", "04_attention.ipynb", needs, ["attention/scores.csv"])
-    return [data, *trained, evaluate, attention]
+    return [data, *trained, evaluate, robustness, attention]
 
 
 def training(cfg, overrides, model, seed, control):
@@ -76,9 +78,9 @@ def stage(cfg, name, kind, file, needs=(), products=()):
     """
     path, defaults = NOTEBOOKS / file, config.Config().model_dump()
     own = set(declared(path))
-    known = {"data": DATA_NAMES, "train": set(defaults) - {"models", "controls"} - ATTENTION_NAMES}
-    known["evaluate"] = set(defaults) - ATTENTION_NAMES
-    concerned = known.get(kind, set(defaults)) - config.LIMITS
+    known = {"data": DATA_NAMES, "train": set(defaults) - {"models", "controls"}}
+    foreign = config.LIMITS | (ATTENTION_NAMES if kind != "attention" else set())
+    concerned = known.get(kind, set(defaults)) - foreign
     own |= {key for key, value in cfg.model_dump().items() if key in concerned and value != defaults[key]}
     parameters = {key: value for key, value in cfg.model_dump().items() if key in own}
     return Stage(name, kind, path, parameters, cfg.stage_dir(name), tuple(needs), tuple(products))

@@ -13,6 +13,8 @@ import pandas as pd
 from trajnb.world import camera, families, motions, philox
 
 NUISANCE_STREAM, ORDER_STREAM, NOISE_STREAM, TEXTURE_STREAM, DECOY_STREAM, JITTER_STREAM, DROP_STREAM = range(7)
+VARIED_STREAM = 7
+OPTIONAL = ("blur_px", "texture", "occluder_px", "decoy", "jitter_px", "dropped_frames")  # off by default
 SHAPE_STREAM = 16  # two streams an attempt from here: uniforms, then normals
 ATTEMPTS = 4096  # shapes tried for one clip before the world is called impossible
 EXTENT_TOLERANCE = 0.06  # of the extent asked for
@@ -53,7 +55,20 @@ def nuisances(cfg, seed, index_N):
     table["background"] = motions.between(next(u), cfg.background_min, cfg.background_max)
     table["noise"] = motions.between(next(u), cfg.noise_min, cfg.noise_max)
     table["occluder_place"], table["decoy_x"], table["decoy_y"] = next(u), next(u), next(u)
-    return table
+    return table.assign(**varied(cfg, seed, index_N)) if cfg.varied else table
+
+
+def varied(cfg, seed, index_N):
+    """{name: amount (N,)} of the optional nuisances where each clip draws its own: at most one, none as often as any.
+
+    Amounts lie between none and what the parameter says, so that a network learns each alone and never two at once.
+    """
+    offered = [name for name in OPTIONAL if getattr(cfg, name)]
+    which_N, share_N = philox.uniforms(seed, index_N, VARIED_STREAM, 2).T
+    chosen_N = np.floor(which_N * (len(offered) + 1)).astype(int)  # the last number is none of them
+    amount = {name: np.where(chosen_N == k, share_N * getattr(cfg, name), 0.0) for k, name in enumerate(offered)}
+    whole = {"decoy": np.ceil, "dropped_frames": np.rint}
+    return {name: whole.get(name, np.asarray)(amount_N) for name, amount_N in amount.items()}
 
 
 def accepted_attempts(cfg, seed, table):

@@ -34,14 +34,16 @@ def render(cfg, seed, table, xyz_NFx3):
 
 def chunk(cfg, seed, scene, xyz_NTx3):
     """A few clips (N, T, S, S) uint8: background, objects, occluder, noise, lost frames, in this order."""
+    scene = {**{name: np.full(len(xyz_NTx3), getattr(cfg, name)) for name in recipes.OPTIONAL}, **scene}
     uv_NTx2 = camera.project(xyz_NTx3, cfg) + jitter(cfg, seed, scene)
     radius_NT = cfg.focal_px * cfg.radius_m * scene["size_factor"][:, None] / xyz_NTx3[..., 2]
     level_N, back_N = grey(scene["brightness"]), grey(scene["background"])
     image_NTSS = backdrop(cfg, seed, scene, back_N)
-    if cfg.decoy:
-        draw_discs(cfg, image_NTSS, decoy(cfg, seed, scene, uv_NTx2), radius_NT, level_N)
-    draw_discs(cfg, image_NTSS, uv_NTx2, radius_NT, level_N)
-    if cfg.occluder_px:
+    if scene["decoy"].any():
+        hidden_NT = np.where(scene["decoy"][:, None], radius_NT, -1.0 - scene["blur_px"][:, None])  # covers no pixel
+        draw_discs(cfg, image_NTSS, decoy(cfg, seed, scene, uv_NTx2), hidden_NT, level_N, scene["blur_px"])
+    draw_discs(cfg, image_NTSS, uv_NTx2, radius_NT, level_N, scene["blur_px"])
+    if scene["occluder_px"].any():
         draw_occluder(cfg, image_NTSS, scene, (level_N + back_N) // 2)
     image_NTSS += sensor_noise(cfg, seed, scene)
     video_NTSS = np.clip(image_NTSS, 0, FULL_SCALE).astype(np.uint8)
@@ -57,20 +59,20 @@ def backdrop(cfg, seed, scene, back_N):
     """Background (N, T, S, S) int16: one level a clip, plus a static pattern of 8 px patches where `texture` asks."""
     image_NTSS = np.empty((len(back_N), cfg.frames, cfg.size, cfg.size), np.int16)
     image_NTSS[:] = back_N[:, None, None, None]
-    if cfg.texture:
+    if scene["texture"].any():
         side = -(-cfg.size // 8)
         u_NPP = philox.uniforms(seed, scene["index"], recipes.TEXTURE_STREAM, side * side).reshape(-1, side, side)
-        pattern_NSS = grey(cfg.texture * (u_NPP - 0.5)).repeat(8, axis=1).repeat(8, axis=2)
+        pattern_NSS = grey(scene["texture"][:, None, None] * (u_NPP - 0.5)).repeat(8, axis=1).repeat(8, axis=2)
         image_NTSS += pattern_NSS[:, None, : cfg.size, : cfg.size]
     return image_NTSS
 
 
-def draw_discs(cfg, image_NTSS, uv_NTx2, radius_NT, level_N):
-    """Blend one disc into every frame, in place; only the window around it is touched."""
+def draw_discs(cfg, image_NTSS, uv_NTx2, radius_NT, level_N, blur_N):
+    """Blend one disc into every frame, in place; only the window around it is touched. A negative radius draws none."""
     centre_NT2 = np.rint(uv_NTx2 * SUBPIXELS).astype(np.int64)
     radius_NT11 = np.rint(radius_NT * SUBPIXELS).astype(np.int64)[..., None, None]
-    edge = round((1 + cfg.blur_px) * SUBPIXELS)
-    reach = int(radius_NT.max() + 2 + cfg.blur_px)
+    edge_N111 = np.rint((1 + blur_N) * SUBPIXELS).astype(np.int64)[:, None, None, None]
+    reach = int(radius_NT.max() + 2 + blur_N.max())
     offset_P = np.arange(-reach, reach + 1)
     x_NTP, y_NTP = (centre_NT2[..., axis, None] // SUBPIXELS + offset_P for axis in (0, 1))
     dx_NTP, dy_NTP = (
@@ -79,7 +81,7 @@ def draw_discs(cfg, image_NTSS, uv_NTx2, radius_NT, level_N):
     )
     # The square root of a whole number is correctly rounded everywhere, so its floor is the same everywhere.
     distance_NTPP = np.sqrt(dx_NTP[:, :, None, :] ** 2 + dy_NTP[..., None] ** 2).astype(np.int64)
-    cover_NTPP = np.clip((radius_NT11 - distance_NTPP) * SUBPIXELS // edge + SUBPIXELS // 2, 0, SUBPIXELS)
+    cover_NTPP = np.clip((radius_NT11 - distance_NTPP) * SUBPIXELS // edge_N111 + SUBPIXELS // 2, 0, SUBPIXELS)
     inside_NTPP = inside(x_NTP, cfg)[:, :, None, :] & inside(y_NTP, cfg)[..., None] & (cover_NTPP > 0)
     n, t, row, column = np.nonzero(inside_NTPP)
     where = n, t, y_NTP[n, t, row], x_NTP[n, t, column]
@@ -94,9 +96,9 @@ def inside(pixel, cfg):
 
 def draw_occluder(cfg, image_NTSS, scene, level_N):
     """A static upright bar `occluder_px` wide, in place."""
-    left_N = np.rint(scene["occluder_place"] * (cfg.size - cfg.occluder_px)).astype(int)
+    left_N = np.rint(scene["occluder_place"] * (cfg.size - scene["occluder_px"])).astype(int)
     column_NS = np.arange(cfg.size) - left_N[:, None]
-    bar_NS = (column_NS >= 0) & (column_NS < cfg.occluder_px)
+    bar_NS = (column_NS >= 0) & (column_NS < scene["occluder_px"][:, None])
     image_NTSS[:] = np.where(bar_NS[:, None, None, :], level_N[:, None, None, None], image_NTSS)
 
 
@@ -121,10 +123,10 @@ def noise_windows(length):
 
 def jitter(cfg, seed, scene):
     """Camera shake (N, T, 2) in pixels: normal, independent from frame to frame; zeros when off."""
-    if not cfg.jitter_px:
+    if not scene["jitter_px"].any():
         return np.zeros((len(scene["index"]), cfg.frames, 2))
     g = philox.normals(seed, scene["index"], recipes.JITTER_STREAM, 2 * cfg.frames)
-    return cfg.jitter_px * g.reshape(-1, cfg.frames, 2)
+    return scene["jitter_px"][:, None, None] * g.reshape(-1, cfg.frames, 2)
 
 
 def decoy(cfg, seed, scene, uv_NTx2):
@@ -142,8 +144,8 @@ def decoy(cfg, seed, scene, uv_NTx2):
 def kept_frames(cfg, seed, scene):
     """Frame shown at each time (N, T): its own, or the one before where it was lost (`dropped_frames` a clip)."""
     frame_NT = np.tile(np.arange(cfg.frames), (len(scene["index"]), 1))
-    if cfg.dropped_frames:
+    if scene["dropped_frames"].any():
         word_NT = philox.words(seed, scene["index"], recipes.DROP_STREAM, cfg.frames - 1)
-        lost_ND = 1 + np.argsort(word_NT, axis=1, kind="stable")[:, : cfg.dropped_frames]
-        frame_NT[np.arange(len(frame_NT))[:, None], lost_ND] = 0
+        rank_NT = np.argsort(np.argsort(word_NT, axis=1, kind="stable"), axis=1)
+        frame_NT[:, 1:][rank_NT < scene["dropped_frames"][:, None]] = 0
     return np.maximum.accumulate(frame_NT, axis=1)

@@ -1,0 +1,131 @@
+"""Which kind of network is better, when each was trained from several seeds: spread, intervals, differences.
+
+One training proves little about its kind. Scores are means over seeds and clips; intervals draw both anew, clips within
+each class and the same ones for all networks (Agarwal et al. 2021, section 4, whose package draws runs apart for each
+task; here one training answers for all classes, so it is drawn whole). Student's t over the seeds stands beside them,
+since a bootstrap of few seeds is too narrow (benchmarks/seeds.py measures by how much).
+
+Shapes:   S seeds   N test clips   B resamples
+"""
+
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import mannwhitneyu, t, ttest_ind
+
+from trajnb.evaluation import metrics
+from trajnb.statistics import holm
+
+RESAMPLES = 1000
+MOST_UNRANKED = 3  # so many seeds or fewer show a spread and no order
+LEVEL, LIKELY = (
+    0.05,
+    0.75,
+)  # better: p below LEVEL after Holm, and P(A > B) of at least LIKELY (Bouthillier et al. 2021)
+SCORES = {"top1": 1, "ade_px": -1}  # which way is better
+
+
+class Trained(NamedTuple):
+    """The answers of one kind of network: right or wrong, and ADE in pixels, of every seed to every clip."""
+
+    top1: np.ndarray  # (S, N) 0 or 1
+    ade_px: np.ndarray  # (S, N)
+
+
+def trained(networks, test, cfg):
+    """{model: Trained} of {model: [Said of each seed]}."""
+    future_NHx3 = test.track_NFx3[:, cfg.frames :]
+    return {
+        model: Trained(
+            np.stack([one.prob_NK.argmax(axis=1) == test.label_N for one in several]).astype(float),
+            np.stack([metrics.displacement_px(one.track_NHx3, future_NHx3, cfg).mean(axis=1) for one in several]),
+        )
+        for model, several in networks.items()
+    }
+
+
+def resampled(kinds, label_N, seed=0):
+    """{model: {score: means (B,)}} over seeds and clips drawn anew: clips within classes, the same for all kinds."""
+    rng, groups = np.random.default_rng(seed), [np.flatnonzero(label_N == k) for k in np.unique(label_N)]
+    found = {model: {score: np.empty(RESAMPLES) for score in SCORES} for model in kinds}
+    clip_N = np.zeros(len(label_N))
+    for turn in range(RESAMPLES):
+        for rows in groups:
+            clip_N[rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows))) / len(label_N)
+        for model, one in kinds.items():
+            count = len(one.top1)
+            seed_S = rng.multinomial(count, np.full(count, 1 / count)) / count
+            for score in SCORES:
+                found[model][score][turn] = seed_S @ getattr(one, score) @ clip_N
+    return found
+
+
+def table(kinds, label_N, drawn, chance):
+    """A row for each kind and score: n seeds, how many failed (top-1 not above chance), mean, spread and intervals.
+
+    `drawn`: `resampled` of the same. Failed trainings are in the mean as they are.
+    """
+    rows = []
+    for model, one in kinds.items():
+        failed = sum(metrics.wilson(hits, len(label_N))[0] <= chance for hits in one.top1.sum(axis=1))
+        for score in SCORES:
+            row = {"model": model, "score": score, "failed": failed, "n": len(label_N)}
+            rows.append(row | spread(getattr(one, score).mean(axis=1), drawn[model][score]))
+    return pd.DataFrame(rows)
+
+
+def spread(each_S, drawn_B):
+    """Mean, standard deviation and range over seeds, bootstrap interval, and Student's t interval over seeds."""
+    low, high = np.quantile(drawn_B, [0.025, 0.975])
+    several = len(each_S) > 1
+    sd = float(each_S.std(ddof=1)) if several else np.nan
+    half = t.ppf(0.975, len(each_S) - 1) * sd / len(each_S) ** 0.5 if several else np.nan
+    found = {"seeds": len(each_S), "mean": each_S.mean(), "sd": sd, "least": each_S.min(), "largest": each_S.max()}
+    return found | {"low": low, "high": high, "t_low": each_S.mean() - half, "t_high": each_S.mean() + half}
+
+
+def pairs(kinds, drawn):
+    """Every two kinds of network: mean difference first - second with its interval, P(first better), p, verdict.
+
+    p is Welch's t-test over the seeds, corrected for the number of pairs and scores (Holm); a test over clips alone
+    would compare these trained networks, not their kinds. Empty for one seed.
+    """
+    rows = []
+    for first, second in combinations(kinds, 2):
+        for score, sign in SCORES.items():
+            one_S, other_S = (sign * getattr(kinds[name], score).mean(axis=1) for name in (first, second))
+            if min(len(one_S), len(other_S)) > 1:
+                row = {"first": first, "second": second, "score": score, "seeds": min(len(one_S), len(other_S))}
+                low, high = np.quantile(drawn[first][score] - drawn[second][score], [0.025, 0.975])
+                row |= {"difference": sign * (one_S.mean() - other_S.mean()), "low": low, "high": high}
+                rows.append(row | {"better": probability(one_S, other_S), "p": welch(one_S, other_S)})
+    found = pd.DataFrame(rows)
+    if len(found):
+        found["p"] = holm(found["p"].to_numpy(float))
+        found["verdict"] = [judged(line) for line in found.itertuples()]
+    return found
+
+
+def probability(one_S, other_S):
+    """P(a training of the first kind has more than one of the second), ties counted half."""
+    return float(mannwhitneyu(one_S, other_S).statistic / (len(one_S) * len(other_S)))
+
+
+def welch(one_S, other_S):
+    """p-value of Welch's t-test; without any spread 1 for equal scores and 0 for different ones."""
+    if one_S.std() == 0 and other_S.std() == 0:
+        return float((one_S == other_S).all())
+    return float(ttest_ind(one_S, other_S, equal_var=False).pvalue)
+
+
+def judged(line):
+    """`first`, `second` or `not told apart`, by a rule fixed beforehand; with few seeds no order is stated."""
+    if line.seeds <= MOST_UNRANKED:
+        return f"not ranked: {line.seeds} seeds"
+    if line.p < LEVEL and line.better >= LIKELY:
+        return "first"
+    if line.p < LEVEL and line.better <= 1 - LIKELY:
+        return "second"
+    return "not told apart"
