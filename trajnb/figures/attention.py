@@ -16,7 +16,7 @@ from trajnb.figures.style import CONTENDER_COLOURS, GREY, MOTION_COLOURS, bare, 
 HEAT = matplotlib.colormaps["inferno"]
 STRONG = 0.75  # opacity of a map's highest value
 SHOWN = 8  # frames in a strip
-ENLARGED, FRAME_MS, COLOURS = 3, 120, 48  # of an animation: pixels for one, time for a frame, palette
+ENLARGED, FRAME_MS, COLOURS = 2, 120, 16  # of an animation: pixels for one, time for a frame, palette
 
 
 def blend(frame_SS, map_SS, top):
@@ -86,10 +86,10 @@ def profiles(acceleration, shares):
         for model, found in shares.items():
             axis.plot(found[motion], color=CONTENDER_COLOURS[model], label=model)
         axis.axhline(1 / len(acceleration_T), color="0.5", linestyle=":", linewidth=0.8)
-        axis.set(xlabel="frame", ylim=(0, None))
+        axis.set_xlabel("frame")
         axis.set_title(motion, color=MOTION_COLOURS[motion])
         sns.despine(ax=other, left=True)
-    axes[0, 0].set_ylabel("share of the map")
+    axes[0, 0].set(ylabel="share of the map", ylim=(0, None))  # shared, and known only now
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     sns.despine(figure)
     return figure
@@ -132,7 +132,7 @@ def survival(checked, methods):
         axis.axhspan(sanity.SIMILAR, 1.05, color="0.93", linewidth=0, zorder=0)
         axis.set(title=model, ylim=(-0.5, 1.05))
         axis.set_xticks(range(5), ["trained", *sanity.LEVELS], rotation=40, ha="right")
-        axis.legend(frameon=False, fontsize=6)
+        axis.legend(frameon=False, fontsize=6, loc="lower left")
     axes[0, 0].set_ylabel("rank correlation")
     sns.despine(figure)
     return figure
