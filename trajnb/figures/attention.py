@@ -16,7 +16,8 @@ from trajnb.figures.style import CONTENDER_COLOURS, GREY, MOTION_COLOURS, bare, 
 HEAT = matplotlib.colormaps["inferno"]
 STRONG = 0.75  # opacity of a map's highest value
 SHOWN = 8  # frames in a strip
-ENLARGED, FRAME_MS, COLOURS = 2, 120, 16  # of an animation: pixels for one, time for a frame, palette
+ENLARGED, FRAME_MS = 3, 120  # of an animation: pixels for one, time for a frame
+COLOURS, QUIET = 64, 7  # its palette; median deviations from the background that count as noise
 
 
 def blend(frame_SS, map_SS, top):
@@ -173,13 +174,20 @@ def look(clips, row, map_TSS, frame, title):
 
 
 def animation(clips, row, maps) -> bytes:
-    """A looping GIF: the clip, and beside it the clip under each map {name: (T, S, S)}."""
-    frames = []
-    for frame, picture_SS in enumerate(clips.render([row])[0]):
+    """A looping GIF: the clip, and beside it the clip under each map {name: (T, S, S)}.
+
+    Without sensor noise, which a GIF cannot compress: whatever is as dark as the background is shown level.
+    """
+    video_TSS, frames = clips.render([row])[0], []
+    level = np.median(video_TSS)
+    noise = np.abs(video_TSS - level) <= QUIET * np.median(np.abs(video_TSS - level))
+    for frame, picture_SS in enumerate(np.where(noise, level, video_TSS)):
         plain_SS3 = np.repeat(picture_SS[..., None] / 255, 3, axis=2)
         covered = [blend(picture_SS, map_TSS[frame], map_TSS.max()) for map_TSS in maps.values()]
         wide = np.concatenate([plain_SS3, *covered], axis=1).repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
-        frames.append(PIL.Image.fromarray((255 * wide).round().astype(np.uint8)).quantize(COLOURS, dither=0))
+        frames.append(
+            PIL.Image.fromarray((255 * wide).round().astype(np.uint8)).quantize(COLOURS, method=OCTREE, dither=0)
+        )
     made = io.BytesIO()
     frames[0].save(made, "GIF", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
     return made.getvalue()
