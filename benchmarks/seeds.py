@@ -46,8 +46,8 @@ def experiment(rng, count, skills, sd, clips):
 def trial(rng, count, skills, sd, clips, truth):
     """One experiment: whether each interval holds the truth, and which kinds were called different."""
     kinds, label_N = experiment(rng, count, skills, sd, clips)
-    drawn = seeds.resampled(kinds, label_N)
-    spread = seeds.spread(kinds["a"].top1.mean(axis=1), drawn["a"]["top1"])
+    drawn = seeds.resampled(seeds.by_score(kinds), label_N)
+    spread = seeds.spread(kinds["a"].top1.mean(axis=1), drawn["a", "top1"])
     found = {name: spread[f"{name}low"] <= truth <= spread[f"{name}high"] for name in ("", "t_")}
     pairs = seeds.pairs(kinds, drawn)
     called = pairs["verdict"].isin(["first", "second"])

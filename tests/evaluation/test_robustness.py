@@ -110,6 +110,7 @@ def test_answers_hold_every_contender_at_every_level(base, monkeypatch):
     assert mine["ade_px"].max() < 1e-3
     assert mine.groupby(["suite", "level"])["seed"].nunique().eq(2).all()
     assert len(mine) == 2 * 24 * (1 + 4 + len(suites.TOGETHER))
+    assert (robustness.together(robustness.curves(table))["i3d"] == 1).all()
     straight = table[table["contender"] == "constant_velocity"]
     assert straight["right"].isna().all()
     assert straight["ade_px"].notna().all()

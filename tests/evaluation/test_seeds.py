@@ -20,7 +20,7 @@ def kind(top1_S, rng, ade=3.0):
 
 
 def tables(kinds):
-    drawn = seeds.resampled(kinds, LABELS)
+    drawn = seeds.resampled(seeds.by_score(kinds), LABELS)
     return seeds.table(kinds, LABELS, drawn, 0.25), seeds.pairs(kinds, drawn)
 
 

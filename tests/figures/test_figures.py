@@ -7,7 +7,17 @@ import pytest
 from trajnb import figures, files
 from trajnb.config import Config
 from trajnb.data import ClipSet, scenes
-from trajnb.evaluation import controls, leaderboard, metrics, reconstruction, trackers
+from trajnb.evaluation import (
+    calibration,
+    controls,
+    leaderboard,
+    metrics,
+    reconstruction,
+    robustness,
+    seeds,
+    suites,
+    trackers,
+)
 from trajnb.world import recipes
 
 CFG = Config()
@@ -67,6 +77,46 @@ def figures_of_the_post_mortem(clips, said):
     part = pd.DataFrame({"val_top1": [0.0, 1.0]}, index=["transformer", "i3d"])
     yield figures.beside_the_report({"reported": part, "class order": part, "by recipe": part}, 0.25)
     yield figures.old_target(clips, said)
+
+
+class Net:
+    """Says the same of every clip."""
+
+
+def figures_of_robustness(clips, said, monkeypatch):
+    kinds = {"transformer": seeds.Trained(np.ones((2, 80)), np.ones((2, 80)))}
+    table = seeds.table(kinds, clips.label_N, seeds.resampled(seeds.by_score(kinds), clips.label_N), 0.25)
+    one = {"transformer": said}
+    yield figures.robustness.spread(kinds, table)
+    yield figures.robustness.calibrated(one, one, clips, clips)
+    yield figures.robustness.selective(one, clips)
+    yield figures.robustness.coverage(calibration.regions(one, one, clips, clips, CFG))
+    costs = {"macs": 8e7, "parameters": 4e5, "train_seconds": 90.0, "latency_ms": 9.0, "test_top1": 0.9, "ade_px": 3.0}
+    yield figures.robustness.costs(pd.DataFrame([{"model": "transformer"} | costs]))
+    base = suites.base(CFG.replace(suite_clips=8))
+    yield figures.robustness.questions(base)
+    monkeypatch.setattr(
+        robustness,
+        "predict",
+        lambda net, clips, cfg: {
+            "logits_NK": np.zeros((len(clips), 4)),
+            "mean_NHx3": np.zeros((len(clips), 5, 3)),
+            "logvar_NHx3": np.zeros((len(clips), 5, 3)),
+        },
+    )
+    who = robustness.Contenders({"transformer": [Net()]}, {})
+    answers = robustness.answers(who, base.cfg)
+    curves = robustness.curves(answers)
+    yield figures.robustness.curves(curves)
+    yield figures.robustness.curves(curves, "ade_px")
+    yield figures.robustness.areas(robustness.wide(robustness.areas(answers)))
+    yield figures.robustness.sooner_and_later(curves, robustness.ahead(who, base.cfg), 5)
+
+
+def test_every_figure_of_robustness_is_drawn(clips, said, tmp_path, monkeypatch):
+    for number, figure in enumerate(figures_of_robustness(clips, said, monkeypatch)):
+        figures.save(figure, tmp_path, f"figure_{number}")
+    assert len(list((tmp_path / "figures").glob("*.png"))) == 10
 
 
 def test_a_figure_in_a_marked_folder_carries_the_mark(clips, said, tmp_path):

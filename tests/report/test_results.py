@@ -65,3 +65,14 @@ def test_a_model_may_be_called_like_a_number(tmp_path):
         "model,preset,n_test,test_top1,test_top1_low,test_top1_high,ade_px\n1,2,400,0.5,0.4,0.6,2.0\n"
     )
     assert "1 (2) names" in " ".join(report.verdict(results.leaderboard(tmp_path), GOOD))
+
+
+def test_what_the_robustness_stage_says_is_read_by_subject_and_damage_is_nothing(tmp_path):
+    assert results.trust(tmp_path) == {}
+    path = tmp_path / "robustness" / "sentences.csv"
+    path.parent.mkdir()
+    path.write_text("about,text\nSeeds,one\nCosts,two\nSeeds,three\nCosts,\n")
+    assert results.trust(tmp_path) == {"Seeds": ["one", "three"], "Costs": ["two"]}
+    for damaged in (b"", b"\xff\xfe\x00", b"a,b\n1,2\n"):
+        path.write_bytes(damaged)
+        assert results.trust(tmp_path) == {}

@@ -10,7 +10,7 @@ import pandas as pd
 
 from trajnb import files, models
 from trajnb.data import Reordered
-from trajnb.evaluation import controls, metrics, oracles, trackers
+from trajnb.evaluation import controls, metrics, oracles, seeds, trackers
 from trajnb.training import load_weights, predict
 
 COLUMNS = """model preset parameters macs training_macs model_mb clips_seen train_seconds clips_per_second device seeds
@@ -21,7 +21,6 @@ BASELINES += ("constant_velocity_true", "constant_acceleration", "kalman", "pixe
 OWN = """parameters macs training_macs model_mb clips_seen train_seconds clips_per_second device n_val train_top1
 train_loss val_top1 val_loss latency_ms""".split()  # cells that a training stage measures
 ADDED_UP = ("parameters", "macs", "training_macs", "model_mb", "train_seconds", "latency_ms")  # over an ensemble
-RESAMPLES = 2000  # of the bootstrap over seeds and clips
 ORDERS = ("shuffled", "reversed")  # of frames, that trained networks are asked about
 ASKED = 1000  # test clips of such an order: enough to tell chance from sight
 
@@ -36,8 +35,8 @@ class Said(NamedTuple):
 
 def trainings(cfg):
     """{model: [Config of each of its trainings]}: several when the run has several seeds."""
-    seeds = range(cfg.seed, cfg.seed + cfg.seeds)
-    return {model: [cfg.replace(model=model, seed=seed) for seed in seeds] for model in cfg.models}
+    wanted = range(cfg.seed, cfg.seed + cfg.seeds)
+    return {model: [cfg.replace(model=model, seed=seed) for seed in wanted] for model in cfg.models}
 
 
 def network(cfg, test):
@@ -126,7 +125,8 @@ def network_row(model, said, test, cfg):
     row |= {name: own[0][name] if name == "device" else float(np.mean([o[name] for o in own])) for name in OWN}
     row |= pd.DataFrame([scores(one, test, cfg) for one in said]).mean().to_dict()
     if len(said) > 1:
-        row["test_top1_low"], row["test_top1_high"] = bootstrap(said, test.label_N)
+        right_SN = np.stack([one.prob_NK.argmax(axis=1) == test.label_N for one in said]).astype(float)
+        row["test_top1_low"], row["test_top1_high"] = seeds.interval(right_SN, test.label_N)
     return row
 
 
@@ -152,16 +152,6 @@ def scores(said, test, cfg):
 def asked(said, test):
     """The clips that `said` is about: all test clips, or the first ones."""
     return test.take(slice(len(said.track_NHx3 if said.prob_NK is None else said.prob_NK)))
-
-
-def bootstrap(said, label_N, seed=0):
-    """95 % interval of mean top-1 over seeds and clips, both drawn anew (Agarwal et al. 2021, section 4)."""
-    rng, right_SN = np.random.default_rng(seed), np.stack([one.prob_NK.argmax(1) == label_N for one in said])
-    means = [
-        right_SN[rng.integers(len(said), size=len(said))][:, rng.integers(len(label_N), size=len(label_N))].mean()
-        for _ in range(RESAMPLES)
-    ]
-    return tuple(float(x) for x in np.quantile(means, [0.025, 0.975]))
 
 
 def per_class(contenders, test, cfg):

@@ -181,6 +181,14 @@ def wide(found, names=None):
     return shown.assign(mean=shown.drop(columns=suites.USUAL).mean(axis=1, skipna=False))
 
 
+def together(table):
+    """Top-1 (from `curves`) under each pair of nuisances at once: a row for each pair, a column for each contender."""
+    part = table[(table["suite"] == suites.PAIRED) & table["top1"].notna()]
+    names = dict(enumerate(suites.TOGETHER))
+    wide = part.assign(pair=part["level"].map(names)).pivot(index="pair", columns="contender", values="top1")
+    return wide.loc[list(names.values()), part["contender"].unique()]
+
+
 def leaders(table, names, score="right"):
     """In each suite the best network by area and the runner-up, tested on the same clips (paired t, Holm over suites).
 

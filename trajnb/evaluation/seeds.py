@@ -46,33 +46,44 @@ def trained(networks, test, cfg):
     }
 
 
-def resampled(kinds, label_N, seed=0):
-    """{model: {score: means (B,)}} over seeds and clips drawn anew: clips within classes, the same for all kinds."""
+def resampled(values, label_N, seed=0):
+    """{key: means (B,)} of {key: (S, N)} over seeds and clips drawn anew.
+
+    Clips are drawn within classes and are the same for all keys, as all networks see the same ones; seeds are not.
+    """
     rng, groups = np.random.default_rng(seed), [np.flatnonzero(label_N == k) for k in np.unique(label_N)]
-    found = {model: {score: np.empty(RESAMPLES) for score in SCORES} for model in kinds}
-    clip_N = np.zeros(len(label_N))
+    found, clip_N = {key: np.empty(RESAMPLES) for key in values}, np.zeros(len(label_N))
     for turn in range(RESAMPLES):
         for rows in groups:
-            clip_N[rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows))) / len(label_N)
-        for model, one in kinds.items():
-            count = len(one.top1)
-            seed_S = rng.multinomial(count, np.full(count, 1 / count)) / count
-            for score in SCORES:
-                found[model][score][turn] = seed_S @ getattr(one, score) @ clip_N
+            drawn = rng.integers(len(rows), size=len(rows))
+            clip_N[rows] = np.bincount(drawn, minlength=len(rows)) / len(label_N)
+        for key, value_SN in values.items():
+            count = len(value_SN)
+            found[key][turn] = rng.multinomial(count, np.full(count, 1 / count)) / count @ value_SN @ clip_N
     return found
+
+
+def interval(value_SN, label_N):
+    """95 % interval of the mean over seeds and clips."""
+    return tuple(float(x) for x in np.quantile(resampled({0: value_SN}, label_N)[0], [0.025, 0.975]))
+
+
+def by_score(kinds):
+    """{(model, score): (S, N)} of {model: Trained}."""
+    return {(model, score): getattr(one, score) for model, one in kinds.items() for score in SCORES}
 
 
 def table(kinds, label_N, drawn, chance):
     """A row for each kind and score: n seeds, how many failed (top-1 not above chance), mean, spread and intervals.
 
-    `drawn`: `resampled` of the same. Failed trainings are in the mean as they are.
+    `drawn`: `resampled` of `by_score(kinds)`. Failed trainings are in the mean as they are.
     """
     rows = []
     for model, one in kinds.items():
         failed = sum(metrics.wilson(hits, len(label_N))[0] <= chance for hits in one.top1.sum(axis=1))
         for score in SCORES:
             row = {"model": model, "score": score, "failed": failed, "n": len(label_N)}
-            rows.append(row | spread(getattr(one, score).mean(axis=1), drawn[model][score]))
+            rows.append(row | spread(getattr(one, score).mean(axis=1), drawn[model, score]))
     return pd.DataFrame(rows)
 
 
@@ -98,7 +109,7 @@ def pairs(kinds, drawn):
             one_S, other_S = (sign * getattr(kinds[name], score).mean(axis=1) for name in (first, second))
             if min(len(one_S), len(other_S)) > 1:
                 row = {"first": first, "second": second, "score": score, "seeds": min(len(one_S), len(other_S))}
-                low, high = np.quantile(drawn[first][score] - drawn[second][score], [0.025, 0.975])
+                low, high = np.quantile(drawn[first, score] - drawn[second, score], [0.025, 0.975])
                 row |= {"difference": sign * (one_S.mean() - other_S.mean()), "low": low, "high": high}
                 rows.append(row | {"better": probability(one_S, other_S), "p": welch(one_S, other_S)})
     found = pd.DataFrame(rows)

@@ -185,9 +185,8 @@ def animation(clips, row, maps) -> bytes:
         plain_SS3 = np.repeat(picture_SS[..., None] / 255, 3, axis=2)
         covered = [blend(picture_SS, map_TSS[frame], map_TSS.max()) for map_TSS in maps.values()]
         wide = np.concatenate([plain_SS3, *covered], axis=1).repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
-        frames.append(
-            PIL.Image.fromarray((255 * wide).round().astype(np.uint8)).quantize(COLOURS, method=OCTREE, dither=0)
-        )
+        picture = PIL.Image.fromarray((255 * wide).round().astype(np.uint8))
+        frames.append(picture.quantize(COLOURS, PIL.Image.Quantize.FASTOCTREE, dither=PIL.Image.Dither.NONE))
     made = io.BytesIO()
     frames[0].save(made, "GIF", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
     return made.getvalue()

@@ -3,8 +3,7 @@
 import numpy as np
 import seaborn as sns
 
-from trajnb.evaluation import calibration, fronts, suites
-from trajnb.figures.evaluation import reliability
+from trajnb.evaluation import calibration, fronts, metrics, suites
 from trajnb.figures.style import COLOURS, CONTENDER_COLOURS, GREY, bare, panels
 
 COSTS = {"macs": ("multiply-adds a clip, M", 1e6), "parameters": ("parameters, M", 1e6)}
@@ -23,16 +22,27 @@ def spread(kinds, table):
             axis.plot(line["mean"], place, "|", color=colour, markersize=14)
             axis.plot(each_S, np.full(len(each_S), place), "o", color=colour, markersize=4, alpha=0.6)
         axis.set(xlabel=LABELS[score], yticks=range(len(kinds)), yticklabels=kinds)
-    axes[0, 0].invert_yaxis()
+    axes[0, 0].set_ylim(len(kinds) - 0.5, -0.5)
     sns.despine(figure)
     return figure
 
 
 def calibrated(on_val, on_test, val, test):
     """Reliability of every network {name: Said} as it is (above) and at its validation temperature (below)."""
-    return reliability(
-        on_test | {f"{name}, scaled": one for name, one in warmed(on_val, on_test, val).items()}, test.label_N
-    )
+    kinds = {"as it is": on_test, "scaled": warmed(on_val, on_test, val)}
+    figure, axes = panels(2, len(on_test), 2.3, 2.1, sharex=True, sharey=True)
+    for line, (kind, told) in zip(axes, kinds.items(), strict=True):
+        for axis, (name, said) in zip(line, told.items(), strict=True):
+            count, confidence, right = metrics.reliability(said.prob_NK, test.label_N)
+            axis.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+            axis.scatter(confidence, right, s=4 + 80 * count / count.sum(), color=COLOURS.get(name))
+            axis.plot(confidence, right, color=COLOURS.get(name), linewidth=1)
+            axis.set_title(f"{name}, {kind}: ECE {metrics.ece(said.prob_NK, test.label_N):.3f}", fontsize=8)
+        line[0].set_ylabel("share correct")
+    for axis in axes[1]:
+        axis.set_xlabel("confidence")
+    sns.despine(figure)
+    return figure
 
 
 def warmed(on_val, on_test, val):

@@ -21,7 +21,7 @@ BASELINE_COLOURS = {
     "majority": "0.6",
     "single_frame": "0.55",
     "mean_frame": "0.55",
-    "motion_energy": "0.55",
+    "motion_energy": "mediumpurple",
     "kinematic_true": "tab:olive",
     "constant_velocity": "tab:brown",
     "constant_velocity_true": "tan",

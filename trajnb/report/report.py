@@ -232,6 +232,8 @@ def write(run_dir):
     parts = [f"# Run {run['run']}", "\n".join(f"- {sentence}" for sentence in sentences)]
     if table is not None:
         parts += ["## Leaderboard", grid(*rows(table)), "All columns stand in leaderboard.csv."]
+    for about, found in results.trust(run_dir).items():
+        parts += [f"## {about}", "\n".join(f"- {sentence}" for sentence in found)]
     differ = {name: written(value) for name, value in changed(run).items()} or {"": "none"}
     parts += ["## Parameters that differ from the smoke defaults", grid(["name", "value"], differ.items())]
     parts += ["## Stages", grid(["stage", "status", "seconds"], stages(run))]

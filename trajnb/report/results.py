@@ -82,6 +82,15 @@ def table(path):
     return found.dropna(subset=NEEDED[path.name][:1])
 
 
+def trust(run_dir):
+    """{about: [sentences]} on how sure and how robust, as the robustness stage has left them; else empty."""
+    try:
+        found = pd.read_csv(run_dir / "robustness" / "sentences.csv", dtype=str).dropna()
+        return {about: part["text"].tolist() for about, part in found.groupby("about", sort=False)}
+    except (OSError, ValueError, KeyError):  # not there, empty, cut, not text
+        return {}
+
+
 def broken(run_dir):
     """Sentences on tables of the run that are there and cannot be read."""
     for name in WORDS:

@@ -45,6 +45,7 @@ def shown(run_dir, run, stages, figures):
         "errors": errors(run, stages),
         "broken": list(results.broken(run_dir)),
         "verdict": report.paragraphs(report.verdict(table, run, results.comparisons(run_dir))),
+        "trust": results.trust(run_dir),
         "table": report.rows(table) if table is not None else None,
         "baselines": [] if table is None else report.contenders(table)[2]["model"].tolist(),
         "tables": [path.name for path in tables if path.is_file() and not path.is_symlink()],
