@@ -24,12 +24,11 @@ from trajnb.models.magvit import Magvit
 from trajnb.models.transformer import Transformer
 
 STEPS, AT_ONCE = 16, 64  # points on the way from an empty clip, and how many of them are computed together
-
 TUBELET = (2, 4, 4)  # frames, rows, columns whose attributions are added up
 
 
 class Map(NamedTuple):
-    """What each cell counts for (not negative, but for integrated gradients' size no unit), and where the cells are."""
+    """What each cell counts for, not negative and in no unit, and where the cells are."""
 
     cells_BTHW: np.ndarray
     axes: tuple[Axis, Axis, Axis] = (Axis(), Axis(), Axis())  # frames and pixels themselves

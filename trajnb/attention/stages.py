@@ -57,17 +57,19 @@ class Stage(NamedTuple):
 
 
 def stages(explained) -> list[list[Stage]]:
-    """The stages of an extractor from its input upward, the grid last; of SlowFast each is two, slow and fast."""
+    """The stages of an extractor that keep place, from its input upward, and of SlowFast two at a time, slow and fast.
+
+    The last one has the grid's cells.
+    """
     return WALKS[type(explained.net.extractor)](explained)
 
 
 def fine(explained) -> list[Stage]:
     """The last stage whose map has at least FINE_ROWS rows; the finest one where none has."""
-    steps = [max(stage.axes[1].step for stage in together) for together in stages(explained)]
-    enough = [k for k, step in enumerate(steps) if explained.clip_shape[1] / step >= FINE_ROWS] or [
-        int(np.argmin(steps))
-    ]
-    return stages(explained)[enough[-1]]
+    found = stages(explained)
+    rows = [explained.clip_shape[1] / together[0].axes[1].step for together in found]
+    enough = [together for together, count in zip(found, rows, strict=True) if count >= FINE_ROWS]
+    return enough[-1] if enough else found[int(np.argmax(rows))]
 
 
 def grid_axes(explained) -> tuple[Axis, Axis, Axis]:
