@@ -15,6 +15,7 @@ from trajnb.attention import sanity, scores
 from trajnb.attention.controls import controls
 from trajnb.attention.maps import Map, between, methods
 from trajnb.attention.stages import Explained
+from trajnb.progress import Progress
 from trajnb.training import load_weights
 
 AT_ONCE = 32  # clips whose maps are in memory together
@@ -32,11 +33,14 @@ def study(cfg, test) -> tuple[pd.DataFrame, pd.DataFrame]:
     Reads the trained weights of the run's first seed, and those of its control `permuted` where it has one.
     """
     sets, scored, checked = asked.both(test, cfg.attention_clips), [], []
-    for model in cfg.models:
-        one = cfg.replace(model=model)
-        explained = network(one)
-        scored += [score(explained, part, kind, one).assign(model=model) for kind, part in sets.items()]
-        checked.append(check(explained, sets["plain"].spread(CHECKED), one).assign(model=model))
+    path = cfg.stage_dir("attention") / "progress.json"
+    with Progress(len(cfg.models), "attention", "network", path) as progress:
+        for model in cfg.models:
+            one = cfg.replace(model=model)
+            explained = network(one)
+            scored += [score(explained, part, kind, one).assign(model=model) for kind, part in sets.items()]
+            checked.append(check(explained, sets["plain"].spread(CHECKED), one).assign(model=model))
+            progress.update()
     return pd.concat(scored, ignore_index=True), pd.concat(checked, ignore_index=True)
 
 
