@@ -16,7 +16,13 @@ from trajnb.runs import runner, stages
 from trajnb.training import checkpoints
 
 TRAININGS = {f"train-{model}": "history.csv" for model in models.EXTRACTORS}
-FILES = {"data": "audit.json", **TRAININGS, "evaluate": "notebook.html", "robustness": "areas.csv"}
+FILES = {
+    "data": "audit.json",
+    **TRAININGS,
+    "evaluate": "notebook.html",
+    "robustness": "areas.csv",
+    "attention": "scores.csv",
+}
 
 
 @pytest.mark.slow
@@ -49,6 +55,7 @@ def test_the_smoke_lab(monkeypatch, tmp_path, capsys):
         "train-i3d: would run, lr 0.01 -> 0.02",
         "evaluate: would run, train-i3d runs again",
         "robustness: would run, train-i3d runs again",
+        "attention: would run, train-i3d runs again",
     ]
 
 
@@ -76,11 +83,12 @@ def test_a_class_ordered_split_is_refused_and_forced_only_under_a_mark(monkeypat
     assert set(pd.read_csv(run_dir / "leaderboard.csv")["mark"]) == {mark}
     with safe_open(run_dir / "train-i3d" / "final.safetensors", "np") as weights:
         assert weights.metadata() == {"mark": mark}
-    assert files.mark(run_dir / "robustness") == mark
+    assert files.mark(run_dir / "robustness") == files.mark(run_dir / "attention") == mark
+    assert set(pd.read_csv(run_dir / "attention" / "scores.csv")["mark"]) == {mark}
     for page in ["REPORT.md", "index.html", "train-i3d/notebook.html", "evaluate/notebook.html"]:
         assert "FORCED" in (run_dir / page).read_text(), page
     forced_again = trajnb(*arguments, "--dry-run")
-    assert forced_again.count("would be skipped, unchanged") == 4, "what was forced need not be forced again"
+    assert forced_again.count("would be skipped, unchanged") == 5, "what was forced need not be forced again"
 
 
 @pytest.mark.slow

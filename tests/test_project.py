@@ -150,7 +150,7 @@ def test_the_ec2_run_says_at_once_that_there_is_no_gpu_and_plans_all_stages(tmp_
         assert refused.returncode == 2
         assert refused.stderr == "device: 'cuda' is not there, torch finds no GPU: write auto or cpu.\n"
     planned = trajnb("-p", "device", "cpu", "--dry-run")
-    assert planned.stdout.count("would run, no earlier result") == 1 + 4 * 3 + 2
+    assert planned.stdout.count("would run, no earlier result") == 1 + 4 * 3 + 3
     assert not (tmp_path / "outputs").exists()
 
 

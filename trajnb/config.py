@@ -20,6 +20,17 @@ from trajnb import outputs
 Motion = Literal["linear", "parabolic", "circular", "random", "helical"]
 Extractor = Literal["transformer", "i3d", "slowfast", "magvit"]
 Preset = Literal["nano", "base", "paper"]
+Attention = Literal[
+    "head",
+    "gradient_attention",
+    "attention_parts",
+    "rollout",
+    "activation",
+    "codes",
+    "gradcam",
+    "hirescam",
+    "integrated_gradients",
+]
 LARGEST_FILE = 100_000  # bytes; a parameter file is a page, not a data set
 LARGEST_SEED = 2**31 - 1
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
@@ -154,6 +165,12 @@ class RunParams(BaseModel):
     seeds: int = parameter(1, 1, 100, "", "trainings of each extractor, from `seed` upward")
     controls: list[Literal["shuffled", "permuted"]] = parameter([], text="further trainings of each that should fail")
     suite_clips: int = parameter(8, 4, 1_000_000, "clips", "clips at each level of each difficulty suite")
+    attention_clips: int = parameter(
+        8, 4, 1_000_000, "clips", "test clips whose maps of attention are drawn and scored"
+    )
+    attention_methods: list[Attention] = parameter(
+        ["head", "gradient_attention", "activation", "gradcam"], text="kinds of maps; a network has those it allows"
+    )
     study: Literal["comparison", "postmortem"] = parameter("comparison", text="what a run is: its notebooks")
     force: bool = parameter(False, text="go on although the audit finds the data severe; every product then says so")
     cell_limit_s: int = parameter(0, 0, 10_000_000, "s", "longest a notebook's cell may run; 0 is no limit")
@@ -245,7 +262,7 @@ def contradictions(cfg):
         yield f"batch_size: {cfg.batch_size} is over half of the clips: write at most {cfg.clips // 2}."
     if cfg.stream and (cfg.control != "none" or cfg.controls or cfg.split != "recipe"):
         yield "stream: true does not go with controls or a split in class order: write false."
-    for name, least in {"motions": 2, "models": 1, "controls": 0}.items():
+    for name, least in {"motions": 2, "models": 1, "controls": 0, "attention_methods": 1}.items():
         value = getattr(cfg, name)
         if len(value) < least:
             yield f"{name}: {len(value)} given, at least {least} needed: write more names in the list."

@@ -7,7 +7,7 @@ import pytest
 from trajnb.config import Config, ParameterError
 from trajnb.runs import record, refresh, stages
 
-LAST = ["evaluate", "robustness"]  # stages after the trainings
+LAST = ["evaluate", "robustness", "attention"]  # stages after the trainings
 
 
 @pytest.fixture
@@ -18,6 +18,7 @@ def notebooks(tmp_path, monkeypatch):
         "02_train": 'model: str = "transformer"\nseed: int = 0\nlr: float = 2.0e-3\nepochs: int = 2',
         "03_evaluate": 'models: list = ["transformer"]\nseeds: int = 1',
         "robustness": "suite_clips: int = 8",
+        "04_attention": "attention_clips: int = 8",
     }
     for name, source in declared.items():
         cell = {"cell_type": "code", "source": [source], "metadata": {"tags": ["parameters"]}}
@@ -29,7 +30,8 @@ def notebooks(tmp_path, monkeypatch):
 
 
 def test_each_stage_gets_what_its_notebook_declares_and_what_differs(notebooks):
-    data, train, evaluate, robustness = stages.plan(Config(models=["transformer"], epochs=4, gravity=3.0, run_name="x"))
+    cfg = Config(models=["transformer"], epochs=4, gravity=3.0, run_name="x", attention_clips=20)
+    data, train, evaluate, robustness, attention = stages.plan(cfg)
     other = {"run_name": "x", "gravity": 3.0}
     assert (data.name, data.parameters) == ("data", {"clips": 400} | other)
     assert train.parameters == {"model": "transformer", "seed": 0, "lr": 0.5, "epochs": 9} | other
@@ -37,6 +39,8 @@ def test_each_stage_gets_what_its_notebook_declares_and_what_differs(notebooks):
     assert robustness.parameters == {"suite_clips": 8, "models": ["transformer"], "epochs": 4} | other
     assert (train.needs, evaluate.needs) == (("data",), ("data", "train-transformer"))
     assert robustness.needs == ("data", "train-transformer", "evaluate")
+    assert attention.parameters == {"attention_clips": 20, "models": ["transformer"], "epochs": 4} | other
+    assert (attention.needs, attention.products) == (train.needs + (train.name,), ("attention/scores.csv",))
     assert train.folder == Config(run_name="x").stage_dir("train-transformer")
 
 
@@ -116,7 +120,7 @@ def test_controls_are_further_trainings_of_each_network(notebooks):
     assert [stage.name for stage in plan] == ["data", *names, *LAST]
     assert [stage.parameters.get("control", "none") for stage in plan[1:4]] == ["none", "shuffled", "permuted"]
     assert "controls" not in plan[1].parameters, "another control repeats no training"
-    assert plan[-2].needs == ("data", *names)
+    assert plan[-3].needs == plan[-1].needs == ("data", *names)
 
 
 def test_a_post_mortem_is_one_stage(notebooks):

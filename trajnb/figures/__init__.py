@@ -1,5 +1,6 @@
 """Every plot a notebook shows, one function each; each takes what it draws and returns a matplotlib Figure."""
 
+from trajnb.figures import attention as attention
 from trajnb.figures import robustness as robustness
 from trajnb.figures.data import class_balance, film_strips, image_paths, nuisances, single_frames, world_paths
 from trajnb.figures.evaluation import (

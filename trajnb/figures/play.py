@@ -5,8 +5,10 @@ What a slider shows lives in the page's memory: it does not survive in a rendere
 
 import ipywidgets as widgets
 
+from trajnb.attention import examples
 from trajnb.data import scenes
 from trajnb.evaluation import leaderboard, trackers
+from trajnb.figures import attention as figure_of_map
 from trajnb.figures import style, tour
 from trajnb.progress import interactive
 from trajnb.training import predict
@@ -15,6 +17,7 @@ LABELS = {"number": "shape, number", "gravity": "gravity, Earth's", "speed": "sp
 LABELS |= {"depth_m": "depth, m", "noise": "noise, full scale"}
 STEPS = {"number": 1, "gravity": 0.05, "speed": 0.1, "depth_m": 0.1, "noise": 0.01}
 STYLE, LAYOUT = {"description_width": "110px"}, {"width": "400px"}
+LOOK = {"style": STYLE, "layout": LAYOUT}
 AS_IT_IS = {"align_self": "flex-start", "max_width": "100%"}  # a stretched picture is a blurred one
 
 
@@ -32,6 +35,37 @@ def network(net, cfg, folder):
         return tour.answer(clips, said, trackers.measured_constant_velocity(clips))
 
     return turn(draw, cfg, folder, "own_answer")
+
+
+def attention(networks, sets, cfg, folder):
+    """One map over one clip with a decoy, to be chosen with the frame; without a person, the first one as a picture.
+
+    networks: {model: trajnb.attention Explained}; sets: {"plain", "decoy"} of trajnb.attention.clips.
+    """
+    clips, first = sets["decoy"], {"clip": 0, "model": cfg.models[0], "method": "head_class", "frame": cfg.frames // 2}
+
+    def draw(clip, model, method, frame):
+        map_TSS = examples.one(networks[model], clips, clip, method)
+        return figure_of_map.look(clips, clip, map_TSS, frame, f"{model}: {method.replace('_', ' ')}")
+
+    still = style.save(draw(**first), folder, "own_look")
+    if not interactive():
+        return still
+    ends = {"clip": len(clips) - 1, "frame": cfg.frames - 1}
+    knobs = {name: widgets.IntSlider(first[name], 0, end, description=name, **LOOK) for name, end in ends.items()}
+    names = examples.names(networks[cfg.models[0]], clips, cfg)
+    knobs["model"] = widgets.Dropdown(options=cfg.models, description="network", **LOOK)
+    knobs["method"] = widgets.Dropdown(options=names, description="map", **LOOK)
+    picture = widgets.Image(value=still.data, format="png", layout=AS_IT_IS)
+
+    def redraw(change):
+        if change["owner"] is knobs["model"]:  # another network has other maps
+            knobs["method"].options = examples.names(networks[change["new"]], clips, cfg)
+        picture.value = style.png(draw(**{name: knob.value for name, knob in knobs.items()}))
+
+    for knob in knobs.values():
+        knob.observe(redraw, "value")
+    return widgets.VBox([*(knobs[name] for name in ("model", "method", "clip", "frame")), picture])
 
 
 def turn(draw, cfg, folder, name):

@@ -12,6 +12,11 @@ NOTEBOOKS = ROOT / "notebooks"
 MODEL_FILES = ROOT / "params" / "models"
 DATA_NAMES = {"run_name", *config.WorldParams.model_fields, *config.DataParams.model_fields}
 NO_RESULT = ("runs", "report", "cli.py", "privacy.py")  # parts of the package that change no number
+ONE_STAGE = {
+    "suite_clips": "robustness",
+    "attention_clips": "attention",
+    "attention_methods": "attention",
+}  # whose alone
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ def plan(cfg, overrides=None):
     evaluate = stage(cfg, "evaluate", "evaluate", "03_evaluate.ipynb", needs, ["leaderboard.csv"])
     tables = [f"robustness/{name}.csv" for name in ("seeds", "calibration", "curves", "areas", "horizon", "sentences")]
     robustness = stage(cfg, "robustness", "robustness", "robustness.ipynb", [*needs, evaluate.name], tables)
-    return [data, *trained, evaluate, robustness]
+    attention = stage(cfg, "attention", "attention", "04_attention.ipynb", needs, ["attention/scores.csv"])
+    return [data, *trained, evaluate, robustness, attention]
 
 
 def training(cfg, overrides, model, seed, control):
@@ -77,7 +83,8 @@ def stage(cfg, name, kind, file, needs=(), products=()):
     path, defaults = NOTEBOOKS / file, config.Config().model_dump()
     own = set(declared(path))
     known = {"data": DATA_NAMES, "train": set(defaults) - {"models", "controls"}}
-    concerned = known.get(kind, set(defaults)) - config.LIMITS
+    foreign = {key for key, only in ONE_STAGE.items() if kind != only}
+    concerned = known.get(kind, set(defaults)) - config.LIMITS - foreign
     own |= {key for key, value in cfg.model_dump().items() if key in concerned and value != defaults[key]}
     parameters = {key: value for key, value in cfg.model_dump().items() if key in own}
     return Stage(name, kind, path, parameters, cfg.stage_dir(name), tuple(needs), tuple(products))

@@ -22,7 +22,7 @@ FOLDER, DIGITS = "checkpoints", 16
 NAME = re.compile(rf"step-(\d{{8}})-([0-9a-f]{{{DIGITS}}})\.pt")
 # Parameters that change where and how fast a training runs, but not what it is.
 FREE = {"run_name", "models", "seeds", "controls", "threads", "device", "test_clips"} | LIMITS | SILENT
-FREE |= {"checkpoint_every", "checkpoint_seconds", "checkpoints_kept"}
+FREE |= {"attention_clips", "attention_methods", "checkpoint_every", "checkpoint_seconds", "checkpoints_kept"}
 
 
 @dataclass

@@ -1,0 +1,58 @@
+"""Networks that are quick to look into, and clips to ask them about."""
+
+import pytest
+import torch
+from torch import nn
+
+from trajnb import models
+from trajnb.attention.stages import Explained
+from trajnb.config import Config
+from trajnb.data import ClipSet
+from trajnb.models.head import Head
+from trajnb.models.transformer import Transformer
+from trajnb.world import recipes
+
+CFG = Config()
+SHAPE = (CFG.frames, CFG.size, CFG.size)
+
+
+def awake(net):
+    """Weights moved a little: what begins at zero passes no gradient."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.add_(0.05 * torch.randn(weight.shape, generator=generator))
+    return net
+
+
+@pytest.fixture(scope="session", params=models.EXTRACTORS)
+def explained(request):
+    """Each extractor, nano, not trained."""
+    return Explained(awake(models.build(CFG.replace(model=request.param))), SHAPE)
+
+
+@pytest.fixture(scope="session")
+def clips():
+    """Eight clips of the default world, two of each class."""
+    return ClipSet(CFG, 0, recipes.draw(CFG, 0, torch.arange(8).numpy()))
+
+
+@pytest.fixture(scope="session")
+def video():
+    return torch.rand(2, 1, *SHAPE, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """A small Transformer for clips that are not square in time: 6 frames of 24 x 24, with a class token."""
+    extractor = Transformer(
+        frames=6, size=24, tubelet=(2, 8, 8), width=24, depth=2, heads=2, mlp_ratio=2, zero_init=False
+    )
+    head = Head(features=24, classes=4, frames=6, horizon=3, width=24, heads=2)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.extractor, self.head = extractor, head
+
+    return Explained(awake(Net()), (6, 24, 24))

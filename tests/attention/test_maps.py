@@ -1,0 +1,227 @@
+"""Maps: the readable path is the fast one, rows sum to 1, a row carried down is the matrices multiplied up, and a
+network whose class hangs on a planted cue is seen to look at the cue."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from trajnb import models
+from trajnb.attention import maps, stages
+from trajnb.attention.recorder import recorded
+from trajnb.attention.stages import Axis, Explained
+from trajnb.config import Config
+from trajnb.models.attention import Attend
+
+KINDS = ["head", "gradient_attention", "attention_parts", "rollout", "activation", "codes", "gradcam", "hirescam"]
+KINDS += ["integrated_gradients"]
+FUTURES = [f"head_future_{k}" for k in range(1, 6)]
+OWN = {
+    models.EXTRACTORS["transformer"]: [
+        "gradient_attention",
+        "gradient_attention_time",
+        "gradient_attention_space",
+        "rollout",
+    ],
+    models.EXTRACTORS["magvit"]: ["codes"],
+}
+CUE = (slice(None), slice(None), slice(8, 10), slice(40, 48), slice(16, 24))  # frames, rows, columns: one tubelet
+CELL = (4, 5, 2)
+
+
+def test_the_readable_path_gives_what_the_fast_one_gives(explained, video):
+    with torch.no_grad():
+        fast = explained.net(video)[0]
+        with recorded(explained.net) as weights:
+            slow = explained.net(video)[0]
+    torch.testing.assert_close(fast.logits_BK, slow.logits_BK, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(fast.future_BFx6, slow.future_BFx6, atol=1e-5, rtol=1e-5)
+    blocks = len(getattr(explained.net.extractor, "blocks", []))
+    assert len(weights) == 2 * blocks + len(explained.net.head.pools)
+    for weight_GNLS in weights.values():
+        torch.testing.assert_close(weight_GNLS.sum(dim=-1), torch.ones(weight_GNLS.shape[:-1]), atol=1e-5, rtol=0)
+    assert all(part.fused for part in explained.modules() if isinstance(part, Attend)), "the fast path is back"
+
+
+def test_a_recorder_that_matches_nothing_or_hears_nothing_raises(tiny):
+    with pytest.raises(ValueError, match="holds no attention"):
+        with recorded(nn.Linear(2, 2)):
+            pass
+    with pytest.raises(ValueError, match="was not run"):
+        with recorded(tiny.net):
+            pass
+    with pytest.raises(RuntimeError, match="own"):  # an error inside is not hidden behind the recorder's
+        with recorded(tiny.net):
+            raise RuntimeError("own")
+    assert all(part.fused for part in tiny.modules() if isinstance(part, Attend))
+
+
+def all_maps(explained, video):
+    target = torch.zeros(len(video), dtype=torch.long)
+    found = [method(explained, video, target) for method in maps.methods(explained, KINDS).values()]
+    return {name: one for some in found for name, one in some.items()}
+
+
+def test_every_network_has_its_maps_in_the_clips_own_resolution(explained, video):
+    found = all_maps(explained, video)
+    ways = ["_slow", "_fast"] if "slow" in dict(explained.net.extractor.named_children()) else [""]
+    stage = [f"{kind}{way}" for kind in ("activation", "gradcam", "hirescam") for way in ways]
+    own = OWN.get(type(explained.net.extractor), [])
+    assert sorted(found) == sorted(["head_class", *FUTURES, *stage, "integrated_gradients", *own])
+    for name, one in found.items():
+        assert np.isfinite(one.cells_BTHW).all() and (one.cells_BTHW >= 0).all(), name
+        assert one.stretched(explained.clip_shape).shape == (2, 16, 64, 64)
+        assert np.ptp(one.cells_BTHW) > 0 or name == "codes", name
+    for name in ("head_class", *FUTURES):
+        np.testing.assert_allclose(found[name].cells_BTHW.sum(axis=(1, 2, 3)), 1, atol=1e-5)
+
+
+def test_a_batch_of_one_has_the_same_maps(explained, video):
+    together, alone = all_maps(explained, video), all_maps(explained, video[1:])
+    for name, one in alone.items():
+        scale = max(np.abs(one.cells_BTHW).max(), 1e-12)
+        np.testing.assert_allclose(
+            one.cells_BTHW[0] / scale, together[name].cells_BTHW[1] / scale, atol=1e-3, err_msg=name
+        )
+
+
+def test_odd_sizes_and_a_class_token(tiny):
+    video = torch.rand(1, 3, 6, 24, 24, generator=torch.Generator().manual_seed(0))[:, :1]
+    target = torch.tensor([2])
+    for method in (maps.rollout, maps.gradient_attention):
+        (one,) = method(tiny, video, target).values()
+        assert one.cells_BTHW.shape == (1, 3, 3, 3)
+        assert one.stretched((6, 24, 24)).shape == (1, 6, 24, 24)
+
+
+@pytest.mark.parametrize("gradient", [False, True])
+def test_a_row_carried_down_is_the_matrices_multiplied_up(tiny, gradient):
+    """The full rule on cells x cells matrices, with the class token as one more cell (models of section F.1)."""
+    video = torch.rand(1, 1, 6, 24, 24, generator=torch.Generator().manual_seed(3))
+    with recorded(tiny.net) as weights:
+        logit = tiny(video)[0, 1]
+    gradients = torch.autograd.grad(logit, list(weights.values()))
+    used = {
+        name: ((w * g).clamp(min=0) if gradient else w).mean(dim=1).detach()
+        for (name, w), g in zip(weights.items(), gradients, strict=True)
+    }
+    T, P, one = 3, 9, torch.eye(28)
+    total = one
+    for k in range(2):
+        time, space = torch.zeros(28, 28), torch.zeros(28, 28)
+        for p in range(P):
+            cells = [1 + t * P + p for t in range(T)]
+            time[np.ix_(cells, cells)] = used[f"extractor.blocks.{k}.temporal_attention.attend"][p]
+        if not gradient:
+            time[0, 0] = 1  # the token takes no part: it stays where it is
+        for t in range(T):
+            a = used[f"extractor.blocks.{k}.spatial_attention.attend"][t]
+            cells = [1 + t * P + p for p in range(P)]
+            space[np.ix_(cells, cells)] = a[1:, 1:]
+            space[cells, 0] = a[1:, 0]
+            space[0, cells] = a[0, 1:] / T
+            space[0, 0] += a[0, 0] / T
+        for layer in (time, space):
+            total = (one + layer) @ total if gradient else (one + layer) / 2 @ total
+    pools = torch.stack([w[0, 0] for name, w in used.items() if name.startswith("head.")]).mean(dim=0)
+    expected = (torch.cat([torch.zeros(1), pools]) @ total)[1:].reshape(3, 3, 3)
+    method = maps.gradient_attention if gradient else maps.rollout
+    (found,) = method(tiny, video, torch.tensor([1])).values()
+    np.testing.assert_allclose(found.cells_BTHW[0], expected.numpy(), rtol=1e-4, atol=1e-9)
+
+
+class Cue(nn.Module):
+    """Two classes: whether the cue's tubelet is lighter than 0.5; its grid is the mean light of every tubelet.
+
+    `watch` True reads the cue; else it reads another tubelet, and the cue means nothing.
+    """
+
+    def __init__(self, cell):
+        super().__init__()
+        self.light, self.cell = nn.AvgPool3d((2, 8, 8)), cell
+        self.extractor, self.head = self, self.Read(cell)
+
+    class Read(nn.Module):
+        def __init__(self, cell):
+            super().__init__()
+            self.cell, self.pools, self.horizon = cell, [], 5
+
+        def forward(self, grid_BTHWD):
+            cue_B = grid_BTHWD[(slice(None), *self.cell, 0)] - 0.5
+            return models.head.Output(torch.stack([-9 * cue_B, 9 * cue_B], dim=1), None, None)
+
+    def forward(self, video_BCTHW):
+        return self.light(video_BCTHW).permute(0, 2, 3, 4, 1), {}
+
+
+@pytest.fixture
+def cue(monkeypatch):
+    """Explained network that looks at CELL, and a clip in which the cue is light."""
+    monkeypatch.setitem(stages.WALKS, Cue, lambda e: [[stages.Stage("", e.grid, stages.tiles((2, 8, 8)))]])
+    net = Cue(CELL)
+    video = 0.3 + 0.1 * torch.rand(2, 1, 16, 64, 64, generator=torch.Generator().manual_seed(2))
+    video[CUE] = 0.9
+    explained = Explained.__new__(Explained)
+    nn.Module.__init__(explained)
+    explained.net, explained.grid, explained.clip_shape = net, nn.Identity(), (16, 64, 64)
+    return explained, video
+
+
+@pytest.mark.parametrize("method", [maps.gradcam, maps.hirescam, maps.integrated_gradients])
+def test_a_network_is_seen_to_look_at_the_cue_that_its_class_hangs_on(cue, method):
+    explained, video = cue
+    (one,) = method(explained, video, torch.tensor([1, 1])).values()
+    stretched = one.stretched((16, 64, 64))
+    if method is maps.gradcam:  # its weights are means over cells: it sees that light counts, and the cue is lightest
+        assert stretched.max() > 0
+    for map_TSS in stretched:
+        t, y, x = np.unravel_index(map_TSS.argmax(), map_TSS.shape)
+        assert (t // 2, y // 8, x // 8) == CELL
+        if method is not maps.gradcam:
+            away = map_TSS.copy()
+            away[6:12, 32:56, 8:32] = 0
+            assert away.max() < 0.05 * map_TSS.max(), "nothing else counts"
+
+
+def test_the_same_cue_is_not_looked_at_where_the_class_does_not_hang_on_it(cue):
+    explained, video = cue
+    explained.net.head.cell = (1, 1, 6)
+    (one,) = maps.hirescam(explained, video, torch.tensor([0, 0])).values()
+    assert one.cells_BTHW[0][CELL] == 0
+
+
+def test_attention_planted_at_a_cue_is_found_through_every_layer():
+    """A Transformer and head whose keys answer one bright tubelet: head, rollout and gradients all point there."""
+    cfg = Config(model="transformer")
+    net = models.build(cfg).eval()
+    with torch.no_grad():
+        for block in net.extractor.blocks:  # each token by itself: only the head decides where to look
+            for part in (block.spatial_attention, block.temporal_attention):
+                part.qkv.weight.zero_(), part.qkv.bias.zero_()
+        pool = net.head.pools[0]
+        grid, _ = net.extractor(cue_video())
+        cell = net.head.into(grid[0, CELL[0], CELL[1], CELL[2]])
+        other = net.head.into(grid[0]).reshape(-1, 96).mean(dim=0)
+        for pool in net.head.pools:
+            pool.query.weight.zero_(), pool.key_value.weight[:96].copy_(torch.eye(96))
+            pool.query.bias.copy_(20 * (cell - other))
+            pool.attend.heads = 1
+    explained = Explained(net, (16, 64, 64))
+    (one,) = [maps.head(explained, cue_video(), torch.zeros(1, dtype=torch.long))["head_class"]]
+    assert np.unravel_index(one.cells_BTHW[0].argmax(), one.cells_BTHW[0].shape) == CELL
+    (rolled,) = maps.rollout(explained, cue_video(), torch.zeros(1, dtype=torch.long)).values()
+    assert np.unravel_index(rolled.cells_BTHW[0].argmax(), rolled.cells_BTHW[0].shape) == CELL
+
+
+def cue_video():
+    video = 0.3 + 0.02 * torch.rand(1, 1, 16, 64, 64, generator=torch.Generator().manual_seed(5))
+    video[CUE] = 0.9
+    return video
+
+
+def test_stretching_puts_a_cell_where_its_centre_is():
+    cells = np.zeros((1, 4, 4, 4), np.float32)
+    cells[0, 1, 2, 3] = 1
+    one = maps.Map(cells, (Axis(0.5, 4), Axis(2.0, 16.0), Axis(14.0, 16.0)))
+    t, y, x = np.unravel_index(one.stretched((16, 64, 64))[0].argmax(), (16, 64, 64))
+    assert (t, y, x) == (4, 33, 62), "the middle of frame 4; row 2 + 2 x 16, column 14 + 3 x 16, its first pixel"

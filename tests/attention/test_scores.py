@@ -1,0 +1,151 @@
+"""Scores of a perfect map, of a level one and of a random one are what they must be."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from trajnb.attention import clips as asked
+from trajnb.attention import scores
+from trajnb.attention.controls import controls
+
+
+@pytest.fixture(scope="module")
+def distance(clips):
+    return asked.distance_px(clips)
+
+
+def test_a_perfect_map_scores_one(clips, distance):
+    perfect = (distance <= 0).astype(np.float32)
+    for score in (scores.pointing, scores.following, scores.mass, scores.rank):
+        np.testing.assert_allclose(score(perfect, distance), 1, err_msg=score.__name__)
+
+
+def test_a_level_map_scores_what_a_blind_guess_would(clips, distance):
+    level = np.full_like(distance, 0.7)
+    near, inside = (distance <= scores.TOLERANCE_PX).mean(axis=(1, 2, 3)), (distance <= 0).mean(axis=(1, 2, 3))
+    for score, expected in {
+        scores.pointing: near,
+        scores.following: near,
+        scores.mass: inside,
+        scores.rank: inside,
+    }.items():
+        np.testing.assert_allclose(score(level, distance), expected, rtol=1e-4, err_msg=score.__name__)
+    np.testing.assert_allclose(scores.mass(0 * level, distance), inside)
+
+
+def test_random_maps_score_as_level_ones_do_on_average(distance):
+    rng, drawn = np.random.default_rng(0), []
+    for _ in range(40):
+        drawn.append(scores.pointing(rng.random(distance.shape, np.float32), distance).mean())
+    near = (distance <= scores.TOLERANCE_PX).mean()
+    assert abs(np.mean(drawn) - near) < 4 * np.sqrt(near / (40 * len(distance)))
+    ranks = scores.rank(rng.random(distance.shape, np.float32), distance)
+    assert ranks.mean() == pytest.approx((distance <= 0).mean(), abs=0.003)
+
+
+def test_just_inside_the_tolerance_is_a_hit_and_just_outside_a_miss(distance):
+    for wanted, expected in ((scores.TOLERANCE_PX - 0.3, 1), (scores.TOLERANCE_PX + 1.2, 0)):
+        at = np.zeros_like(distance)
+        away = np.abs(distance[:, 5] - wanted).reshape(len(distance), -1).argmin(axis=1)
+        at.reshape(len(distance), 16, -1)[np.arange(len(distance)), 5, away] = 1
+        assert (scores.pointing(at, distance) == expected).all()
+
+
+def test_the_object_is_where_the_pixels_are(clips, distance):
+    """No second source of truth: the rendered disc is bright where the distance says inside, dark outside."""
+    video = clips.render(np.arange(len(clips))).astype(float)
+    assert (video[distance < -1].mean()) > 2 * video[distance > 1].mean()
+    for clip, away in zip(video, distance, strict=True):
+        assert clip[away < -1].min() > clip[away > 1].mean() + 3 * clip[away > 1].std()
+
+
+def test_light_and_change_find_a_lone_object_but_not_one_beside_a_decoy(clips):
+    both = asked.both(clips, 8)
+    for kind, expected in (("plain", 1.0), ("decoy", 0.9)):
+        found = controls(asked.video(both[kind]), both[kind].table["index"])
+        away = asked.distance_px(both[kind])
+        for name in ("brightest_pixel", "motion_energy"):
+            hits = scores.following(found[name], away).mean()
+            assert hits > 0.95 if kind == "plain" else hits < expected, (kind, name)
+
+
+def test_a_decoy_is_as_bright_has_as_much_change_and_stays_apart(clips):
+    both = asked.both(clips, 8)
+    plain, decoy = (both[kind].render(np.arange(len(both[kind]))).astype(float) for kind in asked.KINDS)
+    assert both["plain"].table["index"].tolist() == both["decoy"].table["index"].tolist()
+    assert (asked.gap_px(both["plain"]) > 8).all()
+    added, own = decoy - plain, np.where(asked.distance_px(both["plain"]) < 4, plain, np.median(plain))
+    energy = [(np.diff(x, axis=1) ** 2).sum(axis=(1, 2, 3)) for x in (added, own)]
+    assert np.median(energy[0] / energy[1]) == pytest.approx(1, abs=0.1)
+    assert abs(added.max() / (plain - np.median(plain)).max() - 1) < 0.15
+
+
+def test_too_near_decoys_are_told(clips):
+    with pytest.raises(ValueError, match="ask for more test_clips"):
+        asked.both(clips.take(np.array([], int)), 4)
+
+
+def test_the_temporal_profile_follows_the_acceleration():
+    uv = np.zeros((3, 16, 2))
+    uv[:, :, 0] = np.cumsum(np.cumsum(np.arange(16.0) ** 2))
+    acceleration = np.zeros((3, 16))
+    acceleration[:, 1:-1] = np.linalg.norm(np.diff(uv, n=2, axis=1), axis=2)
+    maps = np.repeat(np.repeat(acceleration[..., None, None], 4, axis=2), 4, axis=3)
+    maps[1] = maps[1].max() - maps[1]
+    maps[2] = 1
+    found = scores.temporal(maps, uv)
+    np.testing.assert_allclose(found[:2], [1, -1])
+    assert np.isnan(found[2])
+
+
+def test_rank_correlation_is_spearmans():
+    from scipy.stats import spearmanr
+
+    one, other = np.random.default_rng(0).integers(0, 5, (2, 3, 40))
+    expected = [spearmanr(a, b).statistic for a, b in zip(one, other, strict=True)]
+    np.testing.assert_allclose(scores.rank_correlation(one, other), expected)
+
+
+class Watcher(nn.Module):
+    """Sure of class 1 when enough light is in one corner of the clip: deletion there must undo it."""
+
+    def forward(self, video_BCTHW):
+        lit_B = video_BCTHW[:, 0, :, :8, :8].mean(dim=(1, 2, 3))
+        return torch.stack([torch.zeros_like(lit_B), 40 * (lit_B - 0.4)], dim=1)
+
+
+def test_deleting_and_inserting_what_counts_first_is_best():
+    video = 0.2 + 0.02 * torch.rand(3, 1, 16, 64, 64, generator=torch.Generator().manual_seed(0))
+    video[:, :, :, :8, :8] = 0.7
+    right, wrong = np.zeros((3, 16, 64, 64), np.float32), np.zeros((3, 16, 64, 64), np.float32)
+    right[:, :, :8, :8], wrong[:, :, 40:, 40:] = 1, 1
+    target, net = torch.ones(3, dtype=torch.long), Watcher()
+    both_ends = scores.ends(net, video, target)
+    assert (both_ends[0] > 0.99).all() and (both_ends[1] < 0.01).all()
+    good, bad = (scores.curves(net, video, one, target, both_ends) for one in (right, wrong))
+    assert (scores.area(good[0]) < scores.area(bad[0]) - 0.3).all(), "deletion: the sooner it falls the better"
+    assert (scores.area(good[1]) > scores.area(bad[1]) + 0.3).all(), "insertion: the sooner it rises the better"
+    for curve in (*good, *bad):
+        assert curve.shape == (3, len(scores.SHARES))
+    np.testing.assert_allclose(scores.area(np.ones((2, 6))), 1)
+    np.testing.assert_allclose(scores.area(np.array([[0.0, 1.0, 1.0]])), 0.75)
+
+
+def test_tubelets_are_ordered_from_the_most_relevant_and_equal_ones_at_random():
+    one = np.zeros((1, 16, 64, 64), np.float32)
+    one[0, 2:4, 8:12, 20:24] = 2
+    one[0, 6:8, 60:, 60:] = 1
+    place = scores.order(one)
+    assert place.shape == (1, 8, 16, 16)
+    assert (place[0, 1, 2, 5], place[0, 3, 15, 15]) == (0, 1)
+    assert sorted(place.ravel()) == list(range(2048))
+    rest = place[0].ravel()[place[0].ravel() > 1]
+    assert (np.diff(rest) < 0).mean() > 0.3, "no order where there is none"
+
+
+def test_an_interval_holds_the_mean_and_shrinks_with_clips():
+    value = np.random.default_rng(0).normal(3, 1, 400)
+    low, high = scores.interval(value)
+    assert low < 3 < high and high - low == pytest.approx(4 * 1 / np.sqrt(400), rel=0.15)
+    assert np.isnan(scores.interval(np.array([np.nan]))).all()

@@ -1,0 +1,140 @@
+"""What a map is worth: does it point at the object, does the network follow what it points at, does it change in time
+where the motion does.
+
+Source:   pointing game, https://arxiv.org/abs/1608.00507; relevance mass and rank accuracy,
+          https://arxiv.org/abs/2003.07258; insertion and deletion, https://arxiv.org/abs/1806.07421.
+Differs:  what is deleted becomes the clip's own ground with its noise, and insertion begins there, not with black or
+          blurred pixels: every network divides a clip by its deviation, which makes a blurred object bright again.
+          The shares deleted grow fourfold at each step, as the object is about 1 % of a clip.
+
+Shapes:   N clips   T frames   S pixels a side   L shares   D numbers of a flat map
+"""
+
+import numpy as np
+import torch
+from einops import rearrange, reduce, repeat
+from scipy.stats import rankdata
+
+from trajnb.attention.clips import ground
+from trajnb.attention.maps import TUBELET
+
+TOLERANCE_PX = 3.0  # from the disc's edge
+SHARES = (0, 1 / 256, 1 / 64, 1 / 16, 1 / 4, 1)  # of a clip's tubelets
+AT_ONCE = 64  # clips in a forward pass: more leave the cache
+RESAMPLES = 1000
+NOISE = 1e-6  # of a map's range: what is closer to the maximum is as high
+
+
+def pointing(map_NTSS, distance_NTSS):
+    """1 where a clip's highest voxel lies on the object or within TOLERANCE_PX of it, else 0 (N,).
+
+    Where several are highest, the share of them that do: a level map scores what a blind guess would.
+    """
+    flat_ND, near_ND = (rearrange(x, "n ... -> n (...)") for x in (map_NTSS, distance_NTSS <= TOLERANCE_PX))
+    return highest_share(flat_ND, near_ND)
+
+
+def following(map_NTSS, distance_NTSS):
+    """Share (N,) of a clip's frames whose own highest pixel lies on the object or within TOLERANCE_PX of it."""
+    flat_ND, near_ND = (rearrange(x, "n t h w -> (n t) (h w)") for x in (map_NTSS, distance_NTSS <= TOLERANCE_PX))
+    return highest_share(flat_ND, near_ND).reshape(len(map_NTSS), -1).mean(axis=1)
+
+
+def highest_share(flat_ND, wanted_ND):
+    """Share (N,) of each row's highest entries that are wanted."""
+    top_N1, low_N1 = flat_ND.max(axis=1, keepdims=True), flat_ND.min(axis=1, keepdims=True)
+    highest_ND = flat_ND >= top_N1 - NOISE * (top_N1 - low_N1)
+    return (highest_ND & wanted_ND).sum(axis=1) / highest_ND.sum(axis=1)
+
+
+def mass(map_NTSS, distance_NTSS):
+    """Share (N,) of a map's sum that lies on the object; a map of zeros counts as level."""
+    inside_NTSS = distance_NTSS <= 0
+    total_N = map_NTSS.sum(axis=(1, 2, 3))
+    level_N = inside_NTSS.mean(axis=(1, 2, 3))
+    return np.where(total_N > 0, (map_NTSS * inside_NTSS).sum(axis=(1, 2, 3)) / np.maximum(total_N, 1e-30), level_N)
+
+
+def rank(map_NTSS, distance_NTSS):
+    """Share (N,) of the object's voxels among as many highest voxels of the map; equal ones count in proportion."""
+    found = []
+    for flat_D, inside_D in zip(
+        *(rearrange(x, "n ... -> n (...)") for x in (map_NTSS, distance_NTSS <= 0)), strict=True
+    ):
+        count = int(inside_D.sum())
+        limit = np.partition(flat_D, -count)[-count]
+        above_D, equal_D = flat_D > limit, flat_D == limit
+        hits = (above_D & inside_D).sum() + (count - above_D.sum()) * (equal_D & inside_D).sum() / equal_D.sum()
+        found.append(hits / count)
+    return np.array(found)
+
+
+def temporal(map_NTSS, uv_NTx2):
+    """Rank correlation (N,) of a map's sum in each frame with the size of the acceleration there, in the picture.
+
+    First and last frame have none. NaN where the map is the same in all frames.
+    """
+    acceleration_NT = np.linalg.norm(np.diff(uv_NTx2, n=2, axis=1), axis=2)
+    return rank_correlation(map_NTSS.sum(axis=(2, 3))[:, 1:-1], acceleration_NT)
+
+
+def rank_correlation(one_ND, other_ND):
+    """Spearman's correlation (N,) row by row; NaN where a row is level."""
+    ranks = [rankdata(x, axis=1) - (x.shape[1] + 1) / 2 for x in (one_ND, other_ND)]
+    with np.errstate(invalid="ignore"):
+        return (ranks[0] * ranks[1]).sum(axis=1) / np.sqrt((ranks[0] ** 2).sum(axis=1) * (ranks[1] ** 2).sum(axis=1))
+
+
+def order(map_NTSS, seed=0):
+    """Place (N, T', S', S') of each tubelet from the most relevant, 0, down; equal ones in random order."""
+    k, p, q = TUBELET
+    sums = reduce(map_NTSS.astype(np.float64), "n (t k) (h p) (w q) -> n t h w", "sum", k=k, p=p, q=q)
+    flat_NU = sums.reshape(len(sums), -1)
+    shuffled_NU = np.random.default_rng(seed).random(flat_NU.shape)
+    place_NU = np.empty(flat_NU.shape, np.int64)
+    np.put_along_axis(place_NU, np.lexsort((shuffled_NU, -flat_NU), axis=1), np.arange(flat_NU.shape[1])[None], axis=1)
+    return place_NU.reshape(sums.shape)
+
+
+@torch.no_grad()
+def ends(explained, video_NCTHW, target_N):
+    """Probability (N,) of the class first named for the clips as they are, and for clips without anything in them."""
+    return tuple(probability(explained, video, target_N) for video in (video_NCTHW, ground(video_NCTHW)))
+
+
+@torch.no_grad()
+def curves(explained, video_NCTHW, map_NTSS, target_N, both_ends):
+    """Probability of the class first named as tubelets are deleted or inserted, most relevant first: two (N, L).
+
+    both_ends: what `ends` says of these clips; it is the same for all maps.
+    """
+    place_NU, (whole_N, empty_N) = order(map_NTSS), both_ends
+    share_NU = torch.from_numpy((place_NU + 1) / place_NU[0].size).float()
+    k, p, q = TUBELET
+    share_N1TSS = repeat(share_NU, "n t h w -> n 1 (t k) (h p) (w q)", k=k, p=p, q=q)
+    empty_NCTHW, deleted, inserted = ground(video_NCTHW), [whole_N], [empty_N]
+    for share in SHARES[1:-1]:
+        chosen = share_N1TSS <= share
+        deleted.append(probability(explained, torch.where(chosen, empty_NCTHW, video_NCTHW), target_N))
+        inserted.append(probability(explained, torch.where(chosen, video_NCTHW, empty_NCTHW), target_N))
+    return np.stack([*deleted, empty_N], axis=1), np.stack([*inserted, whole_N], axis=1)
+
+
+def probability(explained, video_NCTHW, target_N):
+    """Probability (N,) that the net gives to each clip's target."""
+    logits_NK = torch.cat([explained(part) for part in video_NCTHW.split(AT_ONCE)])
+    return logits_NK.softmax(dim=1).gather(1, target_N[:, None])[:, 0].cpu().numpy()
+
+
+def area(curve_NL):
+    """Mean height (N,) of a curve, each step weighing the same, both ends half."""
+    return (curve_NL[:, 1:] + curve_NL[:, :-1]).mean(axis=1) / 2
+
+
+def interval(value_N, seed=0):
+    """95 % bootstrap interval of a mean over clips; the same clips are drawn for every method."""
+    known_N = value_N[~np.isnan(value_N)]
+    if not len(known_N):
+        return np.nan, np.nan
+    drawn = np.random.default_rng(seed).integers(len(known_N), size=(RESAMPLES, len(known_N)))
+    return tuple(float(x) for x in np.quantile(known_N[drawn].mean(axis=1), [0.025, 0.975]))

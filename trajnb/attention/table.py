@@ -1,0 +1,201 @@
+"""The score table: every map of every network beside maps that no network has made, on plain clips and with a decoy.
+
+Shapes:   B clips of a batch   T frames   S pixels a side
+"""
+
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+
+from trajnb import files, models
+from trajnb.attention import clips as asked
+from trajnb.attention import sanity, scores
+from trajnb.attention.controls import controls
+from trajnb.attention.maps import Map, between, methods
+from trajnb.attention.stages import Explained
+from trajnb.progress import Progress
+from trajnb.training import load_weights
+
+AT_ONCE = 32  # clips whose maps are in memory together
+CHECKED = 64  # clips whose maps are compared with those of random networks: every level costs all maps once more
+FRESH = 1_000_003  # added to the seed of a network with first weights
+SCORES = """pointing_game following relevance_mass relevance_rank insertion_auc deletion_auc temporal_profile
+sanity_rank_correlation permuted_rank_correlation""".split()
+PLAIN = ("ideal_pointing", "ideal_mass", "right", "ms_per_clip")  # means without an interval
+CONTROLS = ("random", "centre", "brightest_pixel", "motion_energy")
+
+
+def study(cfg, test) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(scores of every map of every clip, rank correlations of the sanity checks of every clip) of all networks.
+
+    Reads the trained weights of the run's first seed, and those of its control `permuted` where it has one.
+    """
+    sets, scored, checked = asked.both(test, cfg.attention_clips), [], []
+    path = cfg.stage_dir("attention") / "progress.json"
+    with Progress(len(cfg.models), "attention", "network", path) as progress:
+        for model in cfg.models:
+            one = cfg.replace(model=model)
+            explained = network(one)
+            scored += [score(explained, part, kind, one).assign(model=model) for kind, part in sets.items()]
+            checked.append(check(explained, sets["plain"].spread(CHECKED), one).assign(model=model))
+            progress.update()
+    return pd.concat(scored, ignore_index=True), pd.concat(checked, ignore_index=True)
+
+
+def network(cfg) -> Explained:
+    """The trained network of one training, ready to be explained."""
+    net = load_weights(cfg.stage_dir(cfg.train_stage) / "final.safetensors", models.build(cfg))
+    return Explained(net, (cfg.frames, cfg.size, cfg.size))
+
+
+def score(explained, clips, kind, cfg) -> pd.DataFrame:
+    """Scores of all maps and controls, a row for each clip and map."""
+    batches = [clips.take(slice(start, start + AT_ONCE)) for start in range(0, len(clips), AT_ONCE)]
+    return pd.concat([score_batch(explained, part, kind, cfg) for part in batches], ignore_index=True)
+
+
+def score_batch(explained, clips, kind, cfg) -> pd.DataFrame:
+    """`score` for a few clips."""
+    video_BCTHW, distance_BTSS = asked.video(clips), asked.distance_px(clips)
+    with torch.no_grad():
+        target_B = explained(video_BCTHW).argmax(dim=1)
+    about = {"clips": kind, "index": clips.table["index"], "motion": clips.table["motion"]}
+    about["right"] = target_B.numpy() == clips.label_N
+    both_ends, rows = scores.ends(explained, video_BCTHW, target_B), []
+    for name, seen, ms in seen_by(explained, video_BCTHW, target_B, clips, cfg):
+        row = about | {"method": name, "ms_per_clip": ms} | placed(seen, distance_BTSS)
+        map_BTSS = seen.stretched(distance_BTSS.shape[1:])
+        row |= located(map_BTSS, distance_BTSS, asked.object_px(clips)[0])
+        if kind == "plain" and "future" not in name:  # the class is not what a future's query is about
+            deleted, inserted = scores.curves(explained, video_BCTHW, map_BTSS, target_B, both_ends)
+            row |= {"deletion_auc": scores.area(deleted), "insertion_auc": scores.area(inserted)}
+        rows.append(pd.DataFrame(row))
+    return pd.concat(rows)
+
+
+def seen_by(explained, video_BCTHW, target_B, clips, cfg):
+    """(name, Map, milliseconds a clip) of every map of the network, then of every control."""
+    for method in methods(explained, cfg.attention_methods).values():
+        start = time.perf_counter()
+        found = method(explained, video_BCTHW, target_B)
+        ms = 1e3 * (time.perf_counter() - start) / len(video_BCTHW)
+        yield from ((name, seen, ms) for name, seen in found.items())
+    start = time.perf_counter()
+    found = controls(video_BCTHW, clips.table["index"])
+    ms = 1e3 * (time.perf_counter() - start) / len(video_BCTHW)
+    yield from ((name, Map(np.ascontiguousarray(cells)), ms) for name, cells in found.items())
+
+
+def located(map_BTSS, distance_BTSS, uv_BTx2) -> dict:
+    """The scores that need no network."""
+    return {
+        "pointing_game": scores.pointing(map_BTSS, distance_BTSS),
+        "following": scores.following(map_BTSS, distance_BTSS),
+        "relevance_mass": scores.mass(map_BTSS, distance_BTSS),
+        "relevance_rank": scores.rank(map_BTSS, distance_BTSS),
+        "temporal_profile": scores.temporal(map_BTSS, uv_BTx2),
+    }
+
+
+def placed(seen, distance_BTSS) -> dict:
+    """A map's true resolution, and the scores of the best map with these cells: each holds its share of the object."""
+    cells, shape = seen.cells_BTHW.shape[1:], distance_BTSS.shape[1:]
+    weights = [torch.from_numpy(between(*one)).float() for one in zip(seen.axes, cells, shape, strict=True)]
+    inside = torch.from_numpy((distance_BTSS <= 0).astype(np.float32))
+    ideal = Map(torch.einsum("bxyz,xt,yh,zw->bthw", inside, *weights).numpy(), seen.axes).stretched(shape)
+    best = {"ideal_pointing": scores.pointing(ideal, distance_BTSS), "ideal_mass": scores.mass(ideal, distance_BTSS)}
+    return {"resolution": "x".join(str(n) for n in cells)} | best
+
+
+def check(explained, clips, cfg) -> pd.DataFrame:
+    """Rank correlations of maps with those of networks whose weights are random, or were taught permuted labels."""
+    video_NCTHW, names, rows = asked.video(clips), cfg.attention_methods, []
+    with torch.no_grad():
+        target_N = explained(video_NCTHW).argmax(dim=1)
+    fresh = models.build(cfg.replace(seed=cfg.seed + FRESH))
+    others = {level: sanity.randomised(explained, fresh, level) for level in sanity.LEVELS}
+    if "permuted" in cfg.controls:
+        others["permuted"] = network(cfg.replace(control="permuted"))
+    for start in range(0, len(clips), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        trained = sanity.all_maps(explained, video_NCTHW[part], target_N[part], names)
+        for against, other in others.items():
+            maps = sanity.all_maps(other, video_NCTHW[part], target_N[part], names)
+            index = clips.table["index"][part]
+            for name, seen in trained.items():
+                row = {"method": name, "against": against, "index": index}
+                rows.append(pd.DataFrame(row | {"rank_correlation": sanity.likeness(seen, maps[name])}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def board(scored, checked) -> pd.DataFrame:
+    """The table (pandas): a row for each model, kind of clips and method; means over clips with 95 % intervals.
+
+    The sanity columns are those of the plain clips, and stand in both rows of a method.
+    """
+    alike = {name: checked[checked["against"] == name] for name in (*sanity.LEVELS, "permuted")}
+    rows = []
+    for (model, kind, method), part in scored.groupby(["model", "clips", "method"], sort=False):
+        row = {"model": model, "clips": kind, "method": method, "resolution": part["resolution"].iloc[0]}
+        against = {"sanity_rank_correlation": sanity.LEVELS[-1], "permuted_rank_correlation": "permuted"}
+        values = {name: part[name].to_numpy() for name in SCORES if name in part}
+        for name, other in against.items():
+            same = alike[other][(alike[other]["model"] == model) & (alike[other]["method"] == method)]
+            values[name] = same["rank_correlation"].to_numpy()
+        for name in SCORES:
+            known_N = values[name][~np.isnan(values[name])]
+            row[name] = known_N.mean() if len(known_N) else np.nan
+            row[f"{name}_low"], row[f"{name}_high"] = scores.interval(known_N)
+        rows.append(row | {name: part[name].mean() for name in PLAIN} | {"n": len(part)})
+    return pd.DataFrame(rows)
+
+
+def margins(scored, score="pointing_game", kind="decoy") -> pd.DataFrame:
+    """How far each method is ahead of its hardest control on the same clips: mean difference with its interval.
+
+    The hardest is the one against which the interval's lower end is least.
+    """
+    rows, some = [], scored[scored["clips"] == kind]
+    for model, part in some.groupby("model", sort=False):
+        wide = part.pivot(index="index", columns="method", values=score)
+        for method in (name for name in part["method"].unique() if name not in CONTROLS):
+            ahead = {control: (wide[method] - wide[control]).to_numpy() for control in CONTROLS}
+            low = {control: scores.interval(value_N) for control, value_N in ahead.items()}
+            hardest = min(CONTROLS, key=lambda control: low[control][0])
+            row = {"model": model, "method": method, "control": hardest, "ahead": ahead[hardest].mean()}
+            rows.append(row | dict(zip(("low", "high"), low[hardest], strict=True)))
+    return pd.DataFrame(rows)
+
+
+def verdict(scored, board) -> list[str]:
+    """For each network: which methods beat every control on clips with a decoy and pass the sanity check; or that
+    none does, with the one that came closest."""
+    return [sentence(model, part, board) for model, part in margins(scored).groupby("model", sort=False)]
+
+
+def sentence(model, ahead, board) -> str:
+    """What the table shows of one network."""
+    mine = board[(board["model"] == model) & (board["clips"] == "decoy")].set_index("method")
+    alike, point = mine["sanity_rank_correlation_high"], mine["pointing_game"]
+    told = f"{model} names the motion of {mine['right'].iloc[0]:.2f} of the clips with a decoy. "
+    beat = ahead[ahead["low"] > 0]["method"].tolist()
+    good = [name for name in beat if alike[name] < sanity.SIMILAR]
+    if good:
+        return told + f"Ahead of every control and undone by random weights: {', '.join(good)}."
+    best = ahead.set_index("method")["low"].idxmax()
+    failed = "ahead of every control, but it survives random weights" if best in beat else "not ahead of every control"
+    return told + (
+        f"No method shows that it looks at the object rather than at the decoy: {best} comes closest, points at the "
+        f"object in {point[best]:.2f} of them (best control {point[list(CONTROLS)].max():.2f}) and is {failed} "
+        f"(rank correlation {mine['sanity_rank_correlation'][best]:.2f})."
+    )
+
+
+def save(cfg, scored, checked, table):
+    """Write scores.csv, and the scores and rank correlations of every clip as Parquet, into the stage's folder."""
+    folder, mark = cfg.stage_dir("attention"), files.mark(cfg.stage_dir("attention"))
+    files.write_parquet(folder / "clips.parquet", scored)
+    files.write_parquet(folder / "sanity.parquet", checked)
+    files.write_csv(folder / "scores.csv", table.assign(mark=mark) if mark else table)
