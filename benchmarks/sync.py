@@ -10,6 +10,7 @@ python benchmarks/sync.py [TRANSFERS] [ROUNDS] [KILLS]     1000, 6, 30: about fi
 """
 
 import contextlib
+import io
 import os
 import random
 import shutil
@@ -22,10 +23,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import tenacity
 
 from trajnb import ROOT, files
-from trajnb.runs import provenance, remote, sync
+from trajnb.config import Config
+from trajnb.runs import provenance, remote, status, sync
 
 sys.path.insert(0, str(ROOT / "tests"))
 import s3
@@ -102,42 +105,50 @@ def fetch(url, expected, found, cut):
     raise AssertionError("a pull failed 50 times")
 
 
-TRAIN = """
-import sys, numpy as np, torch
-from pathlib import Path
-from trajnb import models
-from trajnb.config import Config
-from trajnb.data import ClipSet
-from trajnb.training import fit
-from trajnb.world import recipes
-torch.set_num_threads(1)
-cfg = Config(run_name="t", model="i3d", epochs=2, batch_size=16, threads=1, checkpoint_every=1, checkpoint_seconds=1.0)
-train, val = (ClipSet(cfg, seed, recipes.draw(cfg, seed, np.arange(n))) for seed, n in ((41, 128), (42, 16)))
-history = fit(models.build(cfg), train, val, cfg, Path(sys.argv[1]))
-print(history[-1]["clips_per_second"])
-"""
+def trainer():
+    """Trains I3D nano on a few clips in a folder, as a run would: trainer()(folder) are its clips/s."""
+    import torch
 
+    from trajnb import models
+    from trajnb.data import ClipSet
+    from trajnb.training import fit
+    from trajnb.world import recipes
 
-def trained(folder, url):
-    """Clips/s of a training in `folder`, with a pusher to `url` beside it, or alone ("")."""
-    with sync.pushing(url, folder) if url else contextlib.nullcontext():
-        command = [sys.executable, "-c", TRAIN, str(folder / "train-i3d")]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        said = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
-    return float(said.splitlines()[-1])
+    torch.set_num_threads(1)
+    own = {"model": "i3d", "batch_size": 16, "threads": 1, "checkpoint_every": 1, "checkpoint_seconds": 1.0}
+    cfg = Config(run_name=RUN, epochs=2, **own)
+    train, val = (ClipSet(cfg, seed, recipes.draw(cfg, seed, np.arange(n))) for seed, n in ((41, 128), (42, 16)))
+
+    def speed(folder):
+        with contextlib.redirect_stdout(io.StringIO()):
+            history = fit(models.build(cfg), train, val, cfg, folder / "train-i3d")
+        return statistics.mean(row["clips_per_second"] for row in history)
+
+    return speed
 
 
 def dead_remote(rounds):
-    """Ratios of training clips/s with a dead remote to those without, one a round; the order is turned each round."""
+    """Ratios of training clips/s beside a pusher whose remote is dead to those alone, in turns, one ratio a round."""
     os.environ |= s3.environment(f"http://127.0.0.1:{s3.free_port()}")
-    sync.GIVE_UP_S, ratios = 1.0, []
+    speed, ratios = trainer(), []
     for number in range(rounds):
-        speed = {}
-        for url in ["", "s3://lab/x"] if number % 2 else ["s3://lab/x", ""]:
+        found = {}
+        for beside in (number % 2 == 0, number % 2 == 1):
             with tempfile.TemporaryDirectory() as folder:
-                speed[url] = trained(Path(folder) / RUN, url)
-        ratios.append(speed["s3://lab/x"] / speed[""])
+                run_dir = files.write_text(Path(folder) / RUN / "run.json", "{}").parent
+                pusher = sync.start(f"s3://{s3.BUCKET}/{RUN}", run_dir) if beside else None
+                found[beside] = speed(run_dir)
+                if pusher:
+                    assert status_of(run_dir) == "behind"
+                    pusher.kill()
+                    pusher.wait()
+        ratios.append(found[True] / found[False])
     return ratios
+
+
+def status_of(run_dir):
+    """What the pusher says of itself."""
+    return files.read_json(run_dir / status.SYNC)["state"]
 
 
 WRITE = """
@@ -148,7 +159,7 @@ folder = Path(sys.argv[1])
 for number in itertools.count(int(sys.argv[2])):
     files.write_bytes(folder / "train" / "checkpoints" / "last.pt", b"%08d" % number * 20_000)
     files.write_text(folder / "run.json", '{"stages": {}, "number": %d}' % number)
-    time.sleep(0.4)
+    time.sleep(2.5)
 """
 PUSH = "import sys; from trajnb.runs import sync; sync.BETWEEN_LOOKS_S = 0.05; sync.main(*sys.argv[1:])"
 
@@ -165,7 +176,10 @@ def kills(wanted, seed=0):
             pusher = subprocess.Popen(
                 [sys.executable, "-c", PUSH, there.as_uri(), str(here)], cwd=ROOT, stdin=subprocess.PIPE
             )
-            time.sleep(4 + 2 * rng.random())
+            first = latest_index(there)
+            while latest_index(there) == first:  # until this pusher has begun
+                time.sleep(0.05)
+            time.sleep(6 * rng.random())
             for process in {"trainer": [writer], "pusher": [pusher], "both": [pusher, writer]}[who]:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
@@ -179,6 +193,12 @@ def kills(wanted, seed=0):
                 process.wait()
             number = latest(here) + 1
     return found
+
+
+def latest_index(there):
+    """The index that lies at a folder, as text; "" where there is none."""
+    path = there / "index.json"
+    return path.read_text() if path.is_file() else ""
 
 
 def latest(folder):
