@@ -126,10 +126,10 @@ def ec2_commands():
 def test_ec2_takes_at_most_six_commands_and_they_fit_the_project():
     commands = ec2_commands()
     assert len(commands) <= 6
-    params = re.search(r"make run PARAMS=(\S+);", commands[2])[1]
+    params = re.search(r'make run PARAMS="(\S+) -p sync s3://BUCKET/lab";', commands[2])[1]
     assert (ROOT / params).is_file()
     name = yaml.safe_load((ROOT / params).read_text())["run_name"]
-    assert f"trajnb/outputs/{name} outputs/" in commands[4]
+    assert f"trajnb pull s3://BUCKET/lab/{name} " in commands[4]
     for line in commands:
         subprocess.run(["sh", "-n"], input=line, text=True, check=True)  # the shell can read it
 
