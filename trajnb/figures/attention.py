@@ -1,6 +1,7 @@
 """What networks look at, over the clips themselves, and what such maps are worth."""
 
 import io
+import textwrap
 
 import matplotlib
 import numpy as np
@@ -169,7 +170,7 @@ def look(clips, row, map_TSS, frame, title):
     time.set(xlabel="frame", yticks=[], title="sum of the map", ylim=(0, None))
     bare(now, f"frame {frame}")
     bare(all_, "all frames")
-    figure.suptitle(title, fontsize=9)
+    figure.suptitle(textwrap.fill(title, int(14 * figure.get_figwidth())), fontsize=9)
     return figure
 
 
