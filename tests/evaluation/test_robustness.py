@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trajnb import files
 from trajnb.config import Config
 from trajnb.evaluation import metrics, oracles, robustness, suites
 
@@ -87,7 +88,8 @@ def test_an_oracle_of_few_frames_knows_how_little_a_circle_turns_in_them(base):
     assert set(robustness.knowing(suites.Asked("seen", 2.0, suites.held(base, 2), 2))) == {"constant_velocity"}
 
 
-def test_answers_hold_every_contender_at_every_level(base, monkeypatch):
+def test_answers_hold_every_contender_at_every_level(base, monkeypatch, tmp_path):
+    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
     class Net:
         pass
 
@@ -105,6 +107,8 @@ def test_answers_hold_every_contender_at_every_level(base, monkeypatch):
     )
     who = robustness.Contenders({"i3d": [Net(), Net()]}, {})
     table = robustness.answers(who, CFG)
+    state = files.read_json(tmp_path / "smoke" / "robustness" / "progress.json")
+    assert state["done"] == state["total"] == 1 + 4 + len(suites.TOGETHER), "trajnb status shows how far it is"
     mine = table[table["contender"] == "i3d"]
     assert (mine["right"] == 1).all()
     assert mine["ade_px"].max() < 1e-3

@@ -114,6 +114,7 @@ def figures_of_robustness(clips, said, monkeypatch):
 
 
 def test_every_figure_of_robustness_is_drawn(clips, said, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
     for number, figure in enumerate(figures_of_robustness(clips, said, monkeypatch)):
         figures.save(figure, tmp_path, f"figure_{number}")
     assert len(list((tmp_path / "figures").glob("*.png"))) == 10

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap, ttest_rel
-from tqdm.auto import tqdm
 
 from trajnb import data, models
 from trajnb.evaluation import controls, leaderboard, metrics, oracles, suites, trackers
+from trajnb.progress import Progress
 from trajnb.statistics import holm
 from trajnb.training import load_weights, predict
 
@@ -45,8 +45,12 @@ def answers(who, cfg):
 
     Columns suite, level, contender, seed, clip, right (0, 1 or NaN) and ade_px (NaN for who says no place).
     """
-    asked = list(suites.questions(suites.base(cfg)))
-    return pd.concat([scored(one, said(who, one)) for one in tqdm(asked, desc="suites", unit="level", mininterval=5)])
+    asked, parts = list(suites.questions(suites.base(cfg))), []
+    with Progress(len(asked), "difficulty suites", "level", cfg.stage_dir("robustness") / "progress.json") as progress:
+        for one in asked:
+            parts.append(scored(one, said(who, one)))
+            progress.update()
+    return pd.concat(parts)
 
 
 def said(who, asked):
