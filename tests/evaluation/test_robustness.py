@@ -90,6 +90,7 @@ def test_an_oracle_of_few_frames_knows_how_little_a_circle_turns_in_them(base):
 
 def test_answers_hold_every_contender_at_every_level(base, monkeypatch, tmp_path):
     monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
+
     class Net:
         pass
 
