@@ -67,6 +67,7 @@ def test_the_leader_of_a_suite_is_told_from_the_second_only_when_it_is():
     line = robustness.leaders(both, ["bad", "good"]).iloc[0]
     assert (line["best"], line["second"]) == ("good", "bad")
     assert line["p"] < 0.001
+    assert len(robustness.leaders(both, ["good"])) == 0, "nobody to be compared with"
     same = pd.concat([table_of(good, "good"), table_of(good, "twin")])
     assert robustness.leaders(same, ["good", "twin"]).iloc[0]["p"] == 1
 

@@ -20,6 +20,7 @@ TAUGHT_CLIPS = 2000  # training clips that teach the controls: more change them 
 FEWEST_SEEN = 4  # frames from which an oracle can fit every family: a circle alone has eight unknowns
 RESAMPLES = 2000
 SCORES = ("right", "ade_px")
+LEADERS = ["suite", "best", "second", "area", "second_area", "p"]
 
 
 class Contenders(NamedTuple):
@@ -196,16 +197,16 @@ def together(table):
 def leaders(table, names, score="right"):
     """In each suite the best network by area and the runner-up, tested on the same clips (paired t, Holm over suites).
 
-    Columns suite, best, second, area, second_area, p.
+    A row for each suite, of LEADERS; none where there is one network only.
     """
-    rows = []
-    for suite in [s for s in table["suite"].unique() if s != suites.USUAL]:
+    rows, asked = [], [s for s in table["suite"].unique() if s != suites.USUAL and len(names) > 1]
+    for suite in asked:
         area = {name: clip_areas(table, suite, name, score) for name in names}
         best, second = sorted(names, key=lambda n: area[n].mean(), reverse=score == "right")[:2]
         row = {"suite": suite, "best": best, "second": second}
         row |= {"area": area[best].mean(), "second_area": area[second].mean()}
         rows.append(row | {"p": paired_p(area[best], area[second])})
-    return pd.DataFrame(rows).assign(p=lambda found: holm(found["p"].to_numpy(float)))
+    return pd.DataFrame(rows, columns=LEADERS).assign(p=lambda found: holm(found["p"].to_numpy(float)))
 
 
 def paired_p(one_N, other_N):

@@ -78,12 +78,16 @@ def left_by(stage, started):
 
 
 def outputs_of(stage, started):
-    """{path below the run's folder: {"sha256", "bytes"}} of all that a stage has left."""
+    """{path below the run's folder: {"sha256", "bytes"}} of all that a stage has left.
+
+    A start is known to the second: what another stage left in that second, and is as that left it, is not its own.
+    """
     run_dir = stage.folder.parent
-    return {
-        path.relative_to(run_dir).as_posix(): {"sha256": files.sha256(path), "bytes": path.stat().st_size}
-        for path in left_by(stage, started)
-    }
+    others = [one["outputs"] for name, one in manifests(run_dir).items() if name != stage.name]
+    theirs = {(path, out["sha256"]) for outputs in others for path, out in outputs.items()}
+    found = {path.relative_to(run_dir).as_posix(): path for path in left_by(stage, started)}
+    outputs = {name: {"sha256": files.sha256(path), "bytes": path.stat().st_size} for name, path in found.items()}
+    return {name: out for name, out in outputs.items() if (name, out["sha256"]) not in theirs}
 
 
 def code():
