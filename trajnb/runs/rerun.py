@@ -17,7 +17,7 @@ from trajnb.runs import provenance, record, runner, stages
 
 BYTES, TABLES = (".safetensors", ".parquet"), (".csv", ".json")
 # Names that hold times, or what is computed from them, on whichever machine: found by running the same twice.
-TIMES = re.compile(r"(\w+_)?(seconds|seconds_left|latency_ms|clips_per_second|updated|started|ended)")
+TIMES = re.compile(r"(\w+_)?(seconds|seconds_left|latency_ms|ms_per_clip|clips_per_second|updated|started|ended)")
 OWN = {"run_name", "run"}  # a rerun has another name
 LIVE = ("progress.json",)
 PARTS = {
