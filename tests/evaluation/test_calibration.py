@@ -89,7 +89,7 @@ def test_regions_cover_and_their_size_is_told():
 def test_each_network_is_shown_as_it_is_and_scaled():
     prob_NK, label_N = simulated(2000, 2.0)
     said, clips = leaderboard.Said(prob_NK), type("Clips", (), {"label_N": label_N})
-    table = calibration.table({"a": said}, {"a": said}, clips, clips)
+    table = calibration.table({"a": said}, calibration.scaled({"a": said}, {"a": said}, clips), clips)
     raw, scaled = table.iloc[0], table.iloc[1]
     assert scaled["rms_error"] < raw["rms_low"]
     assert scaled["nll"] < raw["nll"]

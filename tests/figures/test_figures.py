@@ -88,11 +88,9 @@ def figures_of_robustness(clips, said, monkeypatch):
     table = seeds.table(kinds, clips.label_N, seeds.resampled(seeds.by_score(kinds), clips.label_N), 0.25)
     one = {"transformer": said}
     yield figures.robustness.spread(kinds, table)
-    yield figures.robustness.calibrated(one, one, clips, clips)
+    yield figures.robustness.calibrated(one, calibration.scaled(one, one, clips), clips)
     yield figures.robustness.selective(one, clips)
     yield figures.robustness.coverage(calibration.regions(one, one, clips, clips, CFG))
-    costs = {"macs": 8e7, "parameters": 4e5, "train_seconds": 90.0, "latency_ms": 9.0, "test_top1": 0.9, "ade_px": 3.0}
-    yield figures.robustness.costs(pd.DataFrame([{"model": "transformer"} | costs]))
     base = suites.base(CFG.replace(suite_clips=8))
     yield figures.robustness.questions(base)
     monkeypatch.setattr(
@@ -117,7 +115,7 @@ def test_every_figure_of_robustness_is_drawn(clips, said, tmp_path, monkeypatch)
     monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
     for number, figure in enumerate(figures_of_robustness(clips, said, monkeypatch)):
         figures.save(figure, tmp_path, f"figure_{number}")
-    assert len(list((tmp_path / "figures").glob("*.png"))) == 10
+    assert len(list((tmp_path / "figures").glob("*.png"))) == 9
 
 
 def test_a_figure_in_a_marked_folder_carries_the_mark(clips, said, tmp_path):

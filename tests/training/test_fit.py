@@ -211,6 +211,11 @@ def test_a_finished_training_is_not_repeated(train, tmp_path):
     assert again == history, "times too"
 
 
+def test_what_concerns_a_later_stage_alone_repeats_no_training(train, tmp_path):
+    _, history = train(tmp_path)
+    assert train(tmp_path, suite_clips=99, attention_clips=77)[1] == history
+
+
 def test_resume_with_another_lr_is_refused(train, tmp_path):
     train(tmp_path)
     with pytest.raises(ValueError, match=r"lr 0\.01 -> 0\.001") as error:

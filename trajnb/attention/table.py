@@ -194,8 +194,11 @@ def sentence(model, ahead, board) -> str:
 
 
 def save(cfg, scored, checked, table):
-    """Write scores.csv, and the scores and rank correlations of every clip as Parquet, into the stage's folder."""
+    """Write scores.csv, and the scores and rank correlations of every clip as Parquet, into the stage's folder.
+
+    Times stand in scores.csv alone: the rest is the same bytes whenever it is computed again.
+    """
     folder, mark = cfg.stage_dir("attention"), files.mark(cfg.stage_dir("attention"))
-    files.write_parquet(folder / "clips.parquet", scored)
+    files.write_parquet(folder / "clips.parquet", scored.drop(columns="ms_per_clip"))
     files.write_parquet(folder / "sanity.parquet", checked)
     files.write_csv(folder / "scores.csv", table.assign(mark=mark) if mark else table)

@@ -7,6 +7,8 @@ Sources:  temperature scaling, Guo et al. 2017, section 4.2; debiased calibratio
 Shapes:   N clips   H future frames   K classes
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
@@ -17,6 +19,13 @@ from trajnb.evaluation import leaderboard, metrics
 RESAMPLES = 500
 BINS = 15  # of equally many clips
 TEMPERATURES = (-3.0, 3.0)  # natural logarithms between which the temperature is sought
+
+
+class Scaled(NamedTuple):
+    """A network's answers whose logits were divided by a temperature."""
+
+    temperature: float
+    said: leaderboard.Said
 
 
 def temperature(prob_NK, label_N):
@@ -49,9 +58,9 @@ def square_error(confidence_N, right_N):
     return total / len(order_N)
 
 
-def error_interval(confidence_N, right_N, seed=0):
+def error_interval(confidence_N, right_N):
     """Root of `square_error` and its 95 % interval by a basic bootstrap over clips; what is below zero is zero."""
-    rng, here = np.random.default_rng(seed), square_error(confidence_N, right_N)
+    rng, here = np.random.default_rng(0), square_error(confidence_N, right_N)
     drawn = []
     for _ in range(RESAMPLES):
         rows_N = rng.integers(len(right_N), size=len(right_N))
@@ -89,13 +98,20 @@ def row(prob_NK, label_N):
     }
 
 
-def table(on_val, on_test, val, test):
-    """Each network {name: Said} as it is and at the temperature of its validation clips: two rows each."""
+def scaled(on_val, on_test, val):
+    """{name: Scaled} of networks {name: Said}, each at the temperature of its validation clips."""
+    warmth = {name: temperature(said.prob_NK, val.label_N) for name, said in on_val.items()}
+    return {n: Scaled(warmth[n], s._replace(prob_NK=tempered(s.prob_NK, warmth[n]))) for n, s in on_test.items()}
+
+
+def table(on_test, at_temperature, test):
+    """Each network {name: Said} as it is and {name: Scaled} at its temperature: two rows each."""
     rows = []
     for name, said in on_test.items():
-        warmth = temperature(on_val[name].prob_NK, val.label_N)
-        for scaled, prob_NK in {"as it is": said.prob_NK, "scaled": tempered(said.prob_NK, warmth)}.items():
-            rows.append({"model": name, "probabilities": scaled, "temperature": warmth, **row(prob_NK, test.label_N)})
+        warmth, warmed = at_temperature[name]
+        for kind, one in {"as it is": said, "scaled": warmed}.items():
+            found = row(one.prob_NK, test.label_N)
+            rows.append({"model": name, "probabilities": kind, "temperature": warmth, **found})
     return pd.DataFrame(rows)
 
 

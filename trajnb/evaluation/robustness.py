@@ -179,10 +179,10 @@ def clip_areas(table, suite, name, score):
     return np.trapezoid(y_NL, x_L, axis=1) / np.ptp(x_L)
 
 
-def wide(found, names=None):
+def wide(found):
     """The robustness table: a row for each contender, a column for each suite, and the mean over the suites."""
     shown = found.pivot(index="contender", columns="suite", values="area")
-    shown = shown[[s for s in found["suite"].unique()]].loc[[n for n in found["contender"].unique()]]
+    shown = shown.loc[found["contender"].unique(), found["suite"].unique()]
     return shown.assign(mean=shown.drop(columns=suites.USUAL).mean(axis=1, skipna=False))
 
 

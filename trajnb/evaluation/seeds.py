@@ -46,12 +46,12 @@ def trained(networks, test, cfg):
     }
 
 
-def resampled(values, label_N, seed=0):
+def resampled(values, label_N):
     """{key: means (B,)} of {key: (S, N)} over seeds and clips drawn anew.
 
     Clips are drawn within classes and are the same for all keys, as all networks see the same ones; seeds are not.
     """
-    rng, groups = np.random.default_rng(seed), [np.flatnonzero(label_N == k) for k in np.unique(label_N)]
+    rng, groups = np.random.default_rng(0), [np.flatnonzero(label_N == k) for k in np.unique(label_N)]
     found, clip_N = {key: np.empty(RESAMPLES) for key in values}, np.zeros(len(label_N))
     for turn in range(RESAMPLES):
         for rows in groups:

@@ -42,11 +42,11 @@ class Asked(NamedTuple):
     seen: int
 
 
-def base(cfg, count=None):
-    """`suite_clips` (or `count`) clips as training had them, but for nuisances drawn per clip, which are off."""
+def base(cfg):
+    """`suite_clips` clips as training had them, but for nuisances drawn per clip, which are off."""
     off = {name: Config().model_dump()[name] for name in NUISANCES} if cfg.varied else {}
     world, seed = cfg.replace(**off), cfg.data_seed + SUITE_SEEDS
-    return ClipSet(world, seed, recipes.draw(world, seed, np.arange(count or cfg.suite_clips)))
+    return ClipSet(world, seed, recipes.draw(world, seed, np.arange(cfg.suite_clips)))
 
 
 def far(clips):

@@ -4,8 +4,11 @@ import numpy as np
 import seaborn as sns
 from matplotlib.patches import Ellipse
 
-from trajnb.evaluation import metrics
+from trajnb.evaluation import fronts, metrics
 from trajnb.figures.style import BASELINE_COLOURS, COLOURS, GREY, MOTION_COLOURS, bare, panels
+
+COSTS = {"macs": ("multiply-adds a clip, M", 1e6), "parameters": ("parameters, M", 1e6)}  # label, and its unit
+COSTS |= {"train_seconds": ("training, s", 1), "latency_ms": ("latency, ms", 1)}
 
 
 def confusion(contenders, label_N, motions, columns=4):
@@ -123,18 +126,22 @@ def standing(board):
 
 
 def tradeoffs(board):
-    """Top-1 with its interval, and ADE, of every network and ensemble against what it costs."""
-    costs = {"macs": ("multiply-adds a clip, M", 1e6), "parameters": ("parameters, M", 1e6)}
-    costs |= {"train_seconds": ("training, s", 1), "latency_ms": ("latency, ms", 1)}
+    """Top-1 with its interval, and ADE, of every network and ensemble against what it costs.
+
+    The line joins those that nobody beats at their price or less (Pareto front).
+    """
     rows = board[board["macs"].notna()]
-    figure, axes = panels(2, len(costs), 2.5, 2.2, sharex="col", sharey="row")
-    for (top1, ade), (name, (label, unit)) in zip(axes.T, costs.items(), strict=True):
+    figure, axes = panels(2, len(COSTS), 2.5, 2.2, sharex="col", sharey="row")
+    for column, (name, (label, unit)) in zip(axes.T, COSTS.items(), strict=True):
         for line in rows.itertuples():
             colour, x = COLOURS.get(line.model, "0.5"), getattr(line, name) / unit
             around = [[line.test_top1 - line.test_top1_low], [line.test_top1_high - line.test_top1]]
-            top1.errorbar(x, line.test_top1, around, fmt="o", color=colour, markersize=5, label=line.model)
-            ade.plot(x, line.ade_px, "o", color=colour, markersize=5)
-        ade.set(xlabel=label, xlim=(0, None))
+            column[0].errorbar(x, line.test_top1, around, fmt="o", color=colour, markersize=5, label=line.model)
+            column[1].plot(x, line.ade_px, "o", color=colour, markersize=5)
+        for axis, (score, sign) in zip(column, fronts.SCORES.items(), strict=True):
+            best = rows[fronts.front(rows[name], sign * rows[score])].sort_values(name)
+            axis.step(best[name] / unit, best[score], where="post", color="0.6", linewidth=1, zorder=0)
+        column[1].set(xlabel=label, xlim=(0, None))
     axes[0, 0].set(ylabel="test top-1, 95 %")
     axes[1, 0].set(ylabel="test ADE, px")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=6, frameon=False)

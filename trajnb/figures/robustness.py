@@ -1,13 +1,11 @@
-"""How far networks are to be trusted: seeds, calibration, costs, and curves against difficulty."""
+"""How far networks are to be trusted: seeds, calibration, and curves against difficulty."""
 
 import numpy as np
 import seaborn as sns
 
-from trajnb.evaluation import calibration, fronts, metrics, suites
+from trajnb.evaluation import calibration, metrics, suites
 from trajnb.figures.style import COLOURS, CONTENDER_COLOURS, GREY, bare, panels
 
-COSTS = {"macs": ("multiply-adds a clip, M", 1e6), "parameters": ("parameters, M", 1e6)}
-COSTS |= {"train_seconds": ("training, s", 1), "latency_ms": ("latency, ms", 1)}
 LABELS = {"top1": "top-1", "ade_px": "ADE, px"}
 
 
@@ -27,9 +25,9 @@ def spread(kinds, table):
     return figure
 
 
-def calibrated(on_val, on_test, val, test):
-    """Reliability of every network {name: Said} as it is (above) and at its validation temperature (below)."""
-    kinds = {"as it is": on_test, "scaled": warmed(on_val, on_test, val)}
+def calibrated(on_test, at_temperature, test):
+    """Reliability of every network {name: Said} as it is (above) and {name: Scaled} at its temperature (below)."""
+    kinds = {"as it is": on_test, "scaled": {name: one.said for name, one in at_temperature.items()}}
     figure, axes = panels(2, len(on_test), 2.3, 2.1, sharex=True, sharey=True)
     for line, (kind, told) in zip(axes, kinds.items(), strict=True):
         for axis, (name, said) in zip(line, told.items(), strict=True):
@@ -43,12 +41,6 @@ def calibrated(on_val, on_test, val, test):
         axis.set_xlabel("confidence")
     sns.despine(figure)
     return figure
-
-
-def warmed(on_val, on_test, val):
-    """{name: Said} with the class probabilities at the temperature of the validation clips."""
-    warmth = {name: calibration.temperature(said.prob_NK, val.label_N) for name, said in on_val.items()}
-    return {n: said._replace(prob_NK=calibration.tempered(said.prob_NK, warmth[n])) for n, said in on_test.items()}
 
 
 def selective(on_test, test):
@@ -79,25 +71,6 @@ def coverage(regions):
         column[1].set_xlabel("frames ahead")
     axes[0, 0].set(ylabel="share inside", ylim=(0, 1.02))
     axes[1, 0].set(ylabel="radius, px", ylim=(0, None))
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=6, frameon=False)
-    sns.despine(figure)
-    return figure
-
-
-def costs(board):
-    """Top-1 and ADE against what they cost; the line joins those that nobody beats at their price (Pareto front)."""
-    rows = board[board["macs"].notna()]
-    figure, axes = panels(2, len(COSTS), 2.5, 2.2, sharex="col", sharey="row")
-    for column, (cost, (label, unit)) in zip(axes.T, COSTS.items(), strict=True):
-        for axis, (score, sign) in zip(column, fronts.SCORES.items(), strict=True):
-            for line in rows.itertuples():
-                colour = COLOURS.get(line.model, "0.5")
-                axis.plot(getattr(line, cost) / unit, getattr(line, score), "o", color=colour, label=line.model)
-            best = rows[fronts.front(rows[cost], sign * rows[score])].sort_values(cost)
-            axis.step(best[cost] / unit, best[score], where="post", color="0.6", linewidth=1, zorder=0)
-        column[1].set(xlabel=label, xlim=(0, None))
-    axes[0, 0].set_ylabel("test top-1")
-    axes[1, 0].set_ylabel("test ADE, px")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=6, frameon=False)
     sns.despine(figure)
     return figure

@@ -12,11 +12,6 @@ NOTEBOOKS = ROOT / "notebooks"
 MODEL_FILES = ROOT / "params" / "models"
 DATA_NAMES = {"run_name", *config.WorldParams.model_fields, *config.DataParams.model_fields}
 NO_RESULT = ("runs", "report", "cli.py", "privacy.py")  # parts of the package that change no number
-ONE_STAGE = {
-    "suite_clips": "robustness",
-    "attention_clips": "attention",
-    "attention_methods": "attention",
-}  # whose alone
 
 
 @dataclass(frozen=True)
@@ -83,7 +78,7 @@ def stage(cfg, name, kind, file, needs=(), products=()):
     path, defaults = NOTEBOOKS / file, config.Config().model_dump()
     own = set(declared(path))
     known = {"data": DATA_NAMES, "train": set(defaults) - {"models", "controls"}}
-    foreign = {key for key, only in ONE_STAGE.items() if kind != only}
+    foreign = {key for key, only in config.ONE_STAGE.items() if kind != only}
     concerned = known.get(kind, set(defaults)) - config.LIMITS - foreign
     own |= {key for key, value in cfg.model_dump().items() if key in concerned and value != defaults[key]}
     parameters = {key: value for key, value in cfg.model_dump().items() if key in own}

@@ -16,13 +16,13 @@ import safetensors.torch
 import torch
 
 from trajnb import files
-from trajnb.config import LIMITS, SILENT
+from trajnb.config import LIMITS, ONE_STAGE, SILENT
 
 FOLDER, DIGITS = "checkpoints", 16
 NAME = re.compile(rf"step-(\d{{8}})-([0-9a-f]{{{DIGITS}}})\.pt")
 # Parameters that change where and how fast a training runs, but not what it is.
 FREE = {"run_name", "models", "seeds", "controls", "threads", "device", "test_clips"} | LIMITS | SILENT
-FREE |= {"attention_clips", "attention_methods", "checkpoint_every", "checkpoint_seconds", "checkpoints_kept"}
+FREE |= {*ONE_STAGE, "checkpoint_every", "checkpoint_seconds", "checkpoints_kept"}
 
 
 @dataclass
