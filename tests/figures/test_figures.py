@@ -18,6 +18,7 @@ from trajnb.evaluation import (
     suites,
     trackers,
 )
+from trajnb.figures import style
 from trajnb.world import recipes
 
 CFG = Config()
@@ -165,3 +166,13 @@ def test_every_figure_is_drawn_and_kept(clips, said, tmp_path):
         kept = (tmp_path / "figures" / f"{number}.png").read_bytes()
         assert shown.data == kept, "a notebook shows what is kept"
         assert 3000 < len(kept) < 150_000
+
+
+def test_a_long_title_takes_as_many_lines_as_its_figure_is_narrow():
+    figure, _ = style.panels(1, 1, 3, 2)
+    style.headline(figure, "what is wider than its figure would be cut at both sides, so it takes another line")
+    figure.draw_without_rendering()
+    extent = figure.texts[0].get_window_extent()
+    assert extent.x0 >= 0
+    assert extent.x1 <= figure.bbox.width
+    assert figure.get_suptitle().count("\n") == 1

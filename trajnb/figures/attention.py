@@ -1,7 +1,6 @@
 """What networks look at, over the clips themselves, and what such maps are worth."""
 
 import io
-import textwrap
 
 import matplotlib
 import numpy as np
@@ -12,7 +11,7 @@ from matplotlib.patches import Circle
 from trajnb.attention import clips as asked
 from trajnb.attention import sanity
 from trajnb.attention.table import CONTROLS
-from trajnb.figures.style import CONTENDER_COLOURS, GREY, MOTION_COLOURS, bare, panels
+from trajnb.figures.style import CONTENDER_COLOURS, GREY, MOTION_COLOURS, bare, headline, panels
 
 HEAT = matplotlib.colormaps["inferno"]
 STRONG = 0.75  # opacity of a map's highest value
@@ -69,7 +68,7 @@ def multiples(clips, chosen, maps, method):
             axis.imshow(blend(clips.render([row])[0].max(axis=0), map_SS, map_SS.max()))
             axis.plot(*(asked.object_px(clips)[0][row].T - 0.5), color="deepskyblue", linewidth=0.8)
         line[0].set_ylabel(motion, color=MOTION_COLOURS[motion])
-    figure.suptitle(method.replace("_", " "), fontsize=10)
+    headline(figure, method.replace("_", " "))
     return figure
 
 
@@ -170,7 +169,7 @@ def look(clips, row, map_TSS, frame, title):
     time.set(xlabel="frame", yticks=[], title="sum of the map", ylim=(0, None))
     bare(now, f"frame {frame}")
     bare(all_, "all frames")
-    figure.suptitle(textwrap.fill(title, int(14 * figure.get_figwidth())), fontsize=9)
+    headline(figure, title)
     return figure
 
 

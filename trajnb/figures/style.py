@@ -33,6 +33,7 @@ BASELINE_COLOURS = {
 COLOURS = CONTENDER_COLOURS | BASELINE_COLOURS
 DOTS_PER_INCH = 90
 COLOURS_KEPT = 256
+LETTERS_PER_INCH = 14  # of a headline
 GREY = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest"}  # frames as they are
 
 
@@ -59,6 +60,12 @@ def bare(axis, title=""):
     sns.despine(ax=axis, left=True, bottom=True)
 
 
+def headline(figure, text, **more):
+    """A figure's title, in as many lines as its width asks for: what is wider would be cut."""
+    lines = (textwrap.fill(line, int(LETTERS_PER_INCH * figure.get_figwidth())) for line in text.split("\n"))
+    figure.suptitle("\n".join(lines), fontsize=9, **more)
+
+
 def png(figure):
     """A figure as the bytes of a PNG.
 
@@ -83,8 +90,7 @@ def save(figure, folder, name):
     In a marked folder (files.mark) the mark stands over the figure.
     """
     if files.mark(folder):
-        over = textwrap.fill(files.mark(folder), int(14 * figure.get_figwidth()))
-        figure.suptitle("\n".join(filter(None, [over, figure.get_suptitle()])), fontsize=9, color="crimson")
+        headline(figure, "\n".join(filter(None, [files.mark(folder), figure.get_suptitle()])), color="crimson")
     data = png(figure)
     files.write_bytes(folder / "figures" / f"{name}.png", data)
     return Image(data, alt=name.replace("_", " "))
