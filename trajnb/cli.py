@@ -175,7 +175,7 @@ def rerun(name: Annotated[str, typer.Argument(metavar="RUN", help="Name of a run
         raise typer.Exit(say(error, FAILED)) from None
     publish(again)
     words = f"{len(compared)} files of results compared, {len(lines) or 'nothing'} different"
-    print("\n".join([*lines, f"{name}: {words}; {len(left)} others (logs, pictures, checkpoints) hold times"]))
+    print("\n".join([*lines, f"{name}: {words}; {len(left)} others not (logs, pictures, checkpoints)"]))
     raise typer.Exit(FAILED if lines else 0)
 
 

@@ -148,12 +148,79 @@ def test_what_goes_here_goes_there_but_not_before_its_successor_has_arrived(url,
     assert newer in indexes[-1] and CHECKPOINT not in indexes[-1]
 
 
-def test_a_machine_that_starts_afresh_leaves_other_stages_alone(url, run_dir, tmp_path):
-    push(url, run_dir)
-    fresh = tmp_path / "fresh" / "tiny"
-    files.write_text(fresh / "data" / "audit.json", "{}")
+@pytest.fixture
+def fresh(tmp_path):
+    """The same run's folder on another machine, which has nothing but a stage of its own."""
+    files.write_text(tmp_path / "fresh" / "tiny" / "data" / "audit.json", "{}")
+    return tmp_path / "fresh" / "tiny"
+
+
+def test_a_machine_that_starts_afresh_leaves_other_stages_alone(url, run_dir, fresh):
+    push(url, run_dir, last=True)
     push(url, fresh, last=True)
-    assert set(there(url)) == {"data/audit.json", "run.json", "leaderboard.csv", "train-i3d/notebook.ipynb", CHECKPOINT}
+    assert set(there(url)) == {"data/audit.json", "train-i3d/notebook.ipynb", CHECKPOINT}, (
+        "what is of the whole run goes"
+    )
+
+
+def test_of_two_machines_the_second_waits_until_the_first_has_ended_or_is_silent(url, run_dir, fresh, monkeypatch):
+    first, second = push(url, run_dir), sync.Mirror(url, fresh)
+    with contextlib.ExitStack() as held, pytest.raises(OSError, match="another machine pushes a run of this name"):
+        second.look(held, last=True)
+    assert set(there(url)) == set(contents(run_dir))
+    with contextlib.ExitStack() as held:
+        first.look(held, last=True)  # its run has ended
+    push(url, fresh)
+    assert {"data/audit.json", CHECKPOINT} <= set(there(url))
+    monkeypatch.setattr(sync, "TAKE_OVER_S", 0.0)
+    files.write_text(run_dir / "train-i3d" / "history.csv", "epoch\n1\n")
+    with pytest.raises(OSError, match="meanwhile"):
+        first.push()  # what the other has left is not written over
+    with contextlib.ExitStack() as held:
+        first.look(held, last=True)
+    assert {"data/audit.json", "train-i3d/history.csv", CHECKPOINT} <= set(there(url))
+
+
+def test_what_is_pulled_while_a_run_runs_is_not_taken_for_killed_and_leaves_nothing_old(url, run_dir, elsewhere):
+    found = {"run": "tiny", "status": "running", "started": "1", "stages": {}}
+    files.write_json(run_dir / "run.json", found)
+    files.write_text(run_dir / "train-i3d" / "notebook.running.ipynb", nbformat.writes(new_notebook()))
+    push(url, run_dir)
+    with elsewhere() as pulled:
+        remote.pull(url)
+        assert next(status.lines(pulled)).startswith("run tiny: running")
+        assert any(line.startswith(f"pulled: as {url} had it") for line in status.lines(pulled))
+    (run_dir / "train-i3d" / "notebook.running.ipynb").unlink()
+    files.write_json(run_dir / "run.json", found | {"status": "done"})
+    push(url, run_dir, last=True)
+    with elsewhere() as pulled:
+        (pulled / "mine.txt").write_text("mine")
+        remote.pull(url)
+        assert contents(pulled).keys() == contents(run_dir).keys() | {"mine.txt"}
+
+
+def test_another_run_of_the_same_name_is_not_pulled_over(url, run_dir, elsewhere):
+    files.write_json(run_dir / "run.json", {"run": "tiny", "status": "done", "started": "1", "stages": {}})
+    push(url, run_dir)
+    with elsewhere() as pulled:
+        own = {"run": "tiny", "status": "done", "started": "2", "stages": {}}
+        files.write_json(pulled / "run.json", own)
+        with pytest.raises(ParameterError, match="another run of this name was made here"):
+            remote.pull(url)
+        assert files.read_json(pulled / "run.json") == own and not (pulled / "leaderboard.csv").exists()
+
+
+def test_the_state_of_a_url_is_read_again_where_an_object_has_just_been_replaced(url, run_dir, monkeypatch):
+    push(url, run_dir)
+    get, failures = remote.Remote.get, iter([FileNotFoundError("swept")])
+
+    def sometimes(far, digest):
+        for error in failures:
+            raise error
+        return get(far, digest)
+
+    monkeypatch.setattr(remote.Remote, "get", sometimes)
+    assert remote.lines(url)[0].startswith("run tiny: done")
 
 
 def test_damage_at_the_remote_is_found_mended_and_never_pulled(url, run_dir, elsewhere, tmp_path):

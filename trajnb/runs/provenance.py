@@ -96,7 +96,8 @@ def code():
     new = git("ls-files", "--others", "--exclude-standard", "-z")
     digest = hashlib.sha256(difference or b"")
     for name in filter(None, (new or b"").split(b"\0")):
-        digest.update(name + b"\0" + (ROOT / os.fsdecode(name)).read_bytes())
+        path = ROOT / os.fsdecode(name)  # of a repository in this one, or a link into nowhere, the name alone counts
+        digest.update(name + b"\0" + (path.read_bytes() if path.is_file() else b""))
     return {"commit": commit and commit.decode().strip(), "changes": digest.hexdigest() if difference or new else None}
 
 

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from trajnb import files
 from trajnb.config import ParameterError
 
+PULLED = ".pulled"  # in a folder that came from elsewhere: nobody here can know whether its runner lives
+
 
 def now():
     """The time as UTC text, to the second."""
@@ -36,7 +38,7 @@ def save(run_dir, found):
 
 def settle(run_dir):
     """The record; one that says `running` although its runner has gone is written anew as `killed`."""
-    if read(run_dir).get("status") == "running":
+    if read(run_dir).get("status") == "running" and not (run_dir / PULLED).exists():
         with contextlib.suppress(ParameterError), lock(run_dir):
             found = read(run_dir)
             ended = [found] + [e for e in found["stages"].values() if e.get("status") == "running"]
@@ -78,8 +80,8 @@ def why(stage, source, found, force=False):
 
 
 def ended(status):
-    """A status as the end of a sentence: failed, timed out, was killed, was stopped."""
-    return f"was {status}" if status in ("killed", "stopped") else status
+    """A status as the end of a sentence: failed, timed out, was killed, was stopped, was running (a pulled one)."""
+    return f"was {status}" if status in ("killed", "stopped", "running") else status
 
 
 def difference(old, new):

@@ -61,7 +61,7 @@ class Remote:
 
     @tried
     def index(self):
-        """What is there: {"run", "pushed": UTC time, "files": {path: SHA-256}}; raises Damaged."""
+        """What is there: {"run", "pushed": UTC time, "owner", "files": {path: SHA-256}}; raises Damaged."""
         content = self.fs.cat_file(f"{self.root}/index.json")
         try:
             found = json.loads(content)
@@ -72,9 +72,9 @@ class Remote:
             raise Damaged("index.json there is not what was written")
         return found
 
-    def put_index(self, run, paths):
-        """Say what is there, by {path: SHA-256}."""
-        found = {"run": run, "pushed": record.now(), "files": paths}
+    def put_index(self, run, paths, owner=""):
+        """Say what is there, by {path: SHA-256}, and who goes on writing it."""
+        found = {"run": run, "pushed": record.now(), "owner": owner, "files": paths}
         self.put("index.json", json.dumps(found | {"check": check(found)}).encode())
 
     @tried
@@ -131,28 +131,57 @@ def reach(url):
 def pull(url):
     """Bring the run at a URL into outputs/, every file checked; returns (its folder, files fetched, files kept).
 
-    What is here and equal stays, what the remote does not have stays, too. Raises ParameterError, OSError.
+    What is here and equal stays. What an earlier pull has brought and the remote does not list any more goes; what
+    nobody has pulled stays. Raises ParameterError, OSError.
     """
     for _ in range(TRIES):
         remote, index = reach(url)
-        run_dir, fetched = Config(run_name=index["run"]).run_dir, 0
+        run_dir, wanted, fetched = Config(run_name=index["run"]).run_dir, index["files"], 0
         with contextlib.suppress(FileNotFoundError), record.lock(run_dir):  # what it lists may just have been replaced
-            for name, digest in index["files"].items():
+            before = set(brought(run_dir, remote, wanted))
+            note(run_dir, url, index, before | wanted.keys())
+            for name, digest in wanted.items():
                 path = run_dir / name
                 if not path.is_file() or sha256(path.read_bytes()) != digest:
                     files.write_bytes(path, remote.get(digest))
                     fetched += 1
-            return run_dir, fetched, len(index["files"]) - fetched
+            for name in before - wanted.keys():
+                (run_dir / name).unlink(missing_ok=True)
+            note(run_dir, url, index, wanted)
+            return run_dir, fetched, len(wanted) - fetched
     raise Damaged(f"{url} lists a file that is not there")
+
+
+def brought(run_dir, remote, wanted):
+    """Paths that an earlier pull has brought; raises ParameterError where another run of this name was made here."""
+    if (marker := run_dir / record.PULLED).is_file():
+        return files.read_json(marker)["files"]
+    here = record.read(run_dir)
+    if here and "run.json" in wanted:
+        there = json.loads(remote.get(wanted["run.json"]))
+        if there.get("started") != here.get("started"):
+            words = "another run of this name was made here: rename its folder, then pull again."
+            raise ParameterError(f"run_name: {run_dir.name}: {words}")
+    return []
+
+
+def note(run_dir, url, index, names):
+    """Leave word that a folder was pulled: what its record says is another machine's word, and as old as this."""
+    files.write_json(run_dir / record.PULLED, {"url": url, "pushed": index["pushed"], "files": sorted(names)})
 
 
 def lines(url):
     """The state of the run at a URL as `trajnb status` says it, and how old that is."""
-    remote, index = reach(url)
-    with tempfile.TemporaryDirectory() as folder:
-        run_dir = Path(folder) / index["run"]
-        for name, digest in index["files"].items():
-            if name.endswith((*STATUS, "notebook.running.ipynb")):
-                files.write_bytes(run_dir / name, remote.get(digest))
-        yield from status.told(run_dir, record.read(run_dir))
-    yield f"\n{len(index['files'])} files there, pushed {duration(status.since(index['pushed']))} ago"
+    for _ in range(TRIES):
+        remote, index = reach(url)
+        with tempfile.TemporaryDirectory() as folder, contextlib.suppress(FileNotFoundError):  # just been replaced
+            run_dir = Path(folder) / index["run"]
+            for name, digest in index["files"].items():
+                if name.endswith((*STATUS, "notebook.running.ipynb")):
+                    files.write_bytes(run_dir / name, remote.get(digest))
+            age = duration(status.since(index["pushed"]))
+            return [
+                *status.told(run_dir, record.read(run_dir)),
+                f"\n{len(index['files'])} files there, pushed {age} ago",
+            ]
+    raise Damaged(f"{url} lists a file that is not there")

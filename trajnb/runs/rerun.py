@@ -46,7 +46,8 @@ def again(cfg, one):
 
 
 def otherwise(run_dir):
-    """What is not as it was when the run was made, a line each: code, versions, processor."""
+    """What is not as it was when the run was made, a line each: code, versions, processor. Raises ParameterError."""
+    plan(run_dir, run_dir.name)
     known = provenance.manifests(run_dir)
     package, environment = stages.package_hash(), provenance.environment()
     now = {"code": provenance.code() | {"package": package}, "environment": environment}

@@ -52,6 +52,7 @@ def run(cfg, stages=None, *, force=False, dry_run=False, only=(), start=None):
         return
     guard.preflight(cfg, [stage for stage in stages if reasons.get(stage.name)])
     with record.lock(cfg.run_dir):
+        cfg.run_dir.joinpath(record.PULLED).unlink(missing_ok=True)
         processes.end_processes(processes.RUN, str(cfg.run_dir))  # what a killed runner may have left
         run_all(cfg, [stage for stage in stages if stage.name in reasons], reasons, done, package)
 

@@ -1,5 +1,6 @@
 """Where a run is, for a person who looks from outside: each stage, how far it is, and how long it still takes."""
 
+import contextlib
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +42,7 @@ def told(run_dir, found):
         else:
             yield f"  {how}  {duration(entry['seconds']) if 'seconds' in entry else '':>12}".rstrip()
     yield from pushed(run_dir)
+    yield from pulled(run_dir)
     for name, entry in stages.items():
         if entry.get("error"):
             yield f"\n{name} {entry['status']}: {entry['error']}"
@@ -65,6 +67,13 @@ def pushed(run_dir):
     }.get(found["state"], f"{found['state']}, {found['waiting']} files wait, {last}")
     lost = found["state"] not in ("verified", "behind") and silent > STALE_S
     yield f"sync: {words}" + (f"; NO WORD for {duration(silent)}" if lost else "")
+
+
+def pulled(run_dir):
+    """How old the news of a folder is that was pulled (remote.py), in a line; none of one that was made here."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        found = files.read_json(run_dir / record.PULLED)
+        yield f"pulled: as {found['url']} had it {duration(since(found['pushed']))} ago"
 
 
 def since(moment):
@@ -94,6 +103,8 @@ def watch(run_dir, show, seconds=SECONDS_BETWEEN_LOOKS):
     """Call `show(lines)` every few seconds until the run no longer runs."""
     while True:
         show(list(lines(run_dir)))
-        if record.read(run_dir).get("status") != "running":  # `lines` has put it right
+        if (
+            record.read(run_dir).get("status") != "running" or (run_dir / record.PULLED).exists()
+        ):  # put right by `lines`
             return
         time.sleep(seconds)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from itertools import groupby
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from trajnb.runs import provenance, record, status
 from trajnb.runs.remote import STATUS, TRIES, Damaged, Remote, filesystem, sha256
 
 BETWEEN_LOOKS_S, LONGEST_WAIT_S = 5.0, 60.0  # between looks at the folder; between tries of a remote that is away
-GIVE_UP_S, SILENT_S = 30.0, 300.0  # after the run's end: for a remote that is away; for a pusher that does nothing
+GIVE_UP_S, SILENT_S = 30.0, 1800.0  # after the run's end: for a remote that is away; for a pusher that does nothing
+TAKE_OVER_S = 120.0  # without a word of the machine that pushes a run of this name
 DAMAGED = ".damaged"  # a checkpoint that is worth nothing
 
 
@@ -92,12 +94,16 @@ def main(url, folder):
 
 
 class Mirror:
-    """What of a run's folder is at the remote: `there` as files, `indexed` as its index says, `have` as objects."""
+    """What of a run's folder is at the remote: `there` as files, `indexed` as its index says, `have` as objects.
+
+    `me` is the word by which a machine's pushers know each other, `owner` what the index is to say: "" at a run's end.
+    """
 
     def __init__(self, url, run_dir):
         self.url, self.run_dir, self.remote, self.locked = url, run_dir, None, False
         self.there, self.indexed, self.have, self.known = {}, None, set(), {}
-        self.waiting, self.failures, self.arrived = 0, 0, None
+        self.me = self.owner = self.other = self.arrived = None
+        self.waiting = self.failures = 0
 
     def look(self, held, last):
         """Push what is new; the `last` time also read everything again. An older pusher of the run ends first."""
@@ -105,9 +111,10 @@ class Mirror:
             return
         if not self.locked:
             held.enter_context(record.lock(self.run_dir / status.SYNC.parent))
-            self.locked = True
+            self.locked, self.me = True, own_word(self.run_dir / status.SYNC.parent / "owner")
         if self.indexed is None:
             self.connect()
+        self.owner = "" if last else self.me
         self.push()
         if last:
             self.verify()
@@ -117,16 +124,29 @@ class Mirror:
     def connect(self):
         """Take up what an earlier pusher has left; an index that is not whole counts for nothing."""
         self.remote = self.remote or Remote(self.url)
+        self.indexed = self.listed() or ({}, None)
+        self.there = dict(self.indexed[0]) or self.there
+        self.have = set(self.there.values())
+
+    def listed(self):
+        """(files, owner) of the index there, None where none is whole; OSError while another machine writes it."""
         try:
-            self.indexed = self.remote.index()["files"]
+            index = self.remote.index()
         except (FileNotFoundError, Damaged):
-            self.indexed = {}
-        self.there, self.have = dict(self.indexed), set(self.indexed.values())
+            return None
+        owner = index.get("owner", "")
+        if owner and owner != self.me:
+            self.other = self.other if self.other and self.other[0] == index else (index, time.monotonic())
+            if time.monotonic() - self.other[1] < TAKE_OVER_S:
+                raise OSError(
+                    "another machine pushes a run of this name there, and two cannot: give one another run_name"
+                )
+        return index["files"], owner
 
     def push(self):
         """Bring the remote up to date: an index after each kind of file; then what is no longer here goes there, too.
 
-        What lies there of a stage that has no folder here was pushed from another machine, and stays.
+        What lies there of a stage that has no folder here was pushed from another machine before, and stays.
         """
         paths = [path for path in provenance.every(self.run_dir) if path.suffix != DAMAGED]
         names = sorted((turn(path), path.relative_to(self.run_dir).as_posix()) for path in paths)
@@ -137,7 +157,7 @@ class Mirror:
             self.say()
         here = {name for _, name in names}
         folders = {name.split("/")[0] for name in here if "/" in name}
-        self.there = {n: h for n, h in self.there.items() if n in here or n.split("/")[0] not in folders}
+        self.there = {n: h for n, h in self.there.items() if n in here or ("/" in n and n.split("/")[0] not in folders)}
         self.say()
         if self.have - set(self.there.values()):
             self.sweep()
@@ -162,10 +182,13 @@ class Mirror:
         self.waiting -= 1
 
     def say(self):
-        """Write the index, if there is anything new to say."""
-        if self.there != self.indexed:
-            self.remote.put_index(self.run_dir.name, self.there)
-            self.indexed = dict(self.there)
+        """Write the index, if there is anything new to say. Raises OSError where another machine has written it."""
+        if (self.there, self.owner) != self.indexed:
+            if (self.listed() or self.indexed) != self.indexed:
+                self.indexed = None  # the next look takes up what it has left
+                raise OSError("another machine has pushed a run of this name there meanwhile")
+            self.remote.put_index(self.run_dir.name, self.there, self.owner)
+            self.indexed = dict(self.there), self.owner
 
     def sweep(self):
         """Remove objects that no path has any more, also those of a pusher that was killed."""
@@ -176,9 +199,10 @@ class Mirror:
         """Read everything again; push again what is not as it was written. Raises Damaged."""
         for _ in range(TRIES):
             lost = {digest for digest in set(self.there.values()) if not self.whole(digest)}
-            if not self.there or (not lost and self.remote.index()["files"] == self.there):
+            if not self.there or (not lost and self.listed() == (self.there, self.owner)):
                 return self.sweep() if self.there else None
-            self.have, self.indexed = self.have - lost, {}
+            self.connect()
+            self.have -= lost
             self.push()
         raise Damaged(f"{len(lost)} objects there are not what was written")
 
@@ -197,6 +221,11 @@ class Mirror:
         with contextlib.suppress(OSError):
             if self.locked:
                 files.write_json(self.run_dir / status.SYNC, found | {"arrived": self.arrived, "updated": record.now()})
+
+
+def own_word(path):
+    """This machine's word for itself, which names nothing of it; made where there is none."""
+    return path.read_text() if path.is_file() else files.write_text(path, uuid.uuid4().hex).read_text()
 
 
 def turn(path):
