@@ -38,10 +38,8 @@ RULES = ("ge", "le", "multiple_of")
 URL = r"[a-z][a-z0-9+.-]*://[^\s?#@:]*(:\d+)?(/[^\s?#@]*)?"  # without user, password, query
 LIMITS = {"cell_limit_s", "stage_limit_s", "memory_limit_mb", "disk_reserve_mb"}  # the runner's own: no result depends
 LIMITS |= {"sync"}
-ONE_STAGE = {
-    name: "attention" for name in ("attention_clips", "attention_methods")
-}  # what concerns a kind of stage alone
-ONE_STAGE |= {"suite_clips": "robustness"}
+# What concerns one kind of stage alone.
+ONE_STAGE = {"attention_clips": "attention", "attention_methods": "attention", "suite_clips": "robustness"}
 SILENT = {"force"}  # a notebook is told, but where it changes anything the products say so
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}
 

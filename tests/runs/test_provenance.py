@@ -254,6 +254,25 @@ def test_a_run_that_lacks_a_stage_is_not_repeated(done):
         rerun.plan(done, "tiny-rerun")
 
 
+def test_a_run_without_manifests_is_told_so_before_anything_is_compared(done):
+    for path in done.glob(f"*/{provenance.NAME}"):
+        path.unlink()
+    with pytest.raises(ParameterError, match=r"tiny has no whole result"):
+        list(rerun.otherwise(done))
+
+
+def test_a_repository_in_this_one_or_a_link_into_nowhere_costs_no_manifest(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    subprocess.run(["git", "init", "-q", tmp_path / "inner"], check=True)
+    (tmp_path / "inner" / "file").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    before = provenance.code()["changes"]
+    assert before
+    (tmp_path / "other").symlink_to(tmp_path / "nowhere")
+    assert provenance.code()["changes"] != before, "a new name counts"
+
+
 def test_what_has_changed_since_is_said(done, monkeypatch):
     assert list(rerun.otherwise(done)) == []
     monkeypatch.setattr(provenance, "environment", lambda: manifest(done, "data")["environment"] | {"torch": "9"})

@@ -36,9 +36,14 @@ def save(run_dir, found):
     files.write_json(run_dir / "run.json", found)
 
 
+def running(run_dir):
+    """Whether the record says `running` and speaks of this machine."""
+    return read(run_dir).get("status") == "running" and not (run_dir / PULLED).exists()
+
+
 def settle(run_dir):
     """The record; one that says `running` although its runner has gone is written anew as `killed`."""
-    if read(run_dir).get("status") == "running" and not (run_dir / PULLED).exists():
+    if running(run_dir):
         with contextlib.suppress(ParameterError), lock(run_dir):
             found = read(run_dir)
             ended = [found] + [e for e in found["stages"].values() if e.get("status") == "running"]
@@ -80,7 +85,7 @@ def why(stage, source, found, force=False):
 
 
 def ended(status):
-    """A status as the end of a sentence: failed, timed out, was killed, was stopped, was running (a pulled one)."""
+    """A status as the end of a sentence: failed, timed out, was killed, was stopped, was running (elsewhere)."""
     return f"was {status}" if status in ("killed", "stopped", "running") else status
 
 

@@ -3,7 +3,6 @@
 Objects never change and the index is written last, so whoever reads finds a whole state, the newest or the one before.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -29,6 +28,9 @@ tried = tenacity.retry(
     wait=tenacity.wait_exponential_jitter(multiplier=0.1, max=LONGEST_WAIT_S, jitter=0.2),
     retry=tenacity.retry_if_not_exception_type(FileNotFoundError),
     reraise=True,
+)
+renewed = tenacity.retry(  # what an index listed may just have been replaced: read the next one
+    stop=tenacity.stop_after_attempt(TRIES), retry=tenacity.retry_if_exception_type(FileNotFoundError), reraise=True
 )
 
 
@@ -128,28 +130,27 @@ def reach(url):
         raise ParameterError(f"{url} holds no run: write what `sync` was, a slash and the run's name.") from None
 
 
+@renewed
 def pull(url):
     """Bring the run at a URL into outputs/, every file checked; returns (its folder, files fetched, files kept).
 
     What is here and equal stays. What an earlier pull has brought and the remote does not list any more goes; what
     nobody has pulled stays. Raises ParameterError, OSError.
     """
-    for _ in range(TRIES):
-        remote, index = reach(url)
-        run_dir, wanted, fetched = Config(run_name=index["run"]).run_dir, index["files"], 0
-        with contextlib.suppress(FileNotFoundError), record.lock(run_dir):  # what it lists may just have been replaced
-            before = set(brought(run_dir, remote, wanted))
-            note(run_dir, url, index, before | wanted.keys())
-            for name, digest in wanted.items():
-                path = run_dir / name
-                if not path.is_file() or sha256(path.read_bytes()) != digest:
-                    files.write_bytes(path, remote.get(digest))
-                    fetched += 1
-            for name in before - wanted.keys():
-                (run_dir / name).unlink(missing_ok=True)
-            note(run_dir, url, index, wanted)
-            return run_dir, fetched, len(wanted) - fetched
-    raise Damaged(f"{url} lists a file that is not there")
+    remote, index = reach(url)
+    run_dir, wanted, fetched = Config(run_name=index["run"]).run_dir, index["files"], 0
+    with record.lock(run_dir):
+        before = set(brought(run_dir, remote, wanted))
+        note(run_dir, url, index, before | wanted.keys())
+        for name, digest in wanted.items():
+            path = run_dir / name
+            if not path.is_file() or sha256(path.read_bytes()) != digest:
+                files.write_bytes(path, remote.get(digest))
+                fetched += 1
+        for name in before - wanted.keys():
+            (run_dir / name).unlink(missing_ok=True)
+        note(run_dir, url, index, wanted)
+    return run_dir, fetched, len(wanted) - fetched
 
 
 def brought(run_dir, remote, wanted):
@@ -170,18 +171,14 @@ def note(run_dir, url, index, names):
     files.write_json(run_dir / record.PULLED, {"url": url, "pushed": index["pushed"], "files": sorted(names)})
 
 
+@renewed
 def lines(url):
     """The state of the run at a URL as `trajnb status` says it, and how old that is."""
-    for _ in range(TRIES):
-        remote, index = reach(url)
-        with tempfile.TemporaryDirectory() as folder, contextlib.suppress(FileNotFoundError):  # just been replaced
-            run_dir = Path(folder) / index["run"]
-            for name, digest in index["files"].items():
-                if name.endswith((*STATUS, "notebook.running.ipynb")):
-                    files.write_bytes(run_dir / name, remote.get(digest))
-            age = duration(status.since(index["pushed"]))
-            return [
-                *status.told(run_dir, record.read(run_dir)),
-                f"\n{len(index['files'])} files there, pushed {age} ago",
-            ]
-    raise Damaged(f"{url} lists a file that is not there")
+    remote, index = reach(url)
+    with tempfile.TemporaryDirectory() as folder:
+        run_dir = Path(folder) / index["run"]
+        for name, digest in index["files"].items():
+            if name.endswith((*STATUS, "notebook.running.ipynb")):
+                files.write_bytes(run_dir / name, remote.get(digest))
+        age = f"\n{len(index['files'])} files there, pushed {duration(status.since(index['pushed']))} ago"
+        return [*status.told(run_dir, record.read(run_dir)), age]

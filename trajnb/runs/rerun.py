@@ -26,15 +26,20 @@ PARTS = {
 }
 
 
-def plan(run_dir, name):
-    """(parameters, stages) of a run as its manifests have them, in a folder of another name. Raises ParameterError."""
+def whole(run_dir):
+    """{stage: manifest} of a run that is done. Raises ParameterError."""
     known, found = provenance.manifests(run_dir), record.read(run_dir)
     lacking = [stage for stage in found["stages"] if known.get(stage, {}).get("status") != "done"]
     if lacking or not known or found["status"] != "done":
         why = ", ".join(lacking) or found["status"]
         raise ParameterError(f"{run_dir.name} has no whole result ({why}): let it end.")
-    common = found["parameters"]
-    cfg = Config(**common | {"run_name": name})
+    return known
+
+
+def plan(run_dir, name):
+    """(parameters, stages) of a run as its manifests have them, in a folder of another name. Raises ParameterError."""
+    known = whole(run_dir)
+    cfg = Config(**record.read(run_dir)["parameters"] | {"run_name": name})
     return cfg, [again(cfg, one) for one in known.values()]
 
 
@@ -47,8 +52,7 @@ def again(cfg, one):
 
 def otherwise(run_dir):
     """What is not as it was when the run was made, a line each: code, versions, processor. Raises ParameterError."""
-    plan(run_dir, run_dir.name)
-    known = provenance.manifests(run_dir)
+    known = whole(run_dir)
     package, environment = stages.package_hash(), provenance.environment()
     now = {"code": provenance.code() | {"package": package}, "environment": environment}
     first = next(iter(known.values()))

@@ -103,8 +103,6 @@ def watch(run_dir, show, seconds=SECONDS_BETWEEN_LOOKS):
     """Call `show(lines)` every few seconds until the run no longer runs."""
     while True:
         show(list(lines(run_dir)))
-        if (
-            record.read(run_dir).get("status") != "running" or (run_dir / record.PULLED).exists()
-        ):  # put right by `lines`
+        if not record.running(run_dir):  # `lines` has put it right
             return
         time.sleep(seconds)

@@ -138,9 +138,7 @@ class Mirror:
         if owner and owner != self.me:
             self.other = self.other if self.other and self.other[0] == index else (index, time.monotonic())
             if time.monotonic() - self.other[1] < TAKE_OVER_S:
-                raise OSError(
-                    "another machine pushes a run of this name there, and two cannot: give one another run_name"
-                )
+                raise OSError("another machine pushes a run of this name there: give one of them another run_name")
         return index["files"], owner
 
     def push(self):
