@@ -19,7 +19,8 @@ PARAMETERS = {"nano": 1e6, "base": 12e6, "paper": 130e6}  # of the largest netwo
 CLIP_MB = {"nano": 15, "base": 300}  # that a training step keeps for each clip of 16 x 64 x 64 (measured)
 PAPER_MB = 3000  # for a clip of the paper's size: a guess, ten times base
 START_MB = 450  # papermill, a kernel, torch, and a network that does nothing (measured)
-MAPS_MB = 900  # that maps of attention and their scores take beside it (measured: 1,300 MB in all)
+MAPS_MB = 900  # that maps of 64 clips and their scores take beside it (measured: 1,300 MB in all)
+MAPS_CLIP_MB = 5.3  # for each further clip (measured: 3,650 MB in all for 500 clips and all methods)
 STATE_BYTES = 16  # a parameter: weight, two moments, moving average
 TRACK_BYTES = 1600  # a clip in memory: positions, recipe, copies while they are made
 FREE_SHARE = 0.03  # of the machine's memory that must stay available
@@ -73,7 +74,7 @@ def memory_mb(stage, cfg):
     held = START_MB + (cfg.clips + cfg.test_clips) * TRACK_BYTES / MB
     on_gpu = cfg.device == "cuda" or (cfg.device == "auto" and shutil.which("nvidia-smi"))
     if stage.kind == "attention":
-        return held + MAPS_MB
+        return held + MAPS_MB + max(0, cfg.attention_clips - 64) * MAPS_CLIP_MB
     if stage.kind not in ("train", "postmortem") or on_gpu:
         return held
     share = cfg.frames * cfg.size**2 / (16 * 64**2)
