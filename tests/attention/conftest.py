@@ -42,17 +42,29 @@ def video():
     return torch.rand(2, 1, *SHAPE, generator=torch.Generator().manual_seed(1))
 
 
+class Small(nn.Module):
+    """A Transformer for clips that are not square in time: 6 frames of 24 x 24, with a class token."""
+
+    def __init__(self):
+        super().__init__()
+        sizes = {"width": 24, "depth": 2, "heads": 2, "mlp_ratio": 2, "zero_init": False}
+        self.extractor = Transformer(frames=6, size=24, tubelet=(2, 8, 8), **sizes)
+        self.head = Head(features=24, classes=4, frames=6, horizon=3, width=24, heads=2)
+
+    def forward(self, video_BCTHW):
+        grid_BTHWD, aux = self.extractor(video_BCTHW)
+        return self.head(grid_BTHWD), aux
+
+
+@pytest.fixture
+def small():
+    """A small Transformer with its first weights, to be taught something."""
+    torch.manual_seed(0)
+    return Small()
+
+
 @pytest.fixture(scope="session")
 def tiny():
-    """A small Transformer for clips that are not square in time: 6 frames of 24 x 24, with a class token."""
-    extractor = Transformer(
-        frames=6, size=24, tubelet=(2, 8, 8), width=24, depth=2, heads=2, mlp_ratio=2, zero_init=False
-    )
-    head = Head(features=24, classes=4, frames=6, horizon=3, width=24, heads=2)
-
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.extractor, self.head = extractor, head
-
-    return Explained(awake(Net()), (6, 24, 24))
+    """A small Transformer whose weights are moved, so that every map has a gradient."""
+    torch.manual_seed(0)
+    return Explained(awake(Small()), (6, 24, 24))

@@ -22,6 +22,8 @@ OWN = {
         "gradient_attention_time",
         "gradient_attention_space",
         "rollout",
+        "rollout_time",
+        "rollout_space",
     ],
     models.EXTRACTORS["magvit"]: ["codes"],
 }
@@ -83,6 +85,17 @@ def test_a_batch_of_one_has_the_same_maps(explained, video):
         np.testing.assert_allclose(
             one.cells_BTHW[0] / scale, together[name].cells_BTHW[1] / scale, atol=1e-3, err_msg=name
         )
+
+
+@pytest.mark.parametrize("model", models.EXTRACTORS)
+def test_odd_sizes(model):
+    """12 frames of 72 x 72: three by three cells are left of some grids, and every map still fits the clip."""
+    cfg = Config(model=model, frames=12, size=72)
+    odd = Explained(models.build(cfg), (12, 72, 72))
+    video = torch.rand(1, 1, 12, 72, 72, generator=torch.Generator().manual_seed(0))
+    for name, one in all_maps(odd, video).items():
+        stretched = one.stretched(odd.clip_shape)
+        assert stretched.shape == (1, 12, 72, 72) and np.isfinite(stretched).all(), name
 
 
 def test_odd_sizes_and_a_class_token(tiny):
@@ -183,15 +196,61 @@ def test_a_network_is_seen_to_look_at_the_cue_that_its_class_hangs_on(cue, metho
             assert away.max() < 0.05 * map_TSS.max(), "nothing else counts"
 
 
-def test_the_same_cue_is_not_looked_at_where_the_class_does_not_hang_on_it(cue):
+@pytest.mark.parametrize("method", [maps.gradcam, maps.hirescam, maps.integrated_gradients])
+def test_the_same_cue_is_not_looked_at_where_the_class_does_not_hang_on_it(cue, method):
     explained, video = cue
-    explained.net.head.cell = (1, 1, 6)
-    (one,) = maps.hirescam(explained, video, torch.tensor([0, 0])).values()
-    assert one.cells_BTHW[0][CELL] == 0
+    explained.net.head.cell = elsewhere = (1, 1, 6)
+    (one,) = method(explained, video, torch.tensor([1, 1])).values()
+    for map_TSS in one.stretched((16, 64, 64)):
+        t, y, x = np.unravel_index(map_TSS.argmax(), map_TSS.shape)
+        at_cue = map_TSS[8:10, 40:48, 16:24].max() / map_TSS.max()
+        if method is maps.gradcam:  # knows that light counts, not where: it is fooled, as its mean over cells must be
+            assert (t // 2, y // 8, x // 8) == CELL
+        else:
+            assert (t // 2, y // 8, x // 8) == elsewhere and at_cue < 1e-6
+
+
+def striped(count, generator):
+    """Clips (N, 1, 6, 24, 24) with one tile of horizontal stripes, and half of them with one of vertical stripes.
+
+    Both are as bright; which a clip has is its class. Also the row and column (N, 2) of the vertical tile.
+    """
+    video = 0.3 + 0.05 * torch.rand(count, 1, 6, 24, 24, generator=generator)
+    label = torch.randint(2, (count,), generator=generator)
+    places = torch.stack([torch.randperm(9, generator=generator)[:2] for _ in range(count)])
+    row, column = 8 * (places // 3), 8 * (places % 3)
+    stripes = (0.3 + 0.6 * (torch.arange(8) // 2 % 2)).expand(8, 8)
+    for k in range(count):
+        for which, tile in enumerate((stripes.T, stripes)[: 1 + int(label[k])]):
+            video[k, 0, :, row[k, which] : row[k, which] + 8, column[k, which] : column[k, which] + 8] = tile
+    return video, label, torch.stack([row[:, 1], column[:, 1]], dim=1)
+
+
+def test_a_transformer_taught_a_planted_cue_is_seen_to_look_at_it(small):
+    """One that learned vertical stripes is asked where it saw them: not at horizontal ones, which are as bright."""
+    generator = torch.Generator().manual_seed(0)
+    optimizer = torch.optim.AdamW(small.parameters(), 3e-3)
+    for _ in range(150):
+        video, label, _ = striped(32, generator)
+        loss = nn.functional.cross_entropy(small.train()(video)[0].logits_BK, label)
+        optimizer.zero_grad(), loss.backward(), optimizer.step()
+    video, label, place = striped(64, generator)
+    explained = Explained(small, (6, 24, 24))
+    assert (explained(video).argmax(dim=1) == label).float().mean() > 0.95
+    some, place = video[label == 1], place[label == 1]
+    for method in (maps.gradient_attention, maps.integrated_gradients):
+        (one,) = method(explained, some, torch.ones(len(some), dtype=torch.long)).values()
+        flat = one.stretched((6, 24, 24)).max(axis=1).reshape(len(some), -1).argmax(axis=1)
+        at = np.stack([flat // 24 // 8, flat % 24 // 8], axis=1)
+        hits = (at == place.numpy() // 8).all(axis=1).mean()
+        assert hits > 0.8, (method.__name__, hits)
 
 
 def test_attention_planted_at_a_cue_is_found_through_every_layer():
-    """A Transformer and head whose keys answer one bright tubelet: head, rollout and gradients all point there."""
+    """A Transformer and head whose keys answer one bright tubelet: head, rollout and gradients all point there.
+
+    The target is the class that the bright tubelet speaks for.
+    """
     cfg = Config(model="transformer")
     net = models.build(cfg).eval()
     with torch.no_grad():
@@ -207,15 +266,18 @@ def test_attention_planted_at_a_cue_is_found_through_every_layer():
             pool.query.bias.copy_(20 * (cell - other))
             pool.attend.heads = 1
     explained = Explained(net, (16, 64, 64))
-    (one,) = [maps.head(explained, cue_video(), torch.zeros(1, dtype=torch.long))["head_class"]]
-    assert np.unravel_index(one.cells_BTHW[0].argmax(), one.cells_BTHW[0].shape) == CELL
-    (rolled,) = maps.rollout(explained, cue_video(), torch.zeros(1, dtype=torch.long)).values()
-    assert np.unravel_index(rolled.cells_BTHW[0].argmax(), rolled.cells_BTHW[0].shape) == CELL
+    with torch.no_grad():
+        target = (explained(cue_video()) - explained(cue_video(0.3))).argmax(dim=1)
+    found = maps.head(explained, cue_video(), target) | maps.rollout(explained, cue_video(), target)
+    found |= maps.gradient_attention(explained, cue_video(), target)
+    for name in ("head_class", "rollout", "gradient_attention"):
+        cells = found[name].cells_BTHW[0]
+        assert np.unravel_index(cells.argmax(), cells.shape) == CELL, name
 
 
-def cue_video():
+def cue_video(light=0.9):
     video = 0.3 + 0.02 * torch.rand(1, 1, 16, 64, 64, generator=torch.Generator().manual_seed(5))
-    video[CUE] = 0.9
+    video[CUE] = light
     return video
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binomtest
 from torch import nn
 
 from trajnb.attention import clips as asked
@@ -97,6 +98,31 @@ def test_the_temporal_profile_follows_the_acceleration():
     found = scores.temporal(maps, uv)
     np.testing.assert_allclose(found[:2], [1, -1])
     assert np.isnan(found[2])
+
+
+def test_an_acceleration_that_hardly_changes_asks_nothing():
+    """A parabola's is the same in all frames but for perspective: ranks of that would be ranks of next to nothing."""
+    frame = np.arange(16.0)
+    parabola = np.stack([frame, 0.5 * frame**2 + 1e-4 * frame**3], axis=1)[None]
+    turn = np.stack([frame, np.abs(frame - 7)], axis=1)[None]
+    maps = np.random.default_rng(0).random((1, 16, 4, 4))
+    assert np.isnan(scores.temporal(maps, parabola))
+    assert np.isfinite(scores.temporal(maps, turn))
+
+
+@pytest.mark.parametrize(("won", "lost"), [(9, 0), (12, 3), (8, 8), (3, 14)])
+def test_flipping_signs_is_mcnemars_exact_test_where_clips_are_won_or_lost(won, lost):
+    ahead = np.r_[np.ones(won), -np.ones(lost), np.zeros(40)][:, None]
+    (p,) = scores.sign_flip(ahead, 20_000)
+    assert p == pytest.approx(min(2 * binomtest(won, won + lost, alternative="greater").pvalue, 1), abs=0.012)
+
+
+def test_where_nothing_is_ahead_one_in_twenty_is_called_so():
+    """400 tests of clips whose differences are noise about 0, which is what a p-value promises."""
+    ahead = np.random.default_rng(1).choice([-1.0, -0.5, 0.0, 0.5, 1.0], size=(64, 400))
+    above = (scores.sign_flip(ahead, 2000) < 0.05).mean()
+    below = (scores.sign_flip(-ahead, 2000) < 0.05).mean()
+    assert 0.02 < above + below < 0.085
 
 
 def test_rank_correlation_is_spearmans():

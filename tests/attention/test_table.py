@@ -7,6 +7,7 @@ import pytest
 from trajnb import data, models
 from trajnb.attention import clips as asked
 from trajnb.attention import examples, probes, sanity, table
+from trajnb.attention.maps import Map
 from trajnb.config import Attention, Config
 from trajnb.training.checkpoints import save_weights
 
@@ -90,6 +91,7 @@ def fake(points, alike, kind="decoy", n=50):
         scored.append(pd.DataFrame({"clips": kind, "index": range(n), "method": method, "pointing_game": hits}))
         row = {"model": "i3d", "clips": kind, "method": method, "pointing_game": share, "right": 0.8}
         high = alike.get(method, np.nan)
+        row |= {"sanity_n": 0 if np.isnan(high) else n}
         rows.append(row | {"sanity_rank_correlation": high - 0.05, "sanity_rank_correlation_high": high})
     return pd.concat(scored).assign(model="i3d"), pd.DataFrame(rows)
 
@@ -110,6 +112,42 @@ def test_only_what_beats_every_control_and_needs_the_weights_is_named(good, alik
     (sentence,) = table.verdict(scored, board)
     assert words in sentence
     assert ("No method shows" in sentence) == (words[0] != "A")
+
+
+def test_a_method_whose_maps_are_level_passes_no_check():
+    scored, board = fake({"gradcam": 0.9, **CONTROLS}, {"gradcam": np.nan})
+    (sentence,) = table.verdict(scored, board)
+    assert "No method shows" in sentence and "all its maps are level" in sentence
+
+
+def test_what_one_map_alone_would_show_is_chance_among_many():
+    """0.66 against 0.5 on 200 clips of the same networks: p is 0.01 for one map, and nothing among forty."""
+    good, alike = {"gradcam": 0.66}, {"gradcam": 0.1}
+    scored, board = fake(good | CONTROLS, alike, n=200)
+    assert table.margins(scored)["p"].item() < 0.05
+    assert "undone by random weights: gradcam" in table.verdict(scored, board)[0]
+    scored, board = fake(good | {f"map_{k}": 0.02 for k in range(40)} | CONTROLS, alike, n=200)
+    assert table.margins(scored).set_index("method")["p"]["gradcam"] > 0.05
+    assert "not ahead of every control" in table.verdict(scored, board)[0]
+
+
+def test_a_map_behind_a_control_has_no_small_p():
+    scored, _ = fake({"gradcam": 0.3, **CONTROLS}, {})
+    assert table.margins(scored)["p"].item() == 1, "ahead of three controls, behind the fourth"
+
+
+def test_level_maps_are_counted_and_not_taken_for_undone(study, monkeypatch):
+    cfg, scored, checked, _ = study
+    one = {"head": lambda *asked_about: {"head_class": Map(np.zeros((4, 4, 8, 8), np.float32))}}
+    monkeypatch.setattr(table, "methods", lambda explained, names: one)
+    explained = table.network(cfg.replace(model="magvit"))
+    clips = asked.both(data.load(cfg, "test"), 4)["plain"]
+    found = table.score(explained, clips, "plain", cfg).assign(model="magvit")
+    known = (checked["method"] != "head_class") | (checked["index"] != checked["index"].iloc[0])
+    some = checked.assign(rank_correlation=checked["rank_correlation"].where(known))
+    (row,) = table.board(found[found["method"] == "head_class"], some).itertuples()
+    assert (row.level, row.n, row.sanity_n) == (1.0, 4, 3)
+    assert np.isfinite(row.sanity_rank_correlation), "the mean of the others"
 
 
 def test_margins_are_taken_against_the_hardest_control():
@@ -135,28 +173,39 @@ def test_clips_are_chosen_by_rule(study):
 def test_every_map_belongs_to_a_kind_that_the_config_knows():
     kinds = {"head_class": "head", "gradient_attention": "gradient_attention", "gradcam_slow": "gradcam"}
     kinds |= {"gradient_attention_time": "attention_parts", "integrated_gradients": "integrated_gradients"}
+    kinds |= {"rollout": "rollout", "rollout_space": "attention_parts"}
     assert {name: examples.kind_of(name) for name in kinds} == kinds
     assert set(kinds.values()) <= set(Attention.__args__)
 
 
-def test_a_probe_reads_what_is_there_and_its_control_does_not():
+class Labelled:
+    """As much of a set of clips as a probe asks for."""
+
+    def __init__(self, label_N):
+        self.label_N = label_N
+
+    def __len__(self):
+        return len(self.label_N)
+
+
+def test_a_probe_that_can_learn_recipes_by_heart_is_found_out(monkeypatch):
+    """Half as many components as recipes: much of what is drawn at random comes back, and the control has to say so."""
+    rng, n = np.random.default_rng(0), 200
+    monkeypatch.setattr(probes, "COMPONENTS", n // 2)
+    monkeypatch.setattr(probes, "last_px", lambda clips: place)
+    seen = rng.normal(size=(n, n // 2))
+    place, label = seen[:, :2], (seen @ rng.normal(size=n // 2) > 0).astype(int)
+    row = probes.row(1, seen, seen, seen + 1e-3, Labelled(label), Labelled(label))
+    assert row["control_top1"] > 0.8
+    assert row["control_error_px"] < 0.8 * row["mean_place_error_px"]
+
+
+def test_a_probe_reads_what_is_there_and_its_control_does_not(monkeypatch):
     rng = np.random.default_rng(0)
-    cfg, n = Config(), 200
-    label = rng.integers(0, 4, n)
-
-    class Fake:
-        def __init__(self, labels):
-            self.label_N, self.cfg = labels, cfg
-
-        def __len__(self):
-            return n
-
-    place = rng.normal(size=(n, 2))
-    told = np.concatenate([np.eye(4)[label], place, rng.normal(size=(n, 60))], axis=1)
-    train = test = Fake(label)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(probes, "last_px", lambda clips: 10 * place)
-        row = probes.row(1, told, told + 0.01 * rng.normal(size=told.shape), told + 0.01, train, test)
+    label, place = rng.integers(0, 4, 200), rng.normal(size=(200, 2))
+    told = np.concatenate([np.eye(4)[label], place, rng.normal(size=(200, 60))], axis=1)
+    monkeypatch.setattr(probes, "last_px", lambda clips: 10 * place)
+    row = probes.row(1, told, told + 0.01 * rng.normal(size=told.shape), told + 0.01, Labelled(label), Labelled(label))
     assert row["top1"] > 0.9
     assert row["control_top1"] < row["top1"] - 0.2
     assert row["error_px"] < 0.7 * row["mean_place_error_px"]

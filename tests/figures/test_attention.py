@@ -46,6 +46,10 @@ def checks():
     return pd.DataFrame(rows, columns=["model", "against", "rank_correlation"]).assign(method="head_class")
 
 
+def queries(on_object):
+    return {name: on_object for name in ("head_class", *(f"head_future_{k}" for k in range(1, 6)))}
+
+
 def every_figure(clips, on_object):
     yield attention.strips(clips, 0, {"head_class": on_object, "gradcam": 0 * on_object})
     chosen = {(model, motion): None if motion == "random" else 0 for model in CFG.models for motion in CFG.motions}
@@ -59,6 +63,7 @@ def every_figure(clips, on_object):
     probed = {"stage": ["1", "2"], "top1": [0.5, 0.6], "control_top1": [0.3, 0.3], "error_px": [5, 4]}
     yield attention.probes(pd.DataFrame(probed | {"control_error_px": [12, 12], "model": "i3d"}))
     yield attention.look(clips, 0, on_object, 3, "i3d: head class")
+    yield attention.queries(clips, 0, {model: queries(on_object) for model in CFG.models})
 
 
 def test_every_figure_is_drawn_and_kept(clips, on_object, tmp_path):
@@ -77,10 +82,26 @@ def test_a_map_of_zeros_leaves_the_frame_as_it_is(clips):
 
 def test_what_survives_random_weights_is_crossed_out(clips):
     axis = attention.standing(board()).axes[0]
-    crosses = [line for line in axis.lines if line.get_marker() == "X"]
+    crosses = [line for line in axis.lines if line.get_marker() == "x"]
     assert len(crosses) == 2, "activation, plain and with a decoy"
-    assert {line.get_ydata()[0] for line in crosses} == {1}
+    assert [round(line.get_ydata()[0]) for line in crosses] == [1, 1]
+    assert crosses[0].get_ydata()[0] < crosses[1].get_ydata()[0], "plain above, with a decoy below: neither is hidden"
     assert set(table.CONTROLS) & set(board()["method"]) == {"random"}
+
+
+def test_a_future_query_is_shown_with_the_place_it_is_about(clips, on_object):
+    figure = attention.queries(clips, 0, {"i3d": queries(on_object)})
+    crosses = [[line for line in axis.lines if line.get_marker() == "x"] for axis in figure.axes]
+    assert [len(found) for found in crosses] == [0, 1, 1, 1, 1, 1]
+    future_px = CFG.size * clips.track_NFx3[0, CFG.frames :, :2]
+    np.testing.assert_allclose([c[0].get_xydata()[0] + 0.5 for c in crosses[1:]], future_px, rtol=1e-5)
+
+
+def test_a_level_map_is_named(clips, on_object):
+    chosen = {("i3d", motion): 0 for motion in CFG.motions}
+    for shown, times in ((on_object, 0), (0 * on_object, len(CFG.motions))):
+        figure = attention.multiples(clips, chosen, dict.fromkeys(chosen, shown), "gradcam")
+        assert sum(text.get_text() == "level map" for axis in figure.axes for text in axis.texts) == times
 
 
 def test_a_film_strip_marks_the_object(clips, on_object):

@@ -131,6 +131,8 @@ def lab(write_run):
         (folder / "evaluate" / "figures" / f"{name}.png").write_bytes(picture(width))
     (folder / "train-i3d" / "figures" / "learning_curves.png").write_bytes(picture(900))
     (folder / "data" / "figures" / "film_strips.png").write_bytes(picture())
+    (folder / "data" / "figures" / "turning.gif").write_bytes(picture())
+    (folder / "data" / "figures" / "notes.txt").write_text("no picture")
     return folder
 
 

@@ -181,6 +181,7 @@ def test_results_and_the_cells_that_made_them_lead_to_one_another(lab, linked):
         "evaluate/figures/left%20over.png": None,
         "train-i3d/figures/learning_curves.png": "train-i3d/notebook.html#cell-2",
         "data/figures/film_strips.png": None,
+        "data/figures/turning.gif": None,
     }
     sources = [tag.a["href"] for tag in page(class_="source") if tag.a]
     assert sources == ["evaluate/notebook.html#cell-6", "evaluate/notebook.html#cell-1"], "verdict, leaderboard"
@@ -199,6 +200,7 @@ def test_figures_stand_in_a_reader_s_order_under_words(lab):
         "Left over",
         "Learning curves, i3d",
         "Film strips",
+        "Turning",
     ]
     assert [tag.text for tag in page("h3")] == ["Evaluate", "Trainings", "Data"]
     assert [tag.img["title"] for tag in page("figure", class_="broad")] == ["evaluate/figures/confusion.png"]
@@ -265,6 +267,7 @@ def test_the_zip_holds_the_site_alone_and_opens_anywhere(lab, tmp_path, linked):
     assert names == [
         "lab/REPORT.md",
         "lab/data/figures/film_strips.png",
+        "lab/data/figures/turning.gif",
         "lab/data/notebook.html",
         *(f"lab/evaluate/figures/{name}.png" for name in figures),
         "lab/evaluate/notebook.html",

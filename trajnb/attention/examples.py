@@ -10,7 +10,7 @@ import torch
 
 from trajnb.attention import clips as asked
 from trajnb.attention import sanity
-from trajnb.attention.maps import methods
+from trajnb.attention.maps import head, methods
 from trajnb.attention.table import CONTROLS
 from trajnb.config import Attention
 
@@ -54,9 +54,16 @@ def several(explained, clips, name) -> np.ndarray:
     return found[name].stretched(video_NCTHW.shape[2:])
 
 
+def queries(explained, clips, row) -> dict:
+    """{query: map (T, S, S)} of one clip for every query of the head: the class, then the future frames."""
+    video_1CTHW = asked.video(clips.take([row]))
+    found = head(explained, video_1CTHW, None)
+    return {name: one.stretched(video_1CTHW.shape[2:])[0] for name, one in found.items()}
+
+
 def kind_of(name) -> str:
     """The kind in cfg.attention_methods that makes the map `name`."""
-    if name.startswith("gradient_attention_"):
+    if name.endswith(("_time", "_space")):
         return "attention_parts"
     return next(kind for kind in get_args(Attention) if name.startswith(kind))
 

@@ -94,9 +94,13 @@ def gradient_attention(explained, video_BCTHW, target_B, parts=("time", "space")
 
 
 def attention_parts(explained, video_BCTHW, target_B):
-    """Gradient-weighted attention carried down through the attention over time alone, and over space alone."""
-    each = {part: gradient_attention(explained, video_BCTHW, target_B, (part,)) for part in ("time", "space")}
-    return {f"gradient_attention_{part}": found["gradient_attention"] for part, found in each.items()}
+    """Rollout and gradient-weighted attention, carried down through the attention over time or over space alone."""
+    found = {}
+    for part in ("time", "space"):
+        each = rollout(explained, video_BCTHW, target_B, (part,))
+        each |= gradient_attention(explained, video_BCTHW, target_B, (part,))
+        found |= {f"{name}_{part}": one for name, one in each.items()}
+    return found
 
 
 def placed(explained, row_BTP) -> Map:

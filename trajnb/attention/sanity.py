@@ -21,9 +21,9 @@ SIMILAR = 0.3  # a mean rank correlation from here up is no weak one: the map ha
 
 
 def likeness(one: Map, other: Map) -> np.ndarray:
-    """Rank correlation (B,) of two maps, cell by cell; 0 where one of them is level, and so like no other."""
+    """Rank correlation (B,) of two maps, cell by cell; NaN where one of them is level: that is no sign of learning."""
     flat = (x.cells_BTHW.reshape(len(x.cells_BTHW), -1) for x in (one, other))
-    return np.nan_to_num(rank_correlation(*flat))
+    return rank_correlation(*flat)
 
 
 def all_maps(explained, video_BCTHW, target_B, names) -> dict[str, Map]:

@@ -22,6 +22,8 @@ TOLERANCE_PX = 3.0  # from the disc's edge
 SHARES = (0, 1 / 256, 1 / 64, 1 / 16, 1 / 4, 1)  # of a clip's tubelets
 AT_ONCE = 64  # clips in a forward pass: more leave the cache
 RESAMPLES = 1000
+LEAST_CHANGE = 0.25  # px a frame squared between the largest and the smallest acceleration of a clip
+SUM_ERROR = 1e-3  # of a sum over clips in single precision: what is as near is reached
 NOISE = 1e-6  # of a map's range: what is closer to the maximum is as high
 
 
@@ -72,10 +74,12 @@ def rank(map_NTSS, distance_NTSS):
 def temporal(map_NTSS, uv_NTx2):
     """Rank correlation (N,) of a map's sum in each frame with the size of the acceleration there, in the picture.
 
-    First and last frame have none. NaN where the map is the same in all frames.
+    First and last frame have none. NaN where the map is the same in all frames, and where the acceleration hardly
+    changes (less than LEAST_CHANGE), as in most lines and parabolas: there is no moment to look at.
     """
     acceleration_NT = np.linalg.norm(np.diff(uv_NTx2, n=2, axis=1), axis=2)
-    return rank_correlation(map_NTSS.sum(axis=(2, 3))[:, 1:-1], acceleration_NT)
+    found_N = rank_correlation(map_NTSS.sum(axis=(2, 3))[:, 1:-1], acceleration_NT)
+    return np.where(np.ptp(acceleration_NT, axis=1) < LEAST_CHANGE, np.nan, found_N)
 
 
 def rank_correlation(one_ND, other_ND):
@@ -138,3 +142,17 @@ def interval(value_N, seed=0):
         return np.nan, np.nan
     drawn = np.random.default_rng(seed).integers(len(known_N), size=(RESAMPLES, len(known_N)))
     return tuple(float(x) for x in np.quantile(known_N[drawn].mean(axis=1), [0.025, 0.975]))
+
+
+def sign_flip(ahead_NC, flips, seed=0):
+    """p (C,) of each column's mean being above 0: how often it is reached when the clips' signs are random, doubled.
+
+    Doubled, at most 1, so that 0.05 means what a 95 % interval means. Exact but for the number of `flips`, whatever
+    the differences look like.
+    Source: R. A. Fisher, The Design of Experiments, 1935, section 21.
+    """
+    sign = (
+        2 * np.random.default_rng(seed).integers(2, size=(flips, len(ahead_NC)), dtype=np.int8).astype(np.float32) - 1
+    )
+    reached = sign @ ahead_NC.astype(np.float32) >= ahead_NC.sum(axis=0) - SUM_ERROR
+    return np.minimum(2 * (1 + reached.sum(axis=0)) / (1 + flips), 1)

@@ -16,14 +16,18 @@ from trajnb.attention.controls import controls
 from trajnb.attention.maps import Map, between, methods
 from trajnb.attention.stages import Explained
 from trajnb.progress import Progress
+from trajnb.statistics import holm
 from trajnb.training import load_weights
 
 AT_ONCE = 32  # clips whose maps are in memory together
 CHECKED = 64  # clips whose maps are compared with those of random networks: every level costs all maps once more
 FRESH = 1_000_003  # added to the seed of a network with first weights
+FLIPS = 49_999  # random signs of a test
+LEVEL = 0.05  # what p after Holm has to stay below
 SCORES = """pointing_game following relevance_mass relevance_rank insertion_auc deletion_auc temporal_profile
 sanity_rank_correlation permuted_rank_correlation""".split()
-PLAIN = ("ideal_pointing", "ideal_mass", "right", "ms_per_clip")  # means without an interval
+PLAIN = ("ideal_pointing", "ideal_mass", "level", "right", "ms_per_clip")  # means without an interval
+COUNTED = {"sanity_n": "sanity_rank_correlation", "temporal_n": "temporal_profile"}  # clips with a value, where not all
 CONTROLS = ("random", "centre", "brightest_pixel", "motion_energy")
 
 
@@ -65,7 +69,8 @@ def score_batch(explained, clips, kind, cfg) -> pd.DataFrame:
     about["right"] = target_B.numpy() == clips.label_N
     both_ends, rows = scores.ends(explained, video_BCTHW, target_B), []
     for name, seen, ms in seen_by(explained, video_BCTHW, target_B, clips, cfg):
-        row = about | {"method": name, "ms_per_clip": ms} | placed(seen, distance_BTSS)
+        level_B = np.ptp(seen.cells_BTHW, axis=(1, 2, 3)) == 0
+        row = about | {"method": name, "ms_per_clip": ms, "level": level_B} | placed(seen, distance_BTSS)
         map_BTSS = seen.stretched(distance_BTSS.shape[1:])
         row |= located(map_BTSS, distance_BTSS, asked.object_px(clips)[0])
         if kind == "plain" and "future" not in name:  # the class is not what a future's query is about
@@ -133,7 +138,8 @@ def check(explained, clips, cfg) -> pd.DataFrame:
 def board(scored, checked) -> pd.DataFrame:
     """The table (pandas): a row for each model, kind of clips and method; means over clips with 95 % intervals.
 
-    The sanity columns are those of the plain clips, and stand in both rows of a method.
+    The sanity columns are those of the plain clips, and stand in both rows of a method. `level`: share of clips whose
+    map is the same everywhere; `sanity_n`, `temporal_n`: clips for which these scores say something.
     """
     alike = {name: checked[checked["against"] == name] for name in (*sanity.LEVELS, "permuted")}
     rows = []
@@ -148,25 +154,34 @@ def board(scored, checked) -> pd.DataFrame:
             known_N = values[name][~np.isnan(values[name])]
             row[name] = known_N.mean() if len(known_N) else np.nan
             row[f"{name}_low"], row[f"{name}_high"] = scores.interval(known_N)
+        row |= {count: int((~np.isnan(values[name])).sum()) for count, name in COUNTED.items()}
         rows.append(row | {name: part[name].mean() for name in PLAIN} | {"n": len(part)})
     return pd.DataFrame(rows)
 
 
 def margins(scored, score="pointing_game", kind="decoy") -> pd.DataFrame:
-    """How far each method is ahead of its hardest control on the same clips: mean difference with its interval.
+    """How far each method is ahead of its hardest control on the same clips: mean difference with its interval, and p.
 
-    The hardest is the one against which the interval's lower end is least.
+    The hardest is the one against which the interval's lower end is least. p: the largest over the controls, as a map
+    has to beat all of them, corrected for the number of all maps of all networks (Holm).
     """
     rows, some = [], scored[scored["clips"] == kind]
     for model, part in some.groupby("model", sort=False):
         wide = part.pivot(index="index", columns="method", values=score)
-        for method in (name for name in part["method"].unique() if name not in CONTROLS):
-            ahead = {control: (wide[method] - wide[control]).to_numpy() for control in CONTROLS}
-            low = {control: scores.interval(value_N) for control, value_N in ahead.items()}
-            hardest = min(CONTROLS, key=lambda control: low[control][0])
-            row = {"model": model, "method": method, "control": hardest, "ahead": ahead[hardest].mean()}
-            rows.append(row | dict(zip(("low", "high"), low[hardest], strict=True)))
-    return pd.DataFrame(rows)
+        names = [name for name in part["method"].unique() if name not in CONTROLS]
+        ahead_NMC = wide[names].to_numpy()[:, :, None] - wide[list(CONTROLS)].to_numpy()[:, None]
+        p_M = scores.sign_flip(ahead_NMC.reshape(len(wide), -1), FLIPS).reshape(len(names), -1).max(axis=1)
+        for k, (name, p) in enumerate(zip(names, p_M, strict=True)):
+            rows.append({"model": model, "method": name, **hardest(ahead_NMC[:, k]), "p": p})
+    table = pd.DataFrame(rows)
+    return table.assign(p=holm(table["p"].to_numpy(float)))
+
+
+def hardest(ahead_NC) -> dict:
+    """The control that a map is least ahead of, by the lower end of the interval; how far ahead."""
+    ends = [scores.interval(ahead_N) for ahead_N in ahead_NC.T]
+    k = min(range(len(CONTROLS)), key=lambda k: ends[k][0])
+    return {"control": CONTROLS[k], "ahead": ahead_NC[:, k].mean(), "low": ends[k][0], "high": ends[k][1]}
 
 
 def verdict(scored, board) -> list[str]:
@@ -180,12 +195,13 @@ def sentence(model, ahead, board) -> str:
     mine = board[(board["model"] == model) & (board["clips"] == "decoy")].set_index("method")
     alike, point = mine["sanity_rank_correlation_high"], mine["pointing_game"]
     told = f"{model} names the motion of {mine['right'].iloc[0]:.2f} of the clips with a decoy. "
-    beat = ahead[ahead["low"] > 0]["method"].tolist()
+    beat = ahead[ahead["p"] < LEVEL]["method"].tolist()
     good = [name for name in beat if alike[name] < sanity.SIMILAR]
     if good:
         return told + f"Ahead of every control and undone by random weights: {', '.join(good)}."
     best = ahead.set_index("method")["low"].idxmax()
-    failed = "ahead of every control, but it survives random weights" if best in beat else "not ahead of every control"
+    undone = "it survives random weights" if mine["sanity_n"][best] else "all its maps are level"
+    failed = f"ahead of every control, but {undone}" if best in beat else "not ahead of every control"
     return told + (
         f"No method shows that it looks at the object rather than at the decoy: {best} comes closest, points at the "
         f"object in {point[best]:.2f} of them (best control {point[list(CONTROLS)].max():.2f}) and is {failed} "

@@ -12,10 +12,13 @@ from trajnb.attention import clips as asked
 from trajnb.attention import sanity
 from trajnb.attention.table import CONTROLS
 from trajnb.figures.style import CONTENDER_COLOURS, GREY, MOTION_COLOURS, bare, headline, panels
+from trajnb.world import camera
 
 HEAT = matplotlib.colormaps["inferno"]
 STRONG = 0.75  # opacity of a map's highest value
 SHOWN = 8  # frames in a strip
+DASHES = {"slow": "--", "fast": ":", "time": "--", "space": ":"}  # of maps of a part, in their kind's colour
+APART = 0.17  # rows between plain clips and a method's name, and between that and clips with a decoy
 ENLARGED, FRAME_MS = 3, 120  # of an animation: pixels for one, time for a frame
 COLOURS, QUIET = 64, 7  # its palette; median deviations from the background that count as noise
 
@@ -28,7 +31,10 @@ def blend(frame_SS, map_SS, top):
 
 
 def strips(clips, row, maps):
-    """One clip as a film strip, then the same frames under each map {name: (T, S, S)}; a circle marks the object."""
+    """One clip as a film strip, then the same frames under each map {name: (T, S, S)}; a circle marks the object.
+
+    Each map's colours reach up to its own maximum over all frames.
+    """
     video_TSS, (uv_NTx2, radius_NT) = clips.render([row])[0], asked.object_px(clips)
     frames = np.linspace(0, len(video_TSS) - 1, SHOWN).round().astype(int)
     figure, axes = panels(1 + len(maps), SHOWN, 1.05, 1.1)
@@ -45,6 +51,36 @@ def strips(clips, row, maps):
     return figure
 
 
+def queries(clips, row, maps):
+    """One clip, all frames, under the map of each query (rows) of each network's head (columns); the seen path in blue.
+
+    maps: {model: {query: (T, S, S)}}, the class first, then the future frames in their order. A cross marks where the
+    object will be in the frame that a query is about.
+    """
+    names, uv_Fx2 = list(next(iter(maps.values()))), camera.project(clips.xyz_NFx3[row], clips.cfg)
+    seen = clips.cfg.frames
+    figure, axes = panels(len(names), len(maps), 1.45, 1.5)
+    for column, (model, found) in enumerate(maps.items()):
+        for step, (axis, name) in enumerate(zip(axes[:, column], names, strict=True)):
+            bare(axis, "" if step else model)
+            overlay(axis, clips, row, found[name])
+            if step:
+                axis.plot(*(uv_Fx2[seen + step - 1] - 0.5), "x", color="lime", markersize=5)
+                axis.set(xlim=(-0.5, clips.cfg.size - 0.5), ylim=(clips.cfg.size - 0.5, -0.5))
+    for axis, name in zip(axes[:, 0], names, strict=True):
+        axis.set_ylabel(name.removeprefix("head_").replace("_", " "), fontsize=8)
+    return figure
+
+
+def overlay(axis, clips, row, map_TSS):
+    """All frames of a clip under all of a map, as bright as its own maximum; a level map is named, having no place."""
+    map_SS = map_TSS.max(axis=0)
+    axis.imshow(blend(clips.render([row])[0].max(axis=0), map_SS, map_SS.max()))
+    axis.plot(*(asked.object_px(clips)[0][row].T - 0.5), color="deepskyblue", linewidth=0.8)
+    if np.ptp(map_TSS) == 0:
+        axis.text(0.5, 0.04, "level map", ha="center", transform=axis.transAxes, color="white", fontsize=7)
+
+
 def mark(axis, uv_2, radius):
     """A thin circle around the object."""
     axis.add_patch(Circle(uv_2 - 0.5, radius + 1.5, fill=False, edgecolor="deepskyblue", linewidth=0.8))
@@ -52,6 +88,8 @@ def mark(axis, uv_2, radius):
 
 def multiples(clips, chosen, maps, method):
     """A picture for each class (rows) and network (columns): all frames and all of the map, the seen path in blue.
+
+    Each picture's colours reach up to its own map's maximum.
 
     chosen: {(model, motion): row of `clips`, or None}; maps: {(model, motion): (T, S, S)} for those with a row.
     """
@@ -64,9 +102,7 @@ def multiples(clips, chosen, maps, method):
             if row is None:
                 axis.text(0.5, 0.5, "none", ha="center", va="center", transform=axis.transAxes, color="0.5")
                 continue
-            map_SS = maps[model, motion].max(axis=0)
-            axis.imshow(blend(clips.render([row])[0].max(axis=0), map_SS, map_SS.max()))
-            axis.plot(*(asked.object_px(clips)[0][row].T - 0.5), color="deepskyblue", linewidth=0.8)
+            overlay(axis, clips, row, maps[model, motion])
         line[0].set_ylabel(motion, color=MOTION_COLOURS[motion])
     headline(figure, method.replace("_", " "))
     return figure
@@ -81,7 +117,7 @@ def profiles(acceleration, shares):
     for axis, (motion, acceleration_T) in zip(axes[0], acceleration.items(), strict=True):
         other = axis.twinx()
         other.fill_between(range(len(acceleration_T)), acceleration_T, color="0.88", linewidth=0)
-        other.set(ylim=(0, 1.6 * np.nanmax([np.nanmax(x) for x in acceleration.values()])), yticks=[])
+        other.set(ylim=(0, 1.6 * np.nanmax([np.nanmax(x) for x in acceleration.values()])))
         axis.set_zorder(other.get_zorder() + 1)
         axis.patch.set_visible(False)
         for model, found in shares.items():
@@ -89,17 +125,21 @@ def profiles(acceleration, shares):
         axis.axhline(1 / len(acceleration_T), color="0.5", linestyle=":", linewidth=0.8)
         axis.set_xlabel("frame")
         axis.set_title(motion, color=MOTION_COLOURS[motion])
-        sns.despine(ax=other, left=True)
+        last = axis is axes[0, -1]
+        sns.despine(ax=axis)
+        sns.despine(ax=other, left=True, right=not last)
+        sides = {"left": False, "labelleft": False, "right": last, "labelright": last}
+        other.tick_params(axis="y", labelsize=6, labelcolor="0.6", color="0.8", **sides)
     axes[0, 0].set(ylabel="share of the map", ylim=(0, None))  # shared, and known only now
+    other.set_ylabel("acceleration, px / frame²", color="0.6", fontsize=7)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    sns.despine(figure)
     return figure
 
 
 def standing(table, score="pointing_game"):
     """A score with 95 % intervals of every map and control of each network: plain clips hollow, with a decoy full.
 
-    A map that survives random weights is crossed out: its place in the picture proves nothing.
+    A map that survives random weights, or is level in every clip, is crossed out: its place proves nothing.
     """
     models = table["model"].unique()
     figure, axes = panels(1, len(models), 2.9, 0.9 + 0.2 * table.groupby("model")["method"].nunique().max())
@@ -107,13 +147,14 @@ def standing(table, score="pointing_game"):
         mine = table[table["model"] == model]
         names = list(dict.fromkeys(mine["method"]))
         for row in mine.itertuples():
-            place, value = names.index(row.method), getattr(row, score)
+            place, value = names.index(row.method) + (APART if row.clips == "decoy" else -APART), getattr(row, score)
             colour = "0.5" if row.method in CONTROLS else CONTENDER_COLOURS[model]
             look = {"markerfacecolor": colour if row.clips == "decoy" else "white", "markersize": 5}
             ends = [getattr(row, f"{score}_low"), getattr(row, f"{score}_high")]
             axis.plot(ends, [place, place], color=colour, linewidth=1, alpha=0.6)
-            failed = row.sanity_rank_correlation_high >= sanity.SIMILAR
-            axis.plot(value, place, "X" if failed else "o", color=colour, **look)
+            axis.plot(value, place, "o", color=colour, **look)
+            if row.method not in CONTROLS and not row.sanity_rank_correlation_high < sanity.SIMILAR:
+                axis.plot(value, place, "x", color="black", markersize=8, markeredgewidth=1)
         axis.set(title=model, xlim=(-0.03, 1.03), ylim=(len(names) - 0.5, -0.5), xlabel=score.replace("_", " "))
         axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=7)
         axis.grid(axis="x", color="0.9")
@@ -124,19 +165,29 @@ def standing(table, score="pointing_game"):
 def survival(checked, methods):
     """Rank correlation with the trained network's maps as weights become random from the logits down."""
     models = checked["model"].unique()
-    figure, axes = panels(1, len(models), 2.5, 2.5, sharey=True)
+    kinds = list(dict.fromkeys(kind(name) for name in methods if name not in CONTROLS))
+    colours = sns.color_palette("tab10", len(kinds))
+    figure, axes = panels(1, len(models), 2.5, 2.9, sharey=True)
     for axis, model in zip(axes[0], models, strict=True):
         mine = checked[(checked["model"] == model) & checked["against"].isin(sanity.LEVELS)]
         means = mine.groupby(["method", "against"])["rank_correlation"].mean().unstack()[list(sanity.LEVELS)]
-        for name in (name for name in mine["method"].unique() if name in methods):
-            axis.plot([1, *means.loc[name]], "o-", markersize=3, label=name.replace("_", " "))
+        for name in (name for name in methods if name in means.index):
+            label = name.replace("_", " ")
+            look = {"color": colours[kinds.index(kind(name))], "linestyle": DASHES.get(name.split("_")[-1], "-")}
+            axis.plot([1, *means.loc[name]], marker="o", markersize=3, linewidth=1.2, label=label, **look)
         axis.axhspan(sanity.SIMILAR, 1.05, color="0.93", linewidth=0, zorder=0)
         axis.set(title=model, ylim=(-0.5, 1.05))
         axis.set_xticks(range(5), ["trained", *sanity.LEVELS], rotation=40, ha="right")
-        axis.legend(frameon=False, fontsize=6, loc="lower left")
     axes[0, 0].set_ylabel("rank correlation")
+    known = {label: line for axis in axes[0] for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(known.values(), known, loc="outside lower center", ncols=5, fontsize=7, frameon=False)
     sns.despine(figure)
     return figure
+
+
+def kind(method):
+    """A map's name without the pathway or the part that it belongs to."""
+    return "_".join(word for word in method.split("_") if word not in DASHES)
 
 
 def probes(table):
@@ -150,7 +201,8 @@ def probes(table):
         axis.set(xlabel="stage", xlim=(-0.3, 1.3))
     axes[0, 0].set(ylabel="class, top-1", ylim=(0, 1.02))
     axes[0, 1].set(ylabel="last position, error in px", ylim=(0, None))
-    axes[0, 0].legend(frameon=False, fontsize=7)
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=4, fontsize=7, frameon=False)
     sns.despine(figure)
     return figure
 
