@@ -1,7 +1,10 @@
 """Weights become random from the logits down, and only a map that needs them changes."""
 
 import numpy as np
+import pandas as pd
+import pytest
 import torch
+from scipy import stats
 
 from trajnb import models
 from trajnb.attention import sanity
@@ -39,6 +42,21 @@ def test_the_upper_half_is_what_comes_last(explained):
     half, name = changed(explained, "upper half"), name_of(explained)
     assert not [weight for weight in half if weight.startswith("extractor.") and first[name] in weight]
     assert [weight for weight in half if weight.startswith(f"extractor.{last[name]}")]
+
+
+def test_the_interval_is_one_over_networks_and_not_over_clips():
+    """Five networks, 40 clips each that share their network's luck: that luck is what the interval has to show."""
+    rng, luck = np.random.default_rng(0), [-0.2, 0.0, 0.1, 0.2, 0.4]
+    rows = [(draw, clip, luck[draw] + 0.01 * rng.normal()) for draw in range(5) for clip in range(40)]
+    checked = pd.DataFrame(rows, columns=["draw", "index", "rank_correlation"])
+    found = sanity.over_networks(checked)
+    low, high = stats.ttest_1samp(luck, 0).confidence_interval()
+    assert found["sanity_rank_correlation"] == pytest.approx(0.1, abs=0.01)
+    assert found["sanity_rank_correlation_low"] == pytest.approx(low, abs=0.02)
+    assert found["sanity_rank_correlation_high"] == pytest.approx(high, abs=0.02)
+    some = checked.assign(rank_correlation=checked["rank_correlation"].where(checked["index"] > 9))
+    assert (found["sanity_n"], sanity.over_networks(some)["sanity_n"]) == (40, 30)
+    assert np.isnan(sanity.over_networks(checked[:0])["sanity_rank_correlation_high"]), "no map: nothing is known"
 
 
 def test_likeness_is_one_for_the_same_map_and_says_nothing_of_a_level_one():

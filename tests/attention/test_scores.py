@@ -117,6 +117,11 @@ def test_flipping_signs_is_mcnemars_exact_test_where_clips_are_won_or_lost(won, 
     assert p == pytest.approx(min(2 * binomtest(won, won + lost, alternative="greater").pvalue, 1), abs=0.012)
 
 
+def test_a_difference_that_is_not_known_is_refused_and_not_significant():
+    with pytest.raises(ValueError, match="NaN"):
+        scores.sign_flip(np.array([[np.nan], [-0.5]]), 100)
+
+
 def test_where_nothing_is_ahead_one_in_twenty_is_called_so():
     """400 tests of clips whose differences are noise about 0, which is what a p-value promises."""
     ahead = np.random.default_rng(1).choice([-1.0, -0.5, 0.0, 0.5, 1.0], size=(64, 400))

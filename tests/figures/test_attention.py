@@ -34,8 +34,14 @@ def board():
     rows = []
     for model in CFG.models:
         for kind in asked.KINDS:
-            for method, value, alike in (("head_class", 0.8, 0.1), ("activation", 0.7, 0.6), ("random", 0.02, np.nan)):
+            for method, value, alike in (
+                ("head_class", 0.8, 0.1),
+                ("activation", 0.7, 0.6),
+                ("gradcam", 0.02, np.nan),
+                ("random", 0.02, np.nan),
+            ):
                 scores = {"pointing_game": value, "pointing_game_low": value - 0.02, "pointing_game_high": value + 0.1}
+                scores |= {"sanity_n": 0 if np.isnan(alike) else 64, "n": 64}
                 own = {"model": model, "clips": kind, "method": method, "sanity_rank_correlation_high": alike}
                 rows.append(own | scores)
     return pd.DataFrame(rows)
@@ -61,6 +67,7 @@ def every_figure(clips, on_object):
     yield attention.standing(board())
     yield attention.survival(checks(), ["head_class"])
     probed = {"stage": ["1", "2"], "top1": [0.5, 0.6], "control_top1": [0.3, 0.3], "error_px": [5, 4]}
+    probed |= {"chance_top1": 0.25, "mean_place_error_px": 12}
     yield attention.probes(pd.DataFrame(probed | {"control_error_px": [12, 12], "model": "i3d"}))
     yield attention.look(clips, 0, on_object, 3, "i3d: head class")
     yield attention.queries(clips, 0, {model: queries(on_object) for model in CFG.models})
@@ -83,9 +90,8 @@ def test_a_map_of_zeros_leaves_the_frame_as_it_is(clips):
 def test_what_survives_random_weights_is_crossed_out(clips):
     axis = attention.standing(board()).axes[0]
     crosses = [line for line in axis.lines if line.get_marker() == "x"]
-    assert len(crosses) == 2, "activation, plain and with a decoy"
-    assert [round(line.get_ydata()[0]) for line in crosses] == [1, 1]
-    assert crosses[0].get_ydata()[0] < crosses[1].get_ydata()[0], "plain above, with a decoy below: neither is hidden"
+    assert [round(line.get_ydata()[0]) for line in crosses] == [1, 2, 1, 2], "activation; gradcam, always level"
+    assert crosses[0].get_ydata()[0] < crosses[2].get_ydata()[0], "plain above, with a decoy below: neither is hidden"
     assert set(table.CONTROLS) & set(board()["method"]) == {"random"}
 
 

@@ -11,7 +11,7 @@ import torch
 from trajnb.attention import clips as asked
 from trajnb.attention import sanity
 from trajnb.attention.maps import head, methods
-from trajnb.attention.table import CONTROLS
+from trajnb.attention.table import CONTROLS, passes
 from trajnb.config import Attention
 
 PROBED = 600  # clips that probes learn from, and as many that they are asked about
@@ -35,7 +35,7 @@ def own_method(board, model) -> str:
     """
     mine = board[(board["model"] == model) & (board["clips"] == "decoy") & ~board["method"].isin(CONTROLS)]
     mine = mine[~mine["method"].str.contains("future")].set_index("method")
-    passed = mine[mine["sanity_rank_correlation_high"] < sanity.SIMILAR]
+    passed = mine[[passes(row) for _, row in mine.iterrows()]]
     return (passed if len(passed) else mine)["pointing_game"].idxmax()
 
 

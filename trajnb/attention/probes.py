@@ -40,7 +40,9 @@ LAST_TWO = {
 def probe(explained, train, test) -> pd.DataFrame:
     """A row for each of the last two stages: top-1 and error in pixels of linear probes, and of their control tasks.
 
-    Position is that of the last seen frame. A class probe's selectivity is its top-1 less that of its control task.
+    Position is that of the last seen frame. `seen_top1`: of the recipes the probe has learned from, under other noise;
+    selectivity is that less `control_top1`. `top1`: of new recipes, to be compared with `chance_top1`, what a probe of
+    permuted labels has there.
     """
     again = ClipSet(train.cfg, train.seed + OTHER_NOISE, train.table, train.xyz_NFx3)
     features = [stage_features(explained, clips) for clips in (train, test, again)]
@@ -56,10 +58,12 @@ def row(number, seen_NxD, new_NxD, again_NxD, train, test) -> dict:
     named, placed = RidgeClassifierCV(PENALTIES).fit(seen_NxC, label_N), RidgeCV(PENALTIES).fit(seen_NxC, place_Nx2)
     by_heart = RidgeClassifier(alpha=named.alpha_).fit(seen_NxC, label_N[mixed_N])
     there = Ridge(alpha=placed.alpha_).fit(seen_NxC, place_Nx2[mixed_N])
-    top1, control = named.score(new_NxC, test.label_N), by_heart.score(again_NxC, label_N[mixed_N])
+    again, control = named.score(again_NxC, label_N), by_heart.score(again_NxC, label_N[mixed_N])
     return {
         "stage": f"{number} of the last 2",
-        **{"features": seen_NxD.shape[1], "top1": top1, "control_top1": control, "selectivity": top1 - control},
+        "features": seen_NxD.shape[1],
+        **{"top1": named.score(new_NxC, test.label_N), "chance_top1": by_heart.score(new_NxC, test.label_N)},
+        **{"seen_top1": again, "control_top1": control, "selectivity": again - control},
         "error_px": error_px(placed, new_NxC, end_Nx2),
         "control_error_px": error_px(there, again_NxC, place_Nx2[mixed_N]),
         "mean_place_error_px": float(np.linalg.norm(end_Nx2 - place_Nx2.mean(axis=0), axis=1).mean()),

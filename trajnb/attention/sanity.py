@@ -10,6 +10,7 @@ import copy
 
 import numpy as np
 import torch
+from scipy import stats
 from torch import nn
 
 from trajnb.attention.maps import Map, methods
@@ -17,6 +18,7 @@ from trajnb.attention.scores import rank_correlation
 from trajnb.attention.stages import Explained, device
 
 LEVELS = ("logits", "head", "upper half", "all")  # what is random at each step: all that came before is, too
+NONE = (np.nan, np.nan)
 SIMILAR = 0.3  # a mean rank correlation from here up is no weak one: the map has survived
 
 
@@ -24,6 +26,19 @@ def likeness(one: Map, other: Map) -> np.ndarray:
     """Rank correlation (B,) of two maps, cell by cell; NaN where one of them is level: that is no sign of learning."""
     flat = (x.cells_BTHW.reshape(len(x.cells_BTHW), -1) for x in (one, other))
     return rank_correlation(*flat)
+
+
+def over_networks(checked) -> dict:
+    """Mean rank correlation with its 95 % interval over random networks (Student's t), and clips that say something.
+
+    checked: rows of one method for each clip and draw of a network. The clips of one network share its luck: an
+    interval over clips would be a tenth of this one and tell of that network alone.
+    """
+    mean_K = checked.groupby("draw")["rank_correlation"].mean().dropna()
+    low, high = stats.t.interval(0.95, len(mean_K) - 1, mean_K.mean(), mean_K.sem()) if len(mean_K) > 1 else NONE
+    known = checked.dropna(subset="rank_correlation")["index"].nunique()
+    found = {"": mean_K.mean(), "_low": low, "_high": high}
+    return {f"sanity_rank_correlation{end}": value for end, value in found.items()} | {"sanity_n": known}
 
 
 def all_maps(explained, video_BCTHW, target_B, names) -> dict[str, Map]:

@@ -147,12 +147,13 @@ def interval(value_N, seed=0):
 def sign_flip(ahead_NC, flips, seed=0):
     """p (C,) of each column's mean being above 0: how often it is reached when the clips' signs are random, doubled.
 
-    Doubled, at most 1, so that 0.05 means what a 95 % interval means. Exact but for the number of `flips`, whatever
-    the differences look like.
+    Doubled, at most 1, so that 0.05 means what a 95 % interval means. Exact but for the number of `flips` where both
+    could have been exchanged in every clip. Raises ValueError for NaN, of which no sum is larger.
     Source: R. A. Fisher, The Design of Experiments, 1935, section 21.
     """
-    sign = (
-        2 * np.random.default_rng(seed).integers(2, size=(flips, len(ahead_NC)), dtype=np.int8).astype(np.float32) - 1
-    )
+    if np.isnan(ahead_NC).any():
+        raise ValueError("a difference is NaN: leave such clips out for both")
+    coin = np.random.default_rng(seed).integers(2, size=(flips, len(ahead_NC)), dtype=np.int8)
+    sign = 2 * coin.astype(np.float32) - 1
     reached = sign @ ahead_NC.astype(np.float32) >= ahead_NC.sum(axis=0) - SUM_ERROR
     return np.minimum(2 * (1 + reached.sum(axis=0)) / (1 + flips), 1)

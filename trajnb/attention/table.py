@@ -20,14 +20,13 @@ from trajnb.statistics import holm
 from trajnb.training import load_weights
 
 AT_ONCE = 32  # clips whose maps are in memory together
-CHECKED = 64  # clips whose maps are compared with those of random networks: every level costs all maps once more
-FRESH = 1_000_003  # added to the seed of a network with first weights
+CHECKED = 64  # clips whose maps are compared with those of random networks: each of these costs all maps once more
+FRESH, DRAWS = 1_000_003, 5  # added to the seed of a network with first weights; how many such networks there are
 FLIPS = 49_999  # random signs of a test
 LEVEL = 0.05  # what p after Holm has to stay below
 SCORES = """pointing_game following relevance_mass relevance_rank insertion_auc deletion_auc temporal_profile
 sanity_rank_correlation permuted_rank_correlation""".split()
 PLAIN = ("ideal_pointing", "ideal_mass", "level", "right", "ms_per_clip")  # means without an interval
-COUNTED = {"sanity_n": "sanity_rank_correlation", "temporal_n": "temporal_profile"}  # clips with a value, where not all
 CONTROLS = ("random", "centre", "brightest_pixel", "motion_energy")
 
 
@@ -119,18 +118,19 @@ def check(explained, clips, cfg) -> pd.DataFrame:
     video_NCTHW, names, rows = asked.video(clips), cfg.attention_methods, []
     with torch.no_grad():
         target_N = explained(video_NCTHW).argmax(dim=1)
-    fresh = models.build(cfg.replace(seed=cfg.seed + FRESH))
-    others = {level: sanity.randomised(explained, fresh, level) for level in sanity.LEVELS}
+    fresh = [models.build(cfg.replace(seed=cfg.seed + FRESH + draw)) for draw in range(DRAWS)]
+    others = {(level, 0): sanity.randomised(explained, fresh[0], level) for level in sanity.LEVELS}
+    others |= {("all", draw): sanity.randomised(explained, fresh[draw], "all") for draw in range(1, DRAWS)}
     if "permuted" in cfg.controls:
-        others["permuted"] = network(cfg.replace(control="permuted"))
+        others["permuted", 0] = network(cfg.replace(control="permuted"))
     for start in range(0, len(clips), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         trained = sanity.all_maps(explained, video_NCTHW[part], target_N[part], names)
-        for against, other in others.items():
+        for (against, draw), other in others.items():
             maps = sanity.all_maps(other, video_NCTHW[part], target_N[part], names)
             index = clips.table["index"][part]
             for name, seen in trained.items():
-                row = {"method": name, "against": against, "index": index}
+                row = {"method": name, "against": against, "draw": draw, "index": index}
                 rows.append(pd.DataFrame(row | {"rank_correlation": sanity.likeness(seen, maps[name])}))
     return pd.concat(rows, ignore_index=True)
 
@@ -138,36 +138,36 @@ def check(explained, clips, cfg) -> pd.DataFrame:
 def board(scored, checked) -> pd.DataFrame:
     """The table (pandas): a row for each model, kind of clips and method; means over clips with 95 % intervals.
 
-    The sanity columns are those of the plain clips, and stand in both rows of a method. `level`: share of clips whose
-    map is the same everywhere; `sanity_n`, `temporal_n`: clips for which these scores say something.
+    The sanity columns are those of the plain clips, and stand in both rows of a method; with `all` weights random, the
+    interval is one over random networks. `level`: share of clips whose map is the same everywhere; `sanity_n`,
+    `temporal_n`: clips for which these scores say something.
     """
-    alike = {name: checked[checked["against"] == name] for name in (*sanity.LEVELS, "permuted")}
     rows = []
     for (model, kind, method), part in scored.groupby(["model", "clips", "method"], sort=False):
         row = {"model": model, "clips": kind, "method": method, "resolution": part["resolution"].iloc[0]}
-        against = {"sanity_rank_correlation": sanity.LEVELS[-1], "permuted_rank_correlation": "permuted"}
-        values = {name: part[name].to_numpy() for name in SCORES if name in part}
-        for name, other in against.items():
-            same = alike[other][(alike[other]["model"] == model) & (alike[other]["method"] == method)]
-            values[name] = same["rank_correlation"].to_numpy()
-        for name in SCORES:
-            known_N = values[name][~np.isnan(values[name])]
-            row[name] = known_N.mean() if len(known_N) else np.nan
-            row[f"{name}_low"], row[f"{name}_high"] = scores.interval(known_N)
-        row |= {count: int((~np.isnan(values[name])).sum()) for count, name in COUNTED.items()}
+        mine = checked[(checked["model"] == model) & (checked["method"] == method)]
+        permuted = mine[mine["against"] == "permuted"]["rank_correlation"]
+        values = {name: part[name] for name in SCORES if name in part} | {"permuted_rank_correlation": permuted}
+        for name, found in values.items():
+            row[name] = found.mean()
+            row[f"{name}_low"], row[f"{name}_high"] = scores.interval(found.to_numpy())
+        row |= sanity.over_networks(mine[mine["against"] == "all"])
+        row["temporal_n"] = int(part["temporal_profile"].notna().sum())
         rows.append(row | {name: part[name].mean() for name in PLAIN} | {"n": len(part)})
     return pd.DataFrame(rows)
 
 
-def margins(scored, score="pointing_game", kind="decoy") -> pd.DataFrame:
-    """How far each method is ahead of its hardest control on the same clips: mean difference with its interval, and p.
+def margins(scored) -> pd.DataFrame:
+    """How much oftener each method points at the object than its hardest control, on the same clips with a decoy.
+
+    Mean difference with its interval, and p.
 
     The hardest is the one against which the interval's lower end is least. p: the largest over the controls, as a map
     has to beat all of them, corrected for the number of all maps of all networks (Holm).
     """
-    rows, some = [], scored[scored["clips"] == kind]
+    rows, some = [], scored[scored["clips"] == "decoy"]
     for model, part in some.groupby("model", sort=False):
-        wide = part.pivot(index="index", columns="method", values=score)
+        wide = part.pivot(index="index", columns="method", values="pointing_game")
         names = [name for name in part["method"].unique() if name not in CONTROLS]
         ahead_NMC = wide[names].to_numpy()[:, :, None] - wide[list(CONTROLS)].to_numpy()[:, None]
         p_M = scores.sign_flip(ahead_NMC.reshape(len(wide), -1), FLIPS).reshape(len(names), -1).max(axis=1)
@@ -193,20 +193,30 @@ def verdict(scored, board) -> list[str]:
 def sentence(model, ahead, board) -> str:
     """What the table shows of one network."""
     mine = board[(board["model"] == model) & (board["clips"] == "decoy")].set_index("method")
-    alike, point = mine["sanity_rank_correlation_high"], mine["pointing_game"]
     told = f"{model} names the motion of {mine['right'].iloc[0]:.2f} of the clips with a decoy. "
-    beat = ahead[ahead["p"] < LEVEL]["method"].tolist()
-    good = [name for name in beat if alike[name] < sanity.SIMILAR]
+    beat = ahead[ahead["p"] < LEVEL]
+    good = [name for name in beat["method"] if passes(mine.loc[name])]
     if good:
         return told + f"Ahead of every control and undone by random weights: {', '.join(good)}."
-    best = ahead.set_index("method")["low"].idxmax()
-    undone = "it survives random weights" if mine["sanity_n"][best] else "all its maps are level"
-    failed = f"ahead of every control, but {undone}" if best in beat else "not ahead of every control"
+    best = (beat if len(beat) else ahead).set_index("method")["low"].idxmax()
+    how = mine.loc[best]
+    undone = "it survives random weights" if enough(how) else "too few maps are other than level to check it"
     return told + (
         f"No method shows that it looks at the object rather than at the decoy: {best} comes closest, points at the "
-        f"object in {point[best]:.2f} of them (best control {point[list(CONTROLS)].max():.2f}) and is {failed} "
-        f"(rank correlation {mine['sanity_rank_correlation'][best]:.2f})."
+        f"object in {how['pointing_game']:.2f} of them (best control {mine['pointing_game'][list(CONTROLS)].max():.2f})"
+        f" and is {f'ahead of every control, but {undone}' if len(beat) else 'not ahead of every control'} "
+        f"(rank correlation {how['sanity_rank_correlation']:.2f})."
     )
+
+
+def enough(row) -> bool:
+    """Whether half of the clips checked have maps, with and without random weights, that can be compared."""
+    return 2 * row["sanity_n"] >= min(row["n"], CHECKED)
+
+
+def passes(row) -> bool:
+    """Whether a row of the table shows a map that random weights undo."""
+    return bool(row["sanity_rank_correlation_high"] < sanity.SIMILAR) and enough(row)
 
 
 def save(cfg, scored, checked, table):

@@ -10,7 +10,7 @@ from matplotlib.patches import Circle
 
 from trajnb.attention import clips as asked
 from trajnb.attention import sanity
-from trajnb.attention.table import CONTROLS
+from trajnb.attention.table import CONTROLS, passes
 from trajnb.figures.style import CONTENDER_COLOURS, GREY, MOTION_COLOURS, bare, headline, panels
 from trajnb.world import camera
 
@@ -136,10 +136,10 @@ def profiles(acceleration, shares):
     return figure
 
 
-def standing(table, score="pointing_game"):
-    """A score with 95 % intervals of every map and control of each network: plain clips hollow, with a decoy full.
+def standing(table):
+    """Pointing scores with 95 % intervals of all maps and controls of each network: plain clips hollow, decoy full.
 
-    A map that survives random weights, or is level in every clip, is crossed out: its place proves nothing.
+    A map that survives random weights, or is too often level to tell, is crossed out: its place proves nothing.
     """
     models = table["model"].unique()
     figure, axes = panels(1, len(models), 2.9, 0.9 + 0.2 * table.groupby("model")["method"].nunique().max())
@@ -147,15 +147,15 @@ def standing(table, score="pointing_game"):
         mine = table[table["model"] == model]
         names = list(dict.fromkeys(mine["method"]))
         for row in mine.itertuples():
-            place, value = names.index(row.method) + (APART if row.clips == "decoy" else -APART), getattr(row, score)
+            place, value = names.index(row.method) + (APART if row.clips == "decoy" else -APART), row.pointing_game
             colour = "0.5" if row.method in CONTROLS else CONTENDER_COLOURS[model]
             look = {"markerfacecolor": colour if row.clips == "decoy" else "white", "markersize": 5}
-            ends = [getattr(row, f"{score}_low"), getattr(row, f"{score}_high")]
+            ends = [row.pointing_game_low, row.pointing_game_high]
             axis.plot(ends, [place, place], color=colour, linewidth=1, alpha=0.6)
             axis.plot(value, place, "o", color=colour, **look)
-            if row.method not in CONTROLS and not row.sanity_rank_correlation_high < sanity.SIMILAR:
+            if row.method not in CONTROLS and not passes(row._asdict()):
                 axis.plot(value, place, "x", color="black", markersize=8, markeredgewidth=1)
-        axis.set(title=model, xlim=(-0.03, 1.03), ylim=(len(names) - 0.5, -0.5), xlabel=score.replace("_", " "))
+        axis.set(title=model, xlim=(-0.03, 1.03), ylim=(len(names) - 0.5, -0.5), xlabel="pointing game")
         axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=7)
         axis.grid(axis="x", color="0.9")
     sns.despine(figure)
@@ -191,7 +191,10 @@ def kind(method):
 
 
 def probes(table):
-    """Linear probes of the last two stages: top-1 and position error, each beside its control task (hollow)."""
+    """Linear probes of the last two stages: top-1 and position error, each beside its control task (hollow).
+
+    Dotted: what a probe of permuted labels has on new clips, and the error of the mean place.
+    """
     figure, axes = panels(1, 2, 3.6, 2.4)
     for axis, score in zip(axes[0], ("top1", "error_px"), strict=True):
         for model, part in table.groupby("model", sort=False):
@@ -199,6 +202,8 @@ def probes(table):
             axis.plot(part["stage"], part[score], "o-", color=colour, label=model)
             axis.plot(part["stage"], part[f"control_{score}"], "o--", color=colour, markerfacecolor="white")
         axis.set(xlabel="stage", xlim=(-0.3, 1.3))
+    for axis, none in zip(axes[0], ("chance_top1", "mean_place_error_px"), strict=True):
+        axis.axhline(table[none].mean(), color="0.5", linestyle=":", linewidth=0.8)
     axes[0, 0].set(ylabel="class, top-1", ylim=(0, 1.02))
     axes[0, 1].set(ylabel="last position, error in px", ylim=(0, None))
     handles = axes[0, 0].get_legend_handles_labels()
