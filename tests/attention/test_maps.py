@@ -89,7 +89,7 @@ def test_a_batch_of_one_has_the_same_maps(explained, video):
 
 @pytest.mark.parametrize("model", models.EXTRACTORS)
 def test_odd_sizes(model):
-    """12 frames of 72 x 72: three by three cells are left of some grids, and every map still fits the clip."""
+    """12 frames of 72 x 72, which a stride of 16 does not divide: every map still fits the clip."""
     cfg = Config(model=model, frames=12, size=72)
     odd = Explained(models.build(cfg), (12, 72, 72))
     video = torch.rand(1, 1, 12, 72, 72, generator=torch.Generator().manual_seed(0))
@@ -213,7 +213,7 @@ def test_the_same_cue_is_not_looked_at_where_the_class_does_not_hang_on_it(cue, 
 def striped(count, generator):
     """Clips (N, 1, 6, 24, 24) with one tile of horizontal stripes, and half of them with one of vertical stripes.
 
-    Both are as bright; which a clip has is its class. Also the row and column (N, 2) of the vertical tile.
+    Both are as bright; whether there is a vertical one is the class. Also that tile's row and column (N, 2).
     """
     video = 0.3 + 0.05 * torch.rand(count, 1, 6, 24, 24, generator=generator)
     label = torch.randint(2, (count,), generator=generator)

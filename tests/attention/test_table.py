@@ -50,7 +50,7 @@ def test_the_columns_that_are_asked_for_and_a_row_for_everything(study):
 
 def test_means_lie_in_their_intervals_and_shares_between_0_and_1(study):
     board = study[3]
-    for name in table.SCORES:
+    for name in (*table.SCORES, "sanity_rank_correlation", "permuted_rank_correlation"):
         known = board[board[name].notna()]
         assert len(known), name
         assert (known[f"{name}_low"] <= known[name] + 1e-9).all() and (
@@ -114,28 +114,28 @@ CONTROLS = {"random": 0.02, "centre": 0.06, "brightest_pixel": 0.5, "motion_ener
 )
 def test_only_what_beats_every_control_and_needs_the_weights_is_named(good, alike, words):
     scored, board = fake({"gradcam": good, "head_class": 0.1, **CONTROLS}, {"gradcam": alike, "head_class": 0.0})
-    (sentence,) = table.verdict(scored, board)
+    (sentence,) = table.verdict(table.margins(scored), board)
     assert words in sentence
     assert ("No method shows" in sentence) == (words[0] != "A")
 
 
 def test_a_method_whose_maps_are_level_passes_no_check():
     scored, board = fake({"gradcam": 0.9, **CONTROLS}, {"gradcam": np.nan})
-    (sentence,) = table.verdict(scored, board)
+    (sentence,) = table.verdict(table.margins(scored), board)
     assert "No method shows" in sentence and "too few maps are other than level" in sentence
 
 
 def test_a_check_of_a_few_clips_is_none():
     scored, board = fake({"gradcam": 0.9, **CONTROLS}, {"gradcam": 0.1})
     for known, words in ((24, "No method shows"), (25, "undone by random weights: gradcam")):
-        (sentence,) = table.verdict(scored, board.assign(sanity_n=known))
+        (sentence,) = table.verdict(table.margins(scored), board.assign(sanity_n=known))
         assert words in sentence
 
 
 def test_the_one_that_came_closest_is_one_that_is_ahead():
     """Features beat the controls and survive; the other is farther ahead on the mean of fewer clips, within chance."""
     scored, board = fake({"activation": 0.9, "head_class": 0.55, **CONTROLS}, {"activation": 0.6, "head_class": 0.1})
-    (sentence,) = table.verdict(scored, board)
+    (sentence,) = table.verdict(table.margins(scored), board)
     assert "activation comes closest" in sentence and "ahead of every control, but it survives" in sentence
 
 
@@ -144,14 +144,14 @@ def test_what_one_map_alone_would_show_is_chance_among_many():
     good, alike = {"gradcam": 0.66}, {"gradcam": 0.1}
     scored, board = fake(good | CONTROLS, alike, n=200)
     assert table.margins(scored)["p"].item() < 0.05
-    assert "undone by random weights: gradcam" in table.verdict(scored, board)[0]
+    assert "undone by random weights: gradcam" in table.verdict(table.margins(scored), board)[0]
     scored, board = fake(good | {f"map_{k}": 0.02 for k in range(40)} | CONTROLS, alike, n=200)
     assert table.margins(scored).set_index("method")["p"]["gradcam"] > 0.05
     alone, many = fake(good | CONTROLS, alike, n=200), [{f"map_{k}": 0.02 for k in range(20)} | CONTROLS] * 2
     others = [fake(points, {}, n=200, model=name) for points, name in zip(many, ("magvit", "slowfast"), strict=True)]
     scored_of_all = pd.concat([alone[0], *(one[0] for one in others)])
     assert table.margins(scored_of_all).set_index("method")["p"]["gradcam"] > 0.05, "all networks' maps count"
-    assert "not ahead of every control" in table.verdict(scored, board)[0]
+    assert "not ahead of every control" in table.verdict(table.margins(scored), board)[0]
 
 
 def test_a_map_behind_a_control_has_no_small_p():
@@ -179,6 +179,15 @@ def test_margins_are_taken_against_the_hardest_control():
     assert row.control == "brightest_pixel"
     assert row.ahead == pytest.approx(0.4)
     assert row.low < row.ahead < row.high
+
+
+def test_the_hardest_control_is_the_one_that_may_be_nearest():
+    """Not the one with the least mean: 0.30 in every clip is surer than 0.35 that hangs on half of the clips."""
+    spread = np.tile([1.05, -0.35], 32)
+    ahead = np.stack([np.full(64, 0.9), np.full(64, 0.9), np.full(64, 0.3), spread], axis=1)
+    found = table.hardest(ahead)
+    assert found["control"] == table.CONTROLS[3]
+    assert found["low"] < 0.3 < found["ahead"] == pytest.approx(0.35)
 
 
 def test_clips_are_chosen_by_rule(study):

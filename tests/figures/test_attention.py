@@ -13,7 +13,7 @@ from trajnb.attention import sanity, table
 from trajnb.config import Config
 from trajnb.data import ClipSet
 from trajnb.figures import attention, save
-from trajnb.world import recipes
+from trajnb.world import camera, recipes
 
 CFG = Config(models=["transformer", "i3d"])
 SHAPE = (CFG.frames, CFG.size, CFG.size)
@@ -99,7 +99,7 @@ def test_a_future_query_is_shown_with_the_place_it_is_about(clips, on_object):
     figure = attention.queries(clips, 0, {"i3d": queries(on_object)})
     crosses = [[line for line in axis.lines if line.get_marker() == "x"] for axis in figure.axes]
     assert [len(found) for found in crosses] == [0, 1, 1, 1, 1, 1]
-    future_px = CFG.size * clips.track_NFx3[0, CFG.frames :, :2]
+    future_px = camera.project(clips.xyz_NFx3[0, CFG.frames :], CFG)
     np.testing.assert_allclose([c[0].get_xydata()[0] + 0.5 for c in crosses[1:]], future_px, rtol=1e-5)
 
 

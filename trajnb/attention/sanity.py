@@ -18,7 +18,6 @@ from trajnb.attention.scores import rank_correlation
 from trajnb.attention.stages import Explained, device
 
 LEVELS = ("logits", "head", "upper half", "all")  # what is random at each step: all that came before is, too
-NONE = (np.nan, np.nan)
 SIMILAR = 0.3  # a mean rank correlation from here up is no weak one: the map has survived
 
 
@@ -35,7 +34,7 @@ def over_networks(checked) -> dict:
     interval over clips would be a tenth of this one and tell of that network alone.
     """
     mean_K = checked.groupby("draw")["rank_correlation"].mean().dropna()
-    low, high = stats.t.interval(0.95, len(mean_K) - 1, mean_K.mean(), mean_K.sem()) if len(mean_K) > 1 else NONE
+    low, high = stats.t.interval(0.95, len(mean_K) - 1, mean_K.mean(), mean_K.sem())  # NaN from fewer than two
     known = checked.dropna(subset="rank_correlation")["index"].nunique()
     found = {"": mean_K.mean(), "_low": low, "_high": high}
     return {f"sanity_rank_correlation{end}": value for end, value in found.items()} | {"sanity_n": known}

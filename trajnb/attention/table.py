@@ -24,8 +24,7 @@ CHECKED = 64  # clips whose maps are compared with those of random networks: eac
 FRESH, DRAWS = 1_000_003, 5  # added to the seed of a network with first weights; how many such networks there are
 FLIPS = 49_999  # random signs of a test
 LEVEL = 0.05  # what p after Holm has to stay below
-SCORES = """pointing_game following relevance_mass relevance_rank insertion_auc deletion_auc temporal_profile
-sanity_rank_correlation permuted_rank_correlation""".split()
+SCORES = "pointing_game following relevance_mass relevance_rank insertion_auc deletion_auc temporal_profile".split()
 PLAIN = ("ideal_pointing", "ideal_mass", "level", "right", "ms_per_clip")  # means without an interval
 CONTROLS = ("random", "centre", "brightest_pixel", "motion_energy")
 
@@ -147,8 +146,7 @@ def board(scored, checked) -> pd.DataFrame:
         row = {"model": model, "clips": kind, "method": method, "resolution": part["resolution"].iloc[0]}
         mine = checked[(checked["model"] == model) & (checked["method"] == method)]
         permuted = mine[mine["against"] == "permuted"]["rank_correlation"]
-        values = {name: part[name] for name in SCORES if name in part} | {"permuted_rank_correlation": permuted}
-        for name, found in values.items():
+        for name, found in {**part[SCORES], "permuted_rank_correlation": permuted}.items():
             row[name] = found.mean()
             row[f"{name}_low"], row[f"{name}_high"] = scores.interval(found.to_numpy())
         row |= sanity.over_networks(mine[mine["against"] == "all"])
@@ -158,9 +156,8 @@ def board(scored, checked) -> pd.DataFrame:
 
 
 def margins(scored) -> pd.DataFrame:
-    """How much oftener each method points at the object than its hardest control, on the same clips with a decoy.
-
-    Mean difference with its interval, and p.
+    """How much oftener each method points at the object than its hardest control, on the same clips with a decoy: mean
+    difference with its interval, and p.
 
     The hardest is the one against which the interval's lower end is least. p: the largest over the controls, as a map
     has to beat all of them, corrected for the number of all maps of all networks (Holm).
@@ -184,10 +181,10 @@ def hardest(ahead_NC) -> dict:
     return {"control": CONTROLS[k], "ahead": ahead_NC[:, k].mean(), "low": ends[k][0], "high": ends[k][1]}
 
 
-def verdict(scored, board) -> list[str]:
+def verdict(ahead, board) -> list[str]:
     """For each network: which methods beat every control on clips with a decoy and pass the sanity check; or that
-    none does, with the one that came closest."""
-    return [sentence(model, part, board) for model, part in margins(scored).groupby("model", sort=False)]
+    none does, with the one that came closest. `ahead`: what `margins` found."""
+    return [sentence(model, part, board) for model, part in ahead.groupby("model", sort=False)]
 
 
 def sentence(model, ahead, board) -> str:

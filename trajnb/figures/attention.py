@@ -12,7 +12,6 @@ from trajnb.attention import clips as asked
 from trajnb.attention import sanity
 from trajnb.attention.table import CONTROLS, passes
 from trajnb.figures.style import CONTENDER_COLOURS, GREY, MOTION_COLOURS, bare, headline, panels
-from trajnb.world import camera
 
 HEAT = matplotlib.colormaps["inferno"]
 STRONG = 0.75  # opacity of a map's highest value
@@ -57,15 +56,15 @@ def queries(clips, row, maps):
     maps: {model: {query: (T, S, S)}}, the class first, then the future frames in their order. A cross marks where the
     object will be in the frame that a query is about.
     """
-    names, uv_Fx2 = list(next(iter(maps.values()))), camera.project(clips.xyz_NFx3[row], clips.cfg)
-    seen = clips.cfg.frames
+    names = list(next(iter(maps.values())))
+    future_Hx2 = clips.cfg.size * clips.track_NFx3[row, clips.cfg.frames :, :2]
     figure, axes = panels(len(names), len(maps), 1.45, 1.5)
     for column, (model, found) in enumerate(maps.items()):
         for step, (axis, name) in enumerate(zip(axes[:, column], names, strict=True)):
             bare(axis, "" if step else model)
             overlay(axis, clips, row, found[name])
             if step:
-                axis.plot(*(uv_Fx2[seen + step - 1] - 0.5), "x", color="lime", markersize=5)
+                axis.plot(*(future_Hx2[step - 1] - 0.5), "x", color="lime", markersize=5)
                 axis.set(xlim=(-0.5, clips.cfg.size - 0.5), ylim=(clips.cfg.size - 0.5, -0.5))
     for axis, name in zip(axes[:, 0], names, strict=True):
         axis.set_ylabel(name.removeprefix("head_").replace("_", " "), fontsize=8)

@@ -8,7 +8,7 @@ import PIL.Image
 
 from trajnb.report import notebook
 
-KINDS = (".png", ".gif")  # pictures, and short animations
+PICTURES = (".png", ".gif")  # pictures, and short animations
 FIRST = "standing"  # the figure that answers the question
 LAST_STAGES = ("train", "data")  # kinds of stage, after evaluation and whatever looks at results
 BROAD = (1.7, 600)  # width over height, and width in pixels, above which a figure takes the whole line
@@ -37,7 +37,7 @@ def figures(run_dir, outlines):
         (name, path, notebook.saver(cells, path))
         for name, cells in outlines.items()
         for path in sorted((run_dir / name / "figures").glob("*"))
-        if path.suffix in KINDS and path.is_file() and not path.is_symlink()
+        if path.suffix in PICTURES and path.is_file() and not path.is_symlink()
     ]
     found.sort(key=lambda one: order(*one, list(outlines)))
     return [
