@@ -93,6 +93,12 @@ def test_a_network_that_names_shuffled_clips_does_not_look_at_motion():
     assert controls(i3d_shuffled=(0.45, 1.2), i3d_reversed=(0.96, 0.1)) == []
 
 
+def test_the_controls_of_a_network_of_any_name_are_looked_at():
+    rows = [HONEST | {"model": "my_net"}, BASELINES[0], HONEST | {"model": "my_net_shuffled", "n_test": 1000}]
+    (found,) = alarms.sentences(pd.DataFrame(rows), ["my_net"])
+    assert found.startswith("ALARM: my_net_shuffled names shuffled clips")
+
+
 def test_permuted_labels_that_come_true_are_an_alarm_and_an_accident_is_none():
     (said,) = controls(i3d_trained_permuted=(0.9, 0.3))
     assert "was taught permuted labels and is sure of the true ones (class NLL 0.30, 1.39 is a guess)" in said

@@ -1,5 +1,6 @@
 """Results that cannot be believed as they stand, found in the leaderboard alone: a page of any age shows them."""
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -17,6 +18,9 @@ FEWEST_VAL = 200  # validation clips; with fewer, a loss scatters by half a nat
 NEVER = 0.05  # of the clips a class would have if it were named as often as any other
 UNCALIBRATED = 0.05  # expected calibration error, beyond what chance makes
 SURE = 0.8  # of a guess's class NLL: more than a network can know that was taught permuted labels
+
+
+CONTROLS = ("shuffled", "trained_shuffled", "trained_permuted")  # how rows of a network that should fail are called
 
 
 class Alarm(NamedTuple):
@@ -129,9 +133,8 @@ def sentences(board, names):
 def of_controls(board, names):
     """The alarms of the networks that should have failed, as a list of sentences."""
     rows, found = {row.model: row for row in board.dropna(subset="test_top1").itertuples()}, []
-    for row in rows.values():
-        network = row.model.split("_")[0]
-        if network in names and row.model != network and "chance" in rows:
+    for network, control in itertools.product(set(names) & rows.keys() if "chance" in rows else (), CONTROLS):
+        if row := rows.get(f"{network}_{control}"):
             alarms_of_row = control_succeeds(row, rows[network].test_top1, rows["chance"])
             found += [alarm.sentence(row.model) for alarm in alarms_of_row]
-    return found
+    return sorted(found)
