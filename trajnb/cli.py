@@ -231,7 +231,8 @@ def settle_all():
 AUDIT_EXAMPLES = """\b
 Examples:
   trajnb audit outputs/quick              the clips of a run
-  trajnb audit my_clips --json results    <class>/<name>.npy or .mp4, 16 frames or more each; writes results/audit.json
+  trajnb audit my_clips --json results    <class>/<name>.npy or videos; writes results/audit.json
+Clips need 16 frames or more; of clips that differ in length the first 16 frames are examined.
 Beside your own clips may lie splits.csv (path,label,split), positions.parquet, stats.json and
 predictions.parquet; what is missing is listed as not checked. Exit code 1: something is severe."""
 
@@ -241,13 +242,14 @@ def audit(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A run's folder, its data, or a folder of clips.")],
     json: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Also write audit.json into this folder.")] = None,
 ):
-    """Look for 17 ways in which data are worth nothing: clips in two splits, a stamp that tells the label, ..."""
+    """Check data for 17 flaws that make results meaningless: clips in two splits, a stamp that predicts the label."""
     from trajnb.data import audit as auditing
 
     try:
         report = auditing.audit(path)
     except auditing.AuditError as error:
         raise ParameterError(str(error)) from None
+    sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows no such letters
     print(report.table())
     if json is not None:
         print(f"\nwritten: {report.save(json)}")
