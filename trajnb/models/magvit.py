@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import nn
 
+from trajnb.models.arithmetic import in_float32
 from trajnb.models.patches import check_divides, fold, standardise, unfold, unstandardise
 
 SCRATCH = {"stem_kernel": 1, "from_scratch": True, "unit_codes": True}
@@ -120,7 +121,8 @@ class Quantiser(nn.Module):
 
     forward(latents (B, D, T, H, W)) -> (codes in the same shape, their numbers (B, T, H, W), loss).
     The loss pulls codes to latents and, with a quarter of the weight, latents to codes; its entropy term wants every
-    latent sure of its code and all codes used. `unit`: latents and codes are compared by direction.
+    latent sure of its code and all codes used. `unit`: latents and codes are compared by direction. All of it is
+    computed in float32, in a network of bfloat16 too: neighbouring codes are nearer to each other than its digits.
     """
 
     def __init__(self, codes: int, latent: int, unit: bool):
@@ -128,8 +130,9 @@ class Quantiser(nn.Module):
         self.unit = unit
         self.codebook_KD = nn.Parameter(torch.empty(codes, latent).uniform_(-1, 1) * (3 / codes) ** 0.5)
 
+    @in_float32
     def forward(self, latent_BDTHW):
-        latent_BTHWD = rearrange(latent_BDTHW, "b d t h w -> b t h w d").float()
+        latent_BTHWD = rearrange(latent_BDTHW, "b d t h w -> b t h w d")
         codebook_KD = self.codebook_KD
         if self.unit:
             latent_BTHWD, codebook_KD = F.normalize(latent_BTHWD, dim=-1), F.normalize(codebook_KD, dim=-1)

@@ -157,13 +157,22 @@ def set_random_states(states: dict):
 
 
 def save_weights(path: Path, net):
-    """Write the weights alone, as safetensors; in a marked folder with the mark (files.mark) in their metadata."""
+    """Write the weights alone, as safetensors; in the metadata net.precision where it is not float32, and a mark.
+
+    The mark is that of the folder (files.mark).
+    """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    mark = files.mark(path.parent)
-    files.write_bytes(path, safetensors.torch.save(weights, {"mark": mark} if mark else None))
+    about = {"mark": files.mark(path.parent), "precision": net.precision if net.precision != "float32" else ""}
+    about = {name: value for name, value in about.items() if value}
+    files.write_bytes(path, safetensors.torch.save(weights, about or None))
 
 
 def load_weights(path: Path, net):
-    """Read weights written by save_weights into `net`, and return it; raises RuntimeError for another net's."""
+    """Read weights and arithmetic written by save_weights into `net`, and return it.
+
+    Raises RuntimeError for another net's.
+    """
     net.load_state_dict(safetensors.torch.load_file(path))
+    with safetensors.safe_open(path, "pt") as file:
+        net.precision = (file.metadata() or {}).get("precision", "float32")
     return net
