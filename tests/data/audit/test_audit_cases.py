@@ -91,7 +91,7 @@ def test_a_table_may_name_files_in_the_bytes_of_another_system(tmp_path):
     (tmp_path / "splits.csv").write_bytes(b"path,label,split\na/caf\xe9.npy,a,train\nb/2.npy,b,train\n")
     assert looked(tmp_path).faults == {}
     (tmp_path / "splits.csv").write_bytes(b"path,label,split\na/th\xe9.npy,a,train\nb/2.npy,b,train\n")
-    with pytest.raises(AuditError, match="not UTF-8: save it"):
+    with pytest.raises(AuditError, match="not UTF-8: write it"):
         material.read(tmp_path)
 
 

@@ -57,6 +57,13 @@ def test_a_class_ordered_list_cut_at_80_percent_is_severe_in_any_order(classes):
     assert found.severity == "severe" and found.evidence.startswith("val: the class explains ")
 
 
+@pytest.mark.parametrize(("clips", "severity"), [(100, "severe"), (8, "note")])
+def test_a_class_that_a_small_split_lacks_by_chance_is_a_note(clips, severity):
+    split = ["val" if 100 <= k < 100 + clips else "train" for k in range(200)]
+    found = [test for test in partition.classes(listed(2, ["path"], split), None) if test.evidence.startswith("val")]
+    assert [(test.found, test.severity) for test in found] == [(True, severity)]
+
+
 def test_every_bug_of_the_list_is_planted():
     assert sorted({check for check, _, _ in SUITE.BUGS}) == sorted(audit.CHECKS) == sorted(findings.CHECKS)
     assert list(audit.CHECKS) == list(range(1, 18))

@@ -12,12 +12,12 @@ from scipy.special import gammaln
 from scipy.stats import binom, chi2, hypergeom, norm
 
 from trajnb.data import splits
-from trajnb.data.audit.findings import SEVERE, WARNING, NotChecked, Test
+from trajnb.data.audit.findings import NOTE, SEVERE, WARNING, NotChecked, Test
 from trajnb.data.audit.leaks import FEWEST_CLIPS, guess, trees
 from trajnb.data.audit.material import MOST_NAMED, TRAIN
 from trajnb.world import families
 
-FEW = 5  # clips of a class expected in a split: with fewer one may be missing by chance
+FEW = 5  # clips of a class expected in a split: with fewer it may be missing by chance, which is a note
 OF_CLASS = 0.2  # of the variance of the split is the class's: 1 of 2 ordered classes cut at 80 % gives 0.25
 BLOCKS = 0.3  # of the split changes along the numbers
 TWIN = 0.05  # distance of two fingerprints (0 to 2): new noise stays below, 10,000 honest clips above 0.07
@@ -53,7 +53,7 @@ def classes(material, seen):
         lacking = [k for k in np.argsort(-lack_K, kind="stable") if lack_K[k] >= min(lack_K.max(), 1 - splits.FEWEST)]
         counts = ", ".join(f"{count_K[k]} {material.classes[k]}" for k in lacking[:MOST_NAMED])
         said = f"{name}: {counts} clips of {len(part)}, about {expected:.0f} expected of each"
-        severity = SEVERE if expected >= FEW else WARNING
+        severity = SEVERE if expected >= FEW else NOTE
         yield Test(1, severity, lack_K[worst], 1 - splits.FEWEST, p, len(part), said, f"{BY_RECIPE}, or add clips.")
 
 

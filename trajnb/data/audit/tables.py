@@ -57,7 +57,9 @@ def splits(folder):
     if not data.isascii() and not all((folder / row[0]).exists() for row in rows):
         decoded(data, "strict")  # other bytes are read only as names of files that are there
     if rows and TRAIN not in {row[2] for row in rows}:
-        raise AuditError(f"splits.csv has no split called train, only {listing(row[2] for row in rows)}: rename one")
+        raise AuditError(
+            f"splits.csv has no split called train, only {listing(row[2] for row in rows)}: write train for one of them"
+        )
     return rows
 
 
@@ -68,7 +70,7 @@ def decoded(data, errors):
             return data.decode("utf-16").removeprefix("\ufeff")
         return data.decode("utf-8", errors).removeprefix("\ufeff")
     except UnicodeDecodeError:
-        raise AuditError("splits.csv cannot be read, it is not UTF-8: save it with the encoding UTF-8") from None
+        raise AuditError("splits.csv cannot be read, it is not UTF-8: write it in UTF-8") from None
 
 
 def preamble(line):
