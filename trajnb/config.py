@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from trajnb import outputs
+from trajnb import ParameterError, outputs
 
 Motion = Literal["linear", "parabolic", "circular", "random", "helical"]
 Extractor = Literal["transformer", "i3d", "slowfast", "magvit"]
@@ -42,10 +42,6 @@ LIMITS |= {"sync"}
 ONE_STAGE = {"attention_clips": "attention", "attention_methods": "attention", "suite_clips": "robustness"}
 SILENT = {"force"}  # a notebook is told, but where it changes anything the products say so
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}
-
-
-class ParameterError(ValueError):
-    """A parameter that cannot be used; the message is one sentence."""
 
 
 def parameter(default, low=None, high=None, unit="", text="", **more):

@@ -10,12 +10,14 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
 import psutil
 
 from trajnb import ROOT
+from trajnb.runs import kernel
 
 GRACE_S = 12.0  # seconds an interrupted notebook has to save itself: papermill first gives its kernel 5 of them
 BETWEEN_LOOKS_S = 1.0
@@ -23,11 +25,10 @@ BETWEEN_LOOKS_S = 1.0
 RUN, STAGE = "TRAJNB_RUN", "TRAJNB_STAGE"  # variables: the run's folder, and a token that no other stage has
 
 
-def environment(run_dir, token):
-    """This process's environment for a stage, with the marks by which `end_processes` finds what it has started."""
-    inherited = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    own = {RUN: str(run_dir), STAGE: token, "PYTHONHASHSEED": "0", "TQDM_DISABLE": "1", "PYTHONUNBUFFERED": "1"}
-    return inherited | own
+def environment(run_dir, token, folder):
+    """The environment of a stage (kernel.environment), with the marks by which `end_processes` finds its processes."""
+    marks = {RUN: str(run_dir), STAGE: token, "TQDM_DISABLE": "1", "PYTHONUNBUFFERED": "1"}
+    return kernel.environment(folder) | marks
 
 
 def end_processes(name, value):
@@ -48,9 +49,11 @@ def run(command, run_dir, log, limit_s, watch):
     """
     token = secrets.token_hex(8)
     log.unlink(missing_ok=True)
-    with open(log, "ab") as copy:  # both append: what the notebook prints, and what papermill and its kernel say
+    # Both append to the log: what the notebook prints, and what papermill and its kernel say.
+    with open(log, "ab") as copy, tempfile.TemporaryDirectory(prefix="trajnb-", ignore_cleanup_errors=True) as folder:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": copy}
-        process = subprocess.Popen(command, cwd=ROOT, env=environment(run_dir, token), start_new_session=True, **pipes)
+        own = environment(run_dir, token, folder)
+        process = subprocess.Popen(command, cwd=ROOT, env=own, start_new_session=True, **pipes)
         reader = threading.Thread(target=show, args=(process.stdout, copy), daemon=True)
         reader.start()
         try:
