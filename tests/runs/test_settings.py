@@ -16,11 +16,10 @@ LOOK = """
 import os, sys
 print("set:", sorted({"noise_max", "size", "frames", "epochs_x"} & set(globals())))
 print("optimised:", sys.flags.optimize, "hash:", os.environ["PYTHONHASHSEED"], "python:", sys.executable)
-print("strange modules:", sorted({"sitecustomize", "stranger"} & set(sys.modules)), "digits:", get_ipython().ast_node_interactivity)
+print("strange modules:", sorted({"sitecustomize", "stranger"} & set(sys.modules)))
+print("shows:", get_ipython().ast_node_interactivity)
 """
-EXPECTED = (
-    f"set: []\noptimised: 0 hash: 0 python: {sys.executable}\nstrange modules: [] digits: last_expr\n"
-)
+EXPECTED = f"set: []\noptimised: 0 hash: 0 python: {sys.executable}\nstrange modules: []\nshows: last_expr\n"
 
 
 @pytest.fixture
@@ -76,9 +75,10 @@ def test_nbval_starts_kernels_without_them(person, tmp_path):
     path = tmp_path / "a.ipynb"
     output = nbformat.v4.new_output("stream", text=EXPECTED)
     nbformat.write(new_notebook(cells=[new_code_cell(LOOK, outputs=[output], execution_count=1)]), path)
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q", "-c", "pyproject.toml"]
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-c", "pyproject.toml"]
+    command += ["--confcutdir=.", "-p", "conftest", path]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    ended = subprocess.run([*command, "--confcutdir=.", "-p", "conftest", path], env=env, capture_output=True, text=True)
+    ended = subprocess.run(command, env=env, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr
 
 

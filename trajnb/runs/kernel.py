@@ -1,6 +1,6 @@
 """The kernel that notebooks run in: the same on every machine, whoever is logged in.
 
-Run as `python -m trajnb.runs.kernel -f FILE` it is a kernel that reads no settings, neither the person's nor the machine's.
+`python -m trajnb.runs.kernel -f FILE` is such a kernel: it reads no settings of the person or the machine.
 """
 
 import os
@@ -63,8 +63,8 @@ class ThisPython(AsyncKernelManager):
 
 
 if __name__ == "__main__":
-    from IPython.core import application
     from ipykernel import kernelapp
+    from IPython.core import application
 
     application.SYSTEM_CONFIG_DIRS.clear()  # /etc/ipython and the like; the person's are in IPYTHONDIR
     application.ENV_CONFIG_DIRS.clear()
