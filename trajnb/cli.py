@@ -289,3 +289,7 @@ def say(message, code):
     """Print what went wrong; returns `code`."""
     print(message, file=sys.stderr)
     return code
+
+
+if __name__ == "__main__":
+    main()
