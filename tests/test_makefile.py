@@ -11,7 +11,7 @@ import pytest
 
 from trajnb import ROOT
 
-# It notes where it runs, and its arguments. `-m venv DIR` makes DIR/bin/python, which cannot run once this file has gone.
+# It notes where it runs, and its arguments. `-m venv DIR` makes DIR/bin/python, which fails once this file has gone.
 PYTHON = """#!/bin/sh
 echo "$(pwd -P)|$*|${{PYTHONPATH-}}${{PYTHONOPTIMIZE-}}" >> {log}
 [ "$1 $2" = "-m venv" ] || exit 0
