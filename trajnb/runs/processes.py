@@ -80,12 +80,57 @@ def wait(process, limit_s, watch):
 
 
 def show(pipe, log):
-    """Print a notebook's lines as they come, and keep them in its log; a full disk must not block the notebook."""
+    """Print a notebook's lines as they come, and keep them in its log.
+
+    Neither a full disk nor a reader that has gone away may block the notebook.
+    """
     for line in pipe:
         with contextlib.suppress(OSError):
             log.write(line)
             log.flush()
-        print("    " + line.decode(errors="replace").rstrip(), flush=True)
+        with contextlib.suppress(OSError):
+            print("    " + line.decode(errors="replace").rstrip(), flush=True)
+
+
+class Lasting:
+    """A text stream that can be written to when its reader has gone away: what is written from then on is lost."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+    def write(self, text):
+        return self.tried(self.stream.write, text)
+
+    def flush(self):
+        self.tried(self.stream.flush)
+
+    def tried(self, call, *arguments):
+        try:
+            return call(*arguments)
+        except OSError:
+            to_nowhere(self.stream)
+            return call(*arguments)
+
+
+def to_nowhere(stream):
+    """Let a stream's file lead to the null device: also what it still holds can be written then."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+@contextlib.contextmanager
+def outlived():
+    """While it is open, neither a reader that goes away (`| head`) nor a terminal that hangs up ends this process."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN) if os.name == "posix" else None
+    try:
+        with contextlib.redirect_stdout(Lasting(sys.stdout)), contextlib.redirect_stderr(Lasting(sys.stderr)):
+            yield
+    finally:
+        if os.name == "posix":
+            signal.signal(signal.SIGHUP, before)
 
 
 def interrupt(process):
