@@ -56,10 +56,9 @@ def splits(folder):
         raise AuditError(f"splits.csv cannot be read ({error}): {WRITE}") from None
     if not data.isascii() and not all((folder / row[0]).exists() for row in rows):
         decoded(data, "strict")  # other bytes are read only as names of files that are there
-    if rows and TRAIN not in {row[2] for row in rows}:
-        raise AuditError(
-            f"splits.csv has no split called train, only {listing(row[2] for row in rows)}: write train for one of them"
-        )
+    names = {row[2] for row in rows}
+    if rows and TRAIN not in names:
+        raise AuditError(f"splits.csv has no split called train, only {listing(names)}: write train for one of them")
     return rows
 
 
