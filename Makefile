@@ -19,6 +19,7 @@ help:  ## List the targets
 env: .venv/.ready  ## Make .venv with the exact versions of requirements.lock
 
 .venv/.ready: requirements.lock pyproject.toml $(if $(READY),,anew)
+	@case "`pwd -P`" in *[:{}\$$]*) echo "The path of this folder holds one of : { } $$, with which Python makes no environment: rename it."; exit 1;; esac
 	@test -n "$(PYTHON)" || { echo "No python3 found: install Python 3.11 to 3.13, or run make PYTHON=/path/to/python."; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo "$(PYTHON) is not Python 3.11 to 3.13: install one, or run make PYTHON=/path/to/python."; exit 1; }

@@ -19,7 +19,7 @@ mkdir -p "$3/bin"
 printf '#!/bin/sh\\n[ -e {base} ] || exit 127\\nexec {base} "$@"\\n' > "$3/bin/python"
 chmod +x "$3/bin/python"
 """
-NAMES = ["plain", "a folder", "o'clock", 'say "so"', "$HOME & `x`", "Zoë # 100 %"]
+NAMES = ["plain", "a folder", "o'clock", 'say "so"', "& `x`", "Zoë # 100 %"]
 
 
 @pytest.fixture
@@ -65,6 +65,15 @@ def test_a_copy_has_an_environment_of_its_own(lab, python, tmp_path, name):
     subprocess.run(["cp", "-a", lab, copy], check=True)
     assert_installed_and_run(make(copy, python), copy)
     assert len(make(copy, python)) == len(make(lab, python)) == 1
+
+
+@pytest.mark.parametrize("name", ["a$b", "a{b}", "a:b"])
+def test_a_folder_in_which_python_makes_no_environment_is_refused(lab, python, name):
+    ended = subprocess.run(
+        ["make", "-s", "env", f"PYTHON={python}"], cwd=lab.rename(lab.with_name(name)), capture_output=True
+    )
+    assert ended.returncode != 0 and b"with which Python makes no environment: rename it.\n" in ended.stdout
+    assert not python.with_name("log").exists()
 
 
 def test_a_renamed_folder_gets_its_environment_anew(lab, python, tmp_path):
