@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import nbformat
 import pytest
@@ -104,3 +105,13 @@ def test_a_user_without_home_and_name_gets_a_folder(monkeypatch):
     monkeypatch.delenv("HOME")
     monkeypatch.setattr("os.path.expanduser", lambda path: path)
     assert kernel.environment("x")["HOME"] == "x"
+
+
+@pytest.mark.parametrize("name", ["a {epochs} {b", "results ü/"])
+def test_a_run_is_written_where_the_command_was_given(make, cfg, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRAJNB_OUTPUTS", name)
+    look = "from trajnb.config import Config; open(Config(run_name='tiny').run_dir / 'a' / 'product', 'w').close()"
+    folder = tmp_path / name / "tiny" / "a"
+    runner.run(cfg, [replace(make("a", look), folder=folder)])
+    assert (folder / "notebook.ipynb").is_file() and (folder / "product").is_file()

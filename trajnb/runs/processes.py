@@ -142,6 +142,7 @@ def interrupt(process):
 
 def papermill(notebook, output, parameters, cell_limit_s):
     """The command that runs `notebook` with a file of parameters; all are paths as seen from the repository root."""
+    notebook, output = (path.replace("{", "{{").replace("}", "}}") for path in (notebook, output))  # no parameter there
     command = [sys.executable, "-m", "papermill", notebook, output, "-f", parameters, "-k", "python3", "-l", "python"]
     command += ["--engine", "trajnb", "--no-progress-bar", "--stdout-file", "-"]
     return command + (["--execution-timeout", str(cell_limit_s)] if cell_limit_s else [])
