@@ -1,7 +1,11 @@
 """The split by recipe, and the old one by class order."""
 
+import hashlib
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
+import pytest
 
 from trajnb.config import Config
 from trajnb.data import ClipSet, splits
@@ -19,8 +23,19 @@ def test_an_honest_split_has_about_the_shares_asked_for():
 
 
 def test_hash_thresholds():
-    hashes = ["0" * 16, "b000000000000000", "d000000000000000", "e000000000000000", "f" * 16]
-    assert splits.assign(hashes).tolist() == ["train", "train", "val", "holdout", "holdout"]
+    """0.70 and 0.85 of the hashes' range, to the last digit that a double holds."""
+    edges = [int(share * 2**64) for share in (0.70, 0.85)]
+    hashes = [f"{number:016x}" for edge in edges for number in (edge - 2**11, edge)]
+    assert splits.assign(["0" * 16, *hashes, "f" * 16]).tolist() == ["train"] * 2 + ["val"] * 2 + ["holdout"] * 2
+
+
+def test_changes_by_hand():
+    """Runs of a a b a c: shares 0.6, 0.2, 0.2; neighbours differ three times."""
+    changes, expected, deviation = splits.changes(list("aabac"))
+    assert changes == 3
+    assert expected == pytest.approx(4 * (1 - 0.44))
+    assert deviation == 1, "never below one"
+    assert splits.changes(list("ab" * 50))[2] == pytest.approx(np.sqrt(99 / 2 * 0.5))
 
 
 def test_class_order_leaves_most_of_the_last_class_to_validation():
@@ -35,15 +50,15 @@ def test_class_order_leaves_most_of_the_last_class_to_validation():
     assert sorted(found["index"]) == list(range(800)), "the same clips, no other"
 
 
-def test_the_hash_sees_every_part_of_a_recipe():
-    clips = ClipSet(CFG, 0, recipes.draw(CFG, 0, np.arange(4)))
-    first = splits.recipe_hashes(clips)[0]
-    for change in ("track", "light", "motion"):
-        other = ClipSet(CFG, 0, recipes.draw(CFG, 0, np.arange(4)))
-        if change == "track":
-            other.track_NFx3[0, 5, 0] += 0.01
-        elif change == "light":
-            other.table.loc[0, "brightness"] += 0.01
-        else:
-            other.label_N[0] += 1
-        assert splits.recipe_hashes(other)[0] != first
+def test_the_hash_by_hand():
+    """BLAKE2b of the class, the track in 1/256 px and 1/4096 m, and the light in steps of 2^-20."""
+    track_NFx3 = np.array([[[0.5, 0.25, 3.0]], [[0.5 + 0.4 / 16384, 0.25, 3.0]], [[0.5, 0.25, 3 + 0.6 / 4096]]])
+    light = pd.DataFrame({"noise": [0.125] * 3, "background": [0.25] * 3, "brightness": [1.0] * 3})
+    clips = SimpleNamespace(cfg=CFG, track_NFx3=track_NFx3, table=light, label_N=np.array([2, 2, 3]))
+
+    def by_hand(label, *track):
+        numbers = np.array([*track, 2**20, 2**18, 2**17], np.int64)
+        return hashlib.blake2b(bytes([label]) + numbers.tobytes(), digest_size=8).hexdigest()
+
+    same = by_hand(2, 8192, 4096, 12288)
+    assert splits.recipe_hashes(clips) == [same, same, by_hand(3, 8192, 4096, 12289)]
