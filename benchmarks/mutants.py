@@ -1,13 +1,13 @@
 """Do the tests notice? Small changes are made to the core, one at a time, and the tests that run the changed function
-asked. The tool is mutmut 3 (pyproject.toml, [tool.mutmut], says which files and tests): it imports torch and the tests
-once, forks a process for each mutant, and knows from one run of all tests which of them call which function.
+are asked. The tool is mutmut 3 ([tool.mutmut] in pyproject.toml says which files and tests): it imports torch and the
+tests once, forks a process for each mutant, and knows from one run of all tests which of them call which function.
 
-    make mutants                                     # WHOLE files, a seeded share of the others: about an hour
-    make mutants MUTANTS="1.0 *losses* *augment*"    # all mutants of these modules
+    make mutants                                     # WHOLE files, a seeded share of the others
+    make mutants MUTANTS="1 *losses.py *augment.py"  # all mutants of these files, by the tests of the same names
 
-Prints killed / tested / made per file, then each survivor; `mutmut show NAME` prints its difference. Not mutated:
-constants of modules and functions with a decorator (predict, misfit, noise_windows). Fixtures of a module count for the first
-test that asks for them alone, so what only such a fixture calls is asked of that test alone.
+Prints killed / tested / made for each file, then the survivors; `mutmut show NAME` prints what one changes. Never
+changed: constants of modules, and functions with a decorator (predict, misfit, noise_windows). What a module's fixture
+alone calls is asked of the first test that uses the fixture.
 """
 
 import json

@@ -177,7 +177,9 @@ def test_labels_by_hand(monkeypatch):
     """Clips 4 to 11 are blocks 1 and 2; a block's order is that of its random words."""
     words = {1: [30, 10, 40, 20], 2: [1, 2, 3, 4]}
     monkeypatch.setattr(
-        recipes.philox, "words", lambda seed, block, stream, n: np.array([words[b] for b in block] if stream == 1 else 0)
+        recipes.philox,
+        "words",
+        lambda seed, block, stream, n: np.array([words[b] for b in block] if stream == 1 else 0),
     )
     assert recipes.labels(CFG, 0, [4, 5, 6, 7, 9, 11]).tolist() == [1, 3, 0, 2, 1, 3]
 
@@ -189,7 +191,9 @@ def test_varied_amounts_by_hand(monkeypatch):
     monkeypatch.setattr(recipes.philox, "uniforms", lambda seed, index, stream, n: drawn[stream][:, :n])
     amounts = recipes.varied(Config(varied=True, **HARD), 5, np.arange(7))
     full = [0.6, 0.09, 3.6, 1, 0.3, 2]  # decoy: yes; 6 * 0.3 frames, rounded
-    assert np.stack([amounts[name] for name in recipes.OPTIONAL]) == pytest.approx(np.eye(6, 7) * np.array(full)[:, None])
+    assert np.stack([amounts[name] for name in recipes.OPTIONAL]) == pytest.approx(
+        np.eye(6, 7) * np.array(full)[:, None]
+    )
     two = recipes.varied(Config(varied=True, texture=0.3, jitter_px=1.0), 5, np.arange(7))
     assert two["texture"].tolist() == pytest.approx([0.09] * 2 + [0] * 5)
     assert two["jitter_px"].tolist() == pytest.approx([0] * 2 + [0.3] * 3 + [0] * 2)

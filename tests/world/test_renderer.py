@@ -161,7 +161,12 @@ def test_lost_frames_by_hand(monkeypatch):
 def test_shake_and_decoy_by_hand(monkeypatch):
     monkeypatch.setattr(renderer.philox, "normals", lambda seed, index, stream, n: np.arange(1.0, n + 1)[None])
     monkeypatch.setattr(renderer.philox, "uniforms", lambda seed, index, stream, n: np.array([[0.25]]))
-    scene = {"index": np.array([0]), "jitter_px": np.array([0.5]), "decoy_x": np.array([0.0]), "decoy_y": np.array([0.5])}
+    scene = {
+        "index": np.array([0]),
+        "jitter_px": np.array([0.5]),
+        "decoy_x": np.array([0.0]),
+        "decoy_y": np.array([0.5]),
+    }
     assert renderer.jitter(SMALL, 0, scene)[0].tolist() == [[0.5, 1], [1.5, 2], [2.5, 3], [3.5, 4]]
     path = np.array([[[0.0, 0.0], [3.0, 4.0], [3.0, 6.0], [4.0, 6.0]]])  # steps of 5, 2 and 1 px: -5, -3, -4
     swing = np.array([3.0, -2.0, 0.0, -1.0])
