@@ -27,8 +27,8 @@ def main(count):
     uv_NTx2, z_NT = oracles.measured_track(clips, cfg)
     said = {
         "true oracle": oracles.true_oracle(clips, cfg)[0],
-        "pixel oracle": oracles.infer(uv_NTx2, z_NT, oracles.PIXEL_SD, cfg)[0],
-        "path alone": oracles.infer(uv_NTx2, z_NT, (oracles.PIXEL_SD[0], NO_SIZE), cfg)[0],
+        "pixel oracle": oracles.infer(uv_NTx2, z_NT, [oracles.PIXEL_SD], cfg)[0],
+        "path alone": oracles.infer(uv_NTx2, z_NT, [(oracles.PIXEL_SD[0], NO_SIZE)], cfg)[0],
     }
     table = pd.DataFrame({name: prob.argmax(axis=1) == clips.label_N for name, prob in said.items()})
     table["misfit"] = families.FAMILIES["ellipse"](clips.track_NFx3[:, : cfg.frames, :2] * float(cfg.size), cfg)

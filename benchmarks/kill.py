@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import safetensors.torch
 import torch
 
 from trajnb import files, models
@@ -27,7 +28,7 @@ from trajnb.config import Config
 from trajnb.data import ClipSet
 from trajnb.models.head import Head
 from trajnb.models.transformer import SCRATCH, Transformer
-from trajnb.training import checkpoints, fit, load_weights, predict
+from trajnb.training import checkpoints, fit, predict
 from trajnb.world import recipes
 
 MOMENTS = ("step", "save", "evaluation", "resume")
@@ -87,7 +88,8 @@ class Training:
     def result(self, folder):
         """Everything that must agree: bytes of weights, history without times, predictions."""
         history = pd.read_csv(folder / "history.csv").drop(columns=TIMES).to_csv(index=False)
-        net = load_weights(folder / "final.safetensors", self.build(self.cfg))
+        net = self.build(self.cfg)
+        net.load_state_dict(safetensors.torch.load_file(folder / "final.safetensors"))
         said = predict(net, self.val, self.cfg)
         return (folder / "final.safetensors").read_bytes(), history, {name: a.tobytes() for name, a in said.items()}
 

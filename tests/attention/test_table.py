@@ -9,7 +9,7 @@ from trajnb.attention import clips as asked
 from trajnb.attention import examples, probes, sanity, table
 from trajnb.attention.maps import Map
 from trajnb.config import Attention, Config
-from trajnb.training.checkpoints import save_weights
+from trajnb.models import trained
 
 NEEDED = """model method pointing_game relevance_mass insertion_auc deletion_auc sanity_rank_correlation ms_per_clip
 n""".split()
@@ -25,7 +25,7 @@ def study(tmp_path_factory):
         for model in cfg.models:
             for control, seed in (("none", 0), ("permuted", 5)):
                 one = cfg.replace(model=model, control=control)
-                save_weights(one.stage_dir(one.train_stage) / "final.safetensors", models.build(one.replace(seed=seed)))
+                trained.save(one.stage_dir(one.train_stage) / trained.FILE, models.build(one.replace(seed=seed)), one)
         scored, checked = table.study(cfg, data.load(cfg, "test"))
         board = table.board(scored, checked)
         table.save(cfg, scored, checked, board)

@@ -31,6 +31,10 @@ def test_empty_cells_and_missing_columns_raise_none():
     [
         ({"test_top1": 0.23}, "significantly below chance (0.230 against 0.250)"),
         ({"test_top1": 0.99}, "beyond the true oracle (0.990 against 0.980"),
+        (
+            {"test_top1": 0.975, "ade_over_pixel_oracle": 0.9},
+            "predicts positions better than the pixel oracle (0.90 of",
+        ),
         ({"val_top1": 0.80}, "far better on training clips than on validation clips (top-1 0.980 against 0.800)"),
         ({"val_loss": 0.3}, "far lower loss on training clips than on validation clips (-0.40 against 0.30 nats)"),
         ({"least_named": 0.01}, "hardly ever names one of the classes (1.00% of the answers, 25%"),
@@ -42,6 +46,14 @@ def test_each_alarm(changes, words):
     assert len(found) == 1
     assert found[0].startswith("ALARM: i3d ")
     assert words in found[0]
+
+
+def test_passing_the_pixel_oracle_alone_is_an_alarm_too():
+    table = pd.DataFrame([HONEST, *BASELINES, {"model": "pixel_oracle", "test_top1": 0.90}])
+    (found,) = alarms.sentences(table, ["i3d"])
+    assert "is beyond the pixel oracle (0.970 against 0.900" in found
+    table.loc[table["model"] == "pixel_oracle", "test_top1"] = 0.966
+    assert alarms.sentences(table, ["i3d"]) == [], "within three standard errors"
 
 
 @pytest.mark.parametrize(
@@ -79,6 +91,12 @@ def test_a_network_that_names_shuffled_clips_does_not_look_at_motion():
     (said,) = controls(i3d_shuffled=(0.96, 0.1))
     assert "i3d_shuffled names shuffled clips as well as clips in order (0.960 against 0.970 in order)" in said
     assert controls(i3d_shuffled=(0.45, 1.2), i3d_reversed=(0.96, 0.1)) == []
+
+
+def test_the_controls_of_a_network_of_any_name_are_looked_at():
+    rows = [HONEST | {"model": "my_net"}, BASELINES[0], HONEST | {"model": "my_net_shuffled", "n_test": 1000}]
+    (found,) = alarms.sentences(pd.DataFrame(rows), ["my_net"])
+    assert found.startswith("ALARM: my_net_shuffled names shuffled clips")
 
 
 def test_permuted_labels_that_come_true_are_an_alarm_and_an_accident_is_none():

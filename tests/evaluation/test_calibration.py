@@ -24,6 +24,15 @@ def test_the_temperature_undoes_what_was_done(sureness):
     assert calibration.temperature(*simulated(20_000, sureness)) == pytest.approx(sureness, rel=0.05)
 
 
+def test_the_temperature_sees_probabilities_however_small():
+    """One clip in a hundred is wrong by 60 nats; clamped at 1e-12 it would count as 28."""
+    logits_NK = np.zeros((1000, 4))
+    logits_NK[:, 0] = 60.0
+    label_N = np.where(np.arange(1000) % 100, 0, 1)
+    best = 60 / np.log(0.99 / (0.01 / 3))  # where softmax gives class 0 its share of 0.99, up to the three others' tie
+    assert calibration.temperature(metrics.softmax(logits_NK), label_N) == pytest.approx(best, rel=0.02)
+
+
 def test_a_temperature_changes_no_name_and_one_changes_nothing():
     prob_NK, _ = simulated(500, 2.0)
     assert np.array_equal(calibration.tempered(prob_NK, 3.0).argmax(axis=1), prob_NK.argmax(axis=1))

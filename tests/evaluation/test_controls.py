@@ -21,6 +21,17 @@ def test_a_leak_in_the_brightness_is_found():
     assert controls.nuisance_top1(clips) > 0.9
 
 
+@pytest.mark.parametrize("name", ["size_factor", "blur_px", "texture", "occluder_px", "decoy", "dropped_frames"])
+def test_a_leak_in_any_nuisance_is_found(name):
+    cfg = Config(
+        size_factor_max=1.5, varied=True, blur_px=2.0, texture=0.3, occluder_px=8.0, decoy=True, dropped_frames=4
+    )
+    clips = ClipSet(cfg, 0, recipes.draw(cfg, 0, np.arange(400)))
+    assert controls.nuisance_top1(clips) < 0.4
+    clips.table[name] = 1.0 + 0.1 * clips.label_N
+    assert controls.nuisance_top1(clips) > 0.9
+
+
 def test_a_leak_in_one_frame_is_found():
     clips = clips_of(400, 0)
     clips.track_NFx3[:, 7, 0] = 0.2 * clips.label_N + 0.1

@@ -8,7 +8,7 @@ from trajnb import files, models, training
 from trajnb.config import Config
 from trajnb.data import ClipSet
 from trajnb.evaluation import ensembles, leaderboard, metrics
-from trajnb.training import checkpoints
+from trajnb.models import trained
 from trajnb.world import recipes
 
 CFG = Config(run_name="board", clips=80, test_clips=60)
@@ -40,7 +40,7 @@ def perfect(test):
 
 
 def test_the_baselines_are_those_of_the_table_in_their_order(others, test):
-    assert tuple(others) == leaderboard.BASELINES
+    assert list(others) == list(leaderboard.BASELINES)
     table = leaderboard.board({}, others, test, CFG).set_index("model")
     assert table.loc["chance", "test_top1"] == 0.25
     assert np.isnan(table.loc["chance", "test_top1_low"]), "nothing was measured, so there is no interval"
@@ -57,7 +57,7 @@ def test_the_baselines_are_those_of_the_table_in_their_order(others, test):
 def test_a_trained_network_gets_its_row_and_its_predictions_are_kept(others, test, folder):
     one = leaderboard.trainings(CFG)["transformer"][0]
     net = models.build(one)
-    checkpoints.save_weights(one.stage_dir("train-transformer") / "final.safetensors", net)
+    trained.save(one.stage_dir("train-transformer") / trained.FILE, net, one)
     files.write_json(one.stage_dir("train-transformer") / "metrics.json", OWN)
     networks = {"transformer": [leaderboard.network(one, test)]}
     table = leaderboard.board(networks, others, test, CFG)
@@ -77,14 +77,15 @@ def test_an_ensemble_costs_what_its_members_cost_together(test, folder):
         files.write_json(CFG.stage_dir(f"train-{one}") / "metrics.json", OWN | {"macs": 3.0})
     networks, cfg = {"transformer": [perfect(test)], "i3d": [perfect(test)]}, CFG.replace(models=["transformer", "i3d"])
     both = ensembles.Ensemble(("transformer", "i3d"), ensembles.Weights(np.ones(2) / 2, np.ones(2) / 2), perfect(test))
-    table = leaderboard.board(networks, {}, test, cfg, {"ensemble_all": both}).set_index("model")
+    table = leaderboard.board(networks, {}, test, cfg, {"ensemble_all": [both]}).set_index("model")
+    assert table["kind"].tolist() == ["network", "network", "ensemble"]
     assert table.index.tolist() == ["transformer", "i3d", "ensemble_all"]
     assert table.loc["ensemble_all", "macs"] == 6
     assert table.loc["ensemble_all", "clips_seen"] == 1, "every member saw the same clips"
     assert table.loc["ensemble_all", "test_top1"] == 1
 
 
-def test_several_seeds_are_averaged_with_an_interval_over_seeds_and_clips(test, folder):
+def test_several_seeds_are_averaged_with_students_interval_and_so_are_their_ensembles(test, folder):
     cfg = CFG.replace(seeds=2)
     for one in leaderboard.trainings(cfg)["transformer"]:
         files.write_json(one.stage_dir(one.train_stage) / "metrics.json", OWN)
@@ -93,8 +94,32 @@ def test_several_seeds_are_averaged_with_an_interval_over_seeds_and_clips(test, 
     expected = (1 + metrics.top1(half.prob_NK, test.label_N)) / 2
     assert row["test_top1"] == pytest.approx(expected)
     assert row["seeds"] == 2
-    assert row["test_top1_low"] < expected < row["test_top1_high"]
-    assert row["test_top1_high"] - row["test_top1_low"] > 0.2, "two seeds so far apart prove little"
+    assert (row["test_top1_low"], row["test_top1_high"]) == (0, 1), "two seeds so far apart prove nothing"
+    close = [perfect(test), perfect(test), perfect(test)._replace(prob_NK=np.roll(np.eye(4)[test.label_N], 1, axis=1))]
+    close[2].prob_NK[1:] = np.eye(4)[test.label_N[1:]]  # one clip of sixty wrong
+    row = leaderboard.over_seeds(close, test, cfg)
+    half = 4.302653 * (1 / 60) / 3**0.5 / 3**0.5  # t(0.975, 2) sd / sqrt(3); the sd of 0, 0, x is x / sqrt(3)
+    assert row["test_top1_low"] == pytest.approx(1 - 1 / 180 - half, rel=1e-4)
+    members = {"a": [perfect(test), perfect(test)], "b": [perfect(test), perfect(test)]}
+    members["b"][1] = members["a"][1] = perfect(test)._replace(prob_NK=np.roll(np.eye(4)[test.label_N], 1, axis=1))
+    both = ensembles.joined(members, members, test, cfg)["ensemble_all"]
+    assert [metrics.top1(one.said.prob_NK, test.label_N) for one in both] == [1, 0], "each seed's own networks"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("chance", "baseline"),
+        ("single_frame", "control"),
+        ("kinematic_true", "oracle"),
+        ("pixel_oracle", "oracle"),
+        ("i3d_shuffled", "control"),
+        ("i3d_reversed", "condition"),
+        ("i3d_trained_permuted", "control"),
+    ],
+)
+def test_every_row_has_a_kind(name, kind):
+    assert leaderboard.kind(name) == kind
 
 
 def test_tables_by_class_and_step_and_region(others, test):
@@ -114,7 +139,8 @@ def test_tables_by_class_and_step_and_region(others, test):
 def test_networks_that_should_fail_are_asked_about_fewer_clips(others, test, folder, monkeypatch):
     cfg = CFG.replace(models=["i3d"], controls=["shuffled", "permuted"])
     for name in ("train-i3d", "train-i3d-shuffled", "train-i3d-permuted"):
-        checkpoints.save_weights(cfg.stage_dir(name) / "final.safetensors", models.build(cfg.replace(model="i3d")))
+        one = cfg.replace(model="i3d", control=name.removeprefix("train-i3d").removeprefix("-") or "none")
+        trained.save(cfg.stage_dir(name) / trained.FILE, models.build(one), one)
     monkeypatch.setattr(leaderboard, "ASKED", 40)
     found = leaderboard.control_networks(cfg, test)
     assert list(found) == ["i3d_shuffled", "i3d_reversed", "i3d_trained_shuffled", "i3d_trained_permuted"]

@@ -5,7 +5,7 @@ import pytest
 
 from trajnb.config import Config
 from trajnb.data import ClipSet
-from trajnb.evaluation import metrics, oracles
+from trajnb.evaluation import leaderboard, metrics, oracles
 from trajnb.evaluation.measure import measure
 from trajnb.world import camera, recipes
 
@@ -36,7 +36,7 @@ TURNING = np.array([0.1, -0.1, 3.2]) + 0.5 * np.concatenate(
 
 @pytest.mark.parametrize(("motion", "xyz"), [("linear", STRAIGHT), ("parabolic", FALLING), ("circular", TURNING)])
 def test_a_noise_free_path_is_named_and_continued_exactly(motion, xyz):
-    posterior, future = oracles.infer(*known_track(xyz), oracles.TRUE_SD, CFG)
+    posterior, future = oracles.infer(*known_track(xyz), [oracles.TRUE_SD], CFG)
     assert CFG.motions[posterior[0].argmax()] == motion
     assert posterior[0].max() > 0.999
     assert future[0] == pytest.approx(xyz[CFG.frames :], abs=2e-3)
@@ -63,6 +63,35 @@ def test_both_oracles_know_the_default_world(clips):
         error = metrics.displacement_px(metrics.to_track(future, CFG), clips.track_NFx3[:, CFG.frames :], CFG)
         assert error[clips.label_N != CFG.motions.index("random")].mean() < 0.2
         assert error[clips.label_N == CFG.motions.index("random")].mean() > 3, "nobody can foresee random motion"
+
+
+WORLDS = {  # world: least top-1 of the pixel oracle, which had 0.5 and 0.25 with the default world's error
+    "robust": (
+        0.7,
+        {"varied": True, "noise_max": 0.1, "blur_px": 3.0, "texture": 0.35, "occluder_px": 12.0, "decoy": True},
+    ),
+    "decoys": (0.5, {"decoy": True}),
+    "shaken": (0.85, {"jitter_px": 1.0}),
+}
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_pixel_oracle_has_the_measurement_error_of_its_world(world):
+    least, changes = WORLDS[world]
+    cfg = CFG.replace(**changes)
+    val, test = (ClipSet(cfg, seed, recipes.draw(cfg, seed, np.arange(200))) for seed in (3, 4))
+    found = leaderboard.tracks(val, test, cfg)
+    assert metrics.top1(found["pixel_oracle"].prob_NK, test.label_N) > least
+    assert metrics.top1(oracles.pixel_oracle(test, cfg)[0], test.label_N) > least
+
+
+def test_the_default_world_keeps_its_error_and_groups_run_from_small_to_large(clips):
+    some = clips.take(slice(100))
+    measured = oracles.measured_track(some, CFG)
+    assert oracles.measurement_sds(some.xyz_NFx3[:, : CFG.frames], measured, CFG) == [oracles.PIXEL_SD]
+    shift_N11 = np.repeat([0.0, 1.0, 2.0, 3.0], 25)[:, None, None]
+    sds = oracles.measurement_sds(some.xyz_NFx3[:, : CFG.frames], (measured[0] + shift_N11, measured[1]), CFG)
+    assert [sd[0] for sd in sds] == pytest.approx([0.05, 1, 2, 3], abs=0.05)
 
 
 def test_helices_can_be_asked_for():

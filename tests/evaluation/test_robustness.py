@@ -72,12 +72,33 @@ def test_the_leader_of_a_suite_is_told_from_the_second_only_when_it_is():
     assert robustness.leaders(same, ["good", "twin"]).iloc[0]["p"] == 1
 
 
+def test_few_seeds_state_no_order_of_a_suite_and_many_are_tested_over_seeds():
+    rng, levels = np.random.default_rng(0), (0.02, 0.05, 0.1, 0.15, 0.2)
+
+    def leader(good, bad):
+        """The leader's row of two networks whose seeds have these accuracies."""
+        parts = [
+            table_of({x: (rng.uniform(size=300) < top).astype(float) for x in levels}, name, seed=seed)
+            for name, tops in (("good", good), ("bad", bad))
+            for seed, top in enumerate(tops)
+        ]
+        return robustness.leaders(pd.concat(parts), ["bad", "good"]).iloc[0]
+
+    few = leader([0.9, 0.91, 0.92], [0.5, 0.51, 0.52])
+    assert (few["best"], few["seeds"]) == ("good", 3)
+    assert np.isnan(few["p"]), "three seeds state no order, however far apart"
+    assert leader([0.9, 0.91, 0.92, 0.91], [0.5, 0.51, 0.52, 0.51])["p"] < 0.001
+    wide = leader([0.9, 0.5, 0.9, 0.5], [0.85, 0.45, 0.85, 0.45])
+    assert wide["p"] > 0.5, "the same clips would tell these trained networks apart, four seeds do not"
+
+
 def test_oracles_answer_hard_questions_and_the_pixel_oracle_knows_its_errors(base):
     shaken = suites.Asked("jitter", 1.0, suites.filmed(base, jitter_px=1.0), 16)
     told = robustness.knowing(shaken)
     assert metrics.top1(told["true_oracle"].prob_NK, base.label_N) == 1
     assert metrics.top1(told["pixel_oracle"].prob_NK, base.label_N) > 0.85, "0.25 with the error of the default world"
-    blind = oracles.pixel_oracle(shaken.clips, shaken.clips.cfg)[0]
+    measured = oracles.measured_track(shaken.clips, shaken.clips.cfg)
+    blind = oracles.infer(*measured, [oracles.PIXEL_SD], shaken.clips.cfg)[0]
     assert metrics.top1(blind, base.label_N) < 0.5
 
 

@@ -94,11 +94,21 @@ def test_slower_paths_are_shorter_and_gravity_stays(base):
     assert suites.frame_rate(base, 40).cfg.frame_rate == 40
 
 
-def test_a_level_that_a_world_has_no_room_for_is_left_out(base, monkeypatch):
+def test_a_level_that_a_world_has_no_room_for_is_left_out_and_named(base, monkeypatch, capsys):
     slower = suites.SUITES["slower"]._replace(levels=(0.9, 0.3))
     monkeypatch.setattr(suites, "SUITES", {"slower": slower})
     monkeypatch.setattr(suites.recipes, "ATTEMPTS", 256)
     assert [one.level for one in suites.questions(base) if one.suite == "slower"] == [0.9]
+    assert capsys.readouterr().out.startswith(
+        "slower 0.3 is left out, so the mean over slower covers a shorter range: extent_min_px"
+    )
+
+
+def test_a_level_lost_to_a_mistake_is_no_level_left_out(base, monkeypatch):
+    broken = suites.SUITES["noise"]._replace(change=lambda clips, level: np.zeros(3).reshape(2, 2))
+    monkeypatch.setattr(suites, "SUITES", {"noise": broken})
+    with pytest.raises(ValueError, match="cannot reshape"):
+        list(suites.questions(base))
 
 
 def test_varied_worlds_start_from_clean_clips():

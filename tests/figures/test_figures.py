@@ -86,7 +86,7 @@ class Net:
 
 def figures_of_robustness(clips, said, monkeypatch):
     kinds = {"transformer": seeds.Trained(np.ones((2, 80)), np.ones((2, 80)))}
-    table = seeds.table(kinds, clips.label_N, seeds.resampled(seeds.by_score(kinds), clips.label_N), 0.25)
+    table = seeds.table(kinds, 0.25)
     one = {"transformer": said}
     yield figures.robustness.spread(kinds, table)
     yield figures.robustness.calibrated(one, calibration.scaled(one, one, clips), clips)

@@ -23,10 +23,10 @@ EVIL = """<h2 onclick="alert(1)">Kept</h2><script>alert(2)</script><img src=x on
 <p id="cell-1">not a cell</p>"""
 SCRIPT = "<script>alert(13)</script>\"'><img src=x onerror=alert(14)>"  # wherever a plain text may stand
 TABLE = "<style scoped>.dataframe tbody tr { color: red; }</style><table><tr><th>a</th><td>1</td></tr></table>"
-LEADERBOARD = """model,preset,n_test,test_top1,test_top1_low,test_top1_high,ade_px
-transformer,nano,400,0.5,0.4,0.6,2.0
-i3d,nano,400,0.7,0.6,0.8,1.5
-chance,,400,0.25,,,
+LEADERBOARD = """model,kind,preset,n_test,test_top1,test_top1_low,test_top1_high,ade_px
+transformer,network,nano,400,0.5,0.4,0.6,2.0
+i3d,network,nano,400,0.7,0.6,0.8,1.5
+chance,baseline,,400,0.25,,,
 """
 
 
@@ -100,7 +100,9 @@ def run_dir(write_run):
         f"../{SCRIPT}": {"status": SCRIPT, "error": SCRIPT},
     }
     record = {"run": f"tiny {SCRIPT}", "status": "failed", "ended": SCRIPT, "error": SCRIPT, "trajnb": SCRIPT}
-    table = LEADERBOARD.replace("transformer,nano", f'"{SCRIPT.replace(chr(34), chr(34) * 2)}",{SCRIPT[:26]}')
+    table = LEADERBOARD.replace(
+        "transformer,network,nano", f'"{SCRIPT.replace(chr(34), chr(34) * 2)}",network,{SCRIPT[:26]}'
+    )
     found = {"data": new_notebook(cells=cells), "train": new_notebook(cells=cells)}
     folder = write_run("tiny", stages, table, record, found)
     (folder / "train" / "notebook.ipynb").rename(folder / "train" / "notebook.failed.ipynb")

@@ -5,6 +5,7 @@ import pytest
 
 from trajnb import files
 from trajnb.config import Config
+from trajnb.evaluation import leaderboard
 from trajnb.report import report
 
 BASELINES = [
@@ -17,13 +18,21 @@ BASELINES = [
 ]
 
 
-def network(top1, model="transformer", width=0.01, ade_px=2.0):
+def network(top1, model="transformer", width=0.01, ade_px=2.0, kind="network"):
     interval = {"test_top1_low": top1 - width, "test_top1_high": top1 + width}
-    return {"model": model, "preset": "nano", "parameters": 1234567.0, "test_top1": top1, "ade_px": ade_px} | interval
+    return {
+        "model": model,
+        "kind": kind,
+        "preset": "nano",
+        "parameters": 1234567.0,
+        "test_top1": top1,
+        "ade_px": ade_px,
+    } | interval
 
 
 def board(*networks):
-    return pd.DataFrame([*networks, *BASELINES]).assign(n_test=10_000)
+    others = [{"kind": leaderboard.kind(row["model"])} | row for row in BASELINES]
+    return pd.DataFrame([*networks, *others]).assign(n_test=10_000)
 
 
 def run(**changes):
@@ -59,7 +68,7 @@ def test_alarms(top1, words):
     assert words in said(network(top1))
 
 
-@pytest.mark.parametrize("top1", [0.245, 0.992])
+@pytest.mark.parametrize("top1", [0.245, 0.984])
 def test_no_alarm_for_what_chance_allows(top1):
     assert "ALARM" not in said(network(top1))
 
@@ -115,10 +124,21 @@ def test_a_cell_cannot_leave_its_table():
 
 
 def test_no_difference_shown():
-    text = decided(network(0.95, "b", ade_px=2.4), network(0.951, "a", ade_px=2.5), ab=(0.4, 0.2), seeds=3)
+    text = decided(network(0.95, "b", ade_px=2.4), network(0.951, "a", ade_px=2.5), ab=(0.4, 0.2))
     assert "Winner: no difference shown: top-1 of a, b cannot be told apart" in text
     assert "nor can the ADE of a and b (p 0.2 after Holm)" in text
-    assert "one training of each" not in text
+
+
+@pytest.mark.parametrize(("count", "verdict"), [(3, "not ranked: 3 seeds"), (5, "first"), (5, "not told apart")])
+def test_several_seeds_are_ranked_by_the_rule_over_seeds(count, verdict):
+    row = {"first": "a", "second": "b", "score": "top1", "seeds": count, "difference": 0.05, "better": 1.0, "p": 1e-9}
+    table = board(network(0.95, "a"), network(0.9, "b"))
+    text = " ".join(report.verdict(table, run(seeds=count), pd.DataFrame([row | {"verdict": verdict}])))
+    assert "Winner" not in text
+    assert "McNemar" not in text
+    assert ("a is better than b in top-1 by 0.050" in text) == (verdict == "first")
+    assert ("With 3 seeds the spread is shown and no order is stated." in text) == (count == 3)
+    assert ("Not told apart: a and b (top-1)." in text) == (verdict == "not told apart")
 
 
 def test_a_smoke_run_names_no_winner():
@@ -127,7 +147,7 @@ def test_a_smoke_run_names_no_winner():
 
 
 def test_an_ensemble_is_no_network_but_stands_beside_them():
-    joined = network(0.97, "ensemble_all", ade_px=1.5) | {"macs": 3e8}
+    joined = network(0.97, "ensemble_all", ade_px=1.5, kind="ensemble") | {"macs": 3e8}
     text = decided(network(0.95, "a"), network(0.9, "b"), joined, ab=(0, 0))
     assert "ensemble_all names 0.9700 (a alone 0.9500), ADE 1.50 px (a alone 2.00), for 300 M multiply-adds" in text
     assert "Winner: a" in text
@@ -145,7 +165,7 @@ def test_report_holds_all_and_is_the_same_twice(tmp_path):
     board(network(0.95)).to_csv(tmp_path / "leaderboard.csv", index=False)
     files.write_json(tmp_path / "run.json", run())
     text = report.write(tmp_path).read_text()
-    assert "| transformer | nano | 0.950 | 0.940 | 0.960 | 2 | 10,000 | 1,234,567 |" in text
+    assert "| transformer | network | nano | 0.950 | 0.940 | 0.960 | 2 | 10,000 | 1,234,567 |" in text
     assert "| epochs | 8 |" in text
     assert "| clips | 10000 |" in text
     assert "| data | done | 1.2 |" in text
@@ -153,23 +173,31 @@ def test_report_holds_all_and_is_the_same_twice(tmp_path):
     assert report.write(tmp_path).read_text() == text
 
 
-def test_baselines_are_the_evaluation_s():
-    from trajnb.evaluation import leaderboard
-
-    assert report.BASELINES == leaderboard.BASELINES
+def test_the_columns_shown_are_the_evaluation_s():
     assert set(report.SHOWN) <= set(leaderboard.COLUMNS)
 
 
+def test_a_network_of_any_name_stands_in_the_comparison():
+    networks, _, _ = report.contenders(
+        board(network(0.95, "i3d_true"), network(0.9, "my_shuffled"), network(0.8, "x_oracle"))
+    )
+    assert networks["model"].tolist() == ["i3d_true", "my_shuffled", "x_oracle"]
+
+
+def control(top1, name):
+    return network(top1, name, kind=leaderboard.kind(name))
+
+
 def test_networks_that_should_fail_are_no_contenders():
-    table = board(network(0.95, "i3d"), network(0.3, "i3d_shuffled"), network(0.9, "i3d_reversed"))
+    table = board(network(0.95, "i3d"), control(0.3, "i3d_shuffled"), control(0.9, "i3d_reversed"))
     networks, _, baseline = report.contenders(table)
     assert networks["model"].tolist() == ["i3d"]
     assert {"i3d_shuffled", "i3d_reversed"} <= set(baseline["model"])
 
 
 def test_a_network_is_measured_against_controls_that_do_not_know_the_answer():
-    knowing = {"model": "kinematic_true", "test_top1": 0.99, "test_top1_low": 0.98, "test_top1_high": 0.995}
-    rows = [network(0.95, "i3d"), network(0.45, "i3d_shuffled"), network(0.97, "i3d_reversed"), knowing]
+    rows = [network(0.95, "i3d"), *(control(*one) for one in ((0.45, "i3d_shuffled"), (0.97, "i3d_reversed")))]
+    rows.append(control(0.99, "kinematic_true"))
     text = " ".join(report.verdict(board(*rows), run()))
     assert "above every control (the best, i3d_shuffled, has 0.450)." in text
 

@@ -49,9 +49,11 @@ def test_what_is_no_record_is_said_in_a_sentence(tmp_path, text):
 def test_a_cell_that_is_no_score_takes_only_its_row_from_the_verdict(tmp_path, cell):
     path = tmp_path / "leaderboard.csv"
     path.write_text(
-        "model,preset,n_test,test_top1,test_top1_low,test_top1_high,ade_px,macs\n"
-        f"a,nano,400,{cell},0.4,0.6,2.0,1\nb,nano,400,0.5,0.4,0.6,{cell},1\nensemble_x,nano,400,0.5,0.4,0.6,2.0,{cell}\n"
-        f"c,nano,{cell},0.5,0.4,0.6,2.0,1\nchance,,,{cell},,,,\npixel_oracle,,,0.9,,,{cell},\nchance,,,,,,,\n"
+        "model,kind,preset,n_test,test_top1,test_top1_low,test_top1_high,ade_px,macs\n"
+        f"a,network,nano,400,{cell},0.4,0.6,2.0,1\nb,network,nano,400,0.5,0.4,0.6,{cell},1\n"
+        f"ensemble_x,ensemble,nano,400,0.5,0.4,0.6,2.0,{cell}\n"
+        f"c,network,nano,{cell},0.5,0.4,0.6,2.0,1\nchance,baseline,,,{cell},,,,\n"
+        f"pixel_oracle,oracle,,,0.9,,,{cell},\nchance,baseline,,,,,,,\n"
     )
     table = results.leaderboard(tmp_path)
     text = " ".join(report.verdict(table, GOOD))
@@ -62,7 +64,7 @@ def test_a_cell_that_is_no_score_takes_only_its_row_from_the_verdict(tmp_path, c
 
 def test_a_model_may_be_called_like_a_number(tmp_path):
     (tmp_path / "leaderboard.csv").write_text(
-        "model,preset,n_test,test_top1,test_top1_low,test_top1_high,ade_px\n1,2,400,0.5,0.4,0.6,2.0\n"
+        "model,kind,preset,n_test,test_top1,test_top1_low,test_top1_high,ade_px\n1,network,2,400,0.5,0.4,0.6,2.0\n"
     )
     assert "1 (2) names" in " ".join(report.verdict(results.leaderboard(tmp_path), GOOD))
 

@@ -8,7 +8,7 @@ from trajnb.report import trust
 
 def seeds_table(failed=0, seeds=5):
     row = {"model": "i3d", "score": "top1", "seeds": seeds, "failed": failed, "mean": 0.9, "sd": 0.01, "least": 0.88}
-    return pd.DataFrame([row | {"largest": 0.92, "low": 0.89, "high": 0.91, "t_low": 0.87, "t_high": 0.93}])
+    return pd.DataFrame([row | {"largest": 0.92, "low": 0.87, "high": 0.93}])
 
 
 def pair(verdict, seeds=5, better=1.0):
@@ -18,6 +18,7 @@ def pair(verdict, seeds=5, better=1.0):
 
 def test_an_order_is_stated_only_with_seeds_enough():
     said = list(trust.of_seeds(seeds_table(), pair("first")))
+    assert "95 % interval 0.870 to 0.930 by Student's t over the seeds" in said[0]
     assert "i3d is better than magvit in top-1 by 0.040" in said[-1]
     assert "magvit is better than i3d" in list(trust.of_seeds(seeds_table(), pair("second", better=0.0)))[-1]
     assert "Not told apart: i3d and magvit (top-1)." in list(trust.of_seeds(seeds_table(), pair("not told apart")))
@@ -51,13 +52,15 @@ def test_a_leader_no_better_than_a_control_is_said_to_be_so():
     hardest = suites.SUITES["noise"].levels[-1]
     others = {"mean_frame": 0.4, "motion_energy": 0.3, "pixel_oracle": 0.9}
     leaders = pd.DataFrame(
-        [{"suite": "noise", "best": "i3d", "second": "magvit", "area": 0.7, "second_area": 0.6, "p": 0.2}]
+        [{"suite": "noise", "best": "i3d", "second": "magvit", "area": 0.7, "second_area": 0.6, "seeds": 1, "p": 0.2}]
     )
     for top1, words in ((0.6, False), (0.35, True)):
         rows = [curve("noise", hardest, name, value) for name, value in {**others, "i3d": top1}.items()]
         said = next(iter(trust.of_suites(pd.DataFrame(rows), leaders)))
         assert ("no better than a control" in said) == words
         assert "not told apart" in said
+    few = next(iter(trust.of_suites(pd.DataFrame(rows), leaders.assign(seeds=3, p=float("nan")))))
+    assert "(3 seeds state no order)" in few
 
 
 def test_frames_needed_and_steps_won_are_counted():

@@ -5,9 +5,14 @@ import pytest
 import torch
 
 from trajnb import models
+from trajnb.attention import table
 from trajnb.config import Config
+from trajnb.data import ClipSet
+from trajnb.evaluation import cost, reconstruction
+from trajnb.models import trained
 from trajnb.training.fit import fit
 from trajnb.training.predictions import predict
+from trajnb.world import recipes
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU: the CUDA path is not verified here")
 
@@ -23,6 +28,19 @@ def test_trains_and_predicts_as_on_a_cpu(model, precision, discs, tmp_path):
     tolerance = 1e-2 if precision == "float32" else 0.2
     for name in there:
         np.testing.assert_allclose(there[name], here[name], atol=tolerance)
+
+
+@pytest.mark.parametrize("model", models.EXTRACTORS)
+def test_a_trained_network_is_evaluated_where_it_was_trained(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
+    cfg = Config(model=model, device="cuda", attention_clips=4)
+    trained.save(cfg.stage_dir(cfg.train_stage) / trained.FILE, models.build(cfg), cfg)
+    net, clips = trained.load_trained(cfg), ClipSet(cfg, 0, recipes.draw(cfg, 0, np.arange(4)))
+    assert cost.latency_ms({model: net}, (1, 16, 64, 64), rounds=3)[model] > 0
+    assert len(table.score(table.network(cfg), clips, "plain", cfg)) > 0
+    assert len(table.check(table.network(cfg), clips, cfg)) > 0
+    assert model != "magvit" or np.isfinite(reconstruction.pictures(net, clips).decoded).all()
+    assert trained.device_name(trained.device(cfg)).startswith("cuda (")
 
 
 def test_a_training_that_was_cut_goes_on(discs, tmp_path):

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from trajnb.models import trained
 from trajnb.training import checkpoints
 from trajnb.training.augment import as_float, augment
 from trajnb.training.fit import fit, learn, order, refuse_nonfinite, validate, warmup_cosine, weights_sum
@@ -234,6 +235,15 @@ def test_resume_with_other_clips_is_refused(train, make_cfg, make_net, make_clip
         fit(make_net(cfg), make_clips(cfg, seed=3), make_clips(cfg, 12, seed=1), cfg, tmp_path)
 
 
+@pytest.mark.parametrize("room", ["world", "data", "models", "training"])
+def test_a_finished_training_run_of_other_code_is_no_result_of_this_one(room, train, tmp_path, monkeypatch):
+    train(tmp_path)
+    real = trained.code
+    monkeypatch.setattr(trained, "code", lambda model: real(model) | {f"{room} code": "0123456789abcdef"})
+    with pytest.raises(ValueError, match=rf"other parameters \({room} code [0-9a-f]+ -> 0123456789abcdef\)"):
+        train(tmp_path)
+
+
 def test_threads_are_those_it_began_with(train, tmp_path):
     torch.set_num_threads(1)
     train(tmp_path, threads=0, epochs=2)
@@ -344,14 +354,6 @@ def test_predictions_do_not_depend_on_the_batch(make_cfg, make_net, make_clips):
         "logvar_NHx3": (21, 2, 3),
     }
     assert all(np.allclose(whole[name], parts[name], atol=1e-5) for name in whole)
-
-
-def test_weights_come_back(make_cfg, make_net, tmp_path):
-    cfg = make_cfg()
-    first, second = make_net(cfg, 0), make_net(cfg, 1)
-    checkpoints.save_weights(tmp_path / "w.safetensors", first)
-    checkpoints.load_weights(tmp_path / "w.safetensors", second)
-    assert all(torch.equal(w, second.state_dict()[name]) for name, w in first.state_dict().items())
 
 
 def test_a_full_disk_leaves_the_last_checkpoint_whole(train, tmp_path):

@@ -54,9 +54,9 @@ def distance_px(clips):
     return (np.hypot(dx_NTS[:, :, None, :], dy_NTS[..., None]) - radius_NT[..., None, None]).astype(np.float32)
 
 
-def video(clips):
-    """Clips (N, 1, T, S, S) in [0, 1] as networks see them."""
-    return torch.from_numpy(clips.render(np.arange(len(clips)))).float()[:, None] / 255
+def video(clips, device="cpu"):
+    """Clips (N, 1, T, S, S) in [0, 1] as networks see them, on a device."""
+    return torch.from_numpy(clips.render(np.arange(len(clips)))).to(device).float()[:, None] / 255
 
 
 def ground(video_BCTHW):

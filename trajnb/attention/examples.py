@@ -11,6 +11,7 @@ import torch
 from trajnb.attention import clips as asked
 from trajnb.attention import sanity
 from trajnb.attention.maps import head, methods
+from trajnb.attention.stages import device
 from trajnb.attention.table import CONTROLS, passes
 from trajnb.config import Attention
 
@@ -46,7 +47,7 @@ def one(explained, clips, row, name) -> np.ndarray:
 
 def several(explained, clips, name) -> np.ndarray:
     """The map `name` (N, T, S, S) of clips, for the classes that the network names."""
-    video_NCTHW = asked.video(clips)
+    video_NCTHW = asked.video(clips, device(explained))
     with torch.no_grad():
         target_N = explained(video_NCTHW).argmax(dim=1)
     kind = kind_of(name)
@@ -56,7 +57,7 @@ def several(explained, clips, name) -> np.ndarray:
 
 def queries(explained, clips, row) -> dict:
     """{query: map (T, S, S)} of one clip for every query of the head: the class, then the future frames."""
-    video_1CTHW = asked.video(clips.take([row]))
+    video_1CTHW = asked.video(clips.take([row]), device(explained))
     found = head(explained, video_1CTHW, None)
     return {name: one.stretched(video_1CTHW.shape[2:])[0] for name, one in found.items()}
 
@@ -70,8 +71,9 @@ def kind_of(name) -> str:
 
 def names(explained, clips, cfg) -> list[str]:
     """Names of all maps that a network has."""
-    video_1CTHW = asked.video(clips.take([0]))
-    return list(sanity.all_maps(explained, video_1CTHW, torch.zeros(1, dtype=torch.long), cfg.attention_methods))
+    video_1CTHW = asked.video(clips.take([0]), device(explained))
+    target_1 = torch.zeros(1, dtype=torch.long, device=video_1CTHW.device)
+    return list(sanity.all_maps(explained, video_1CTHW, target_1, cfg.attention_methods))
 
 
 def maps(networks, clips, chosen, names) -> dict:

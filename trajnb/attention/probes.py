@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from trajnb.attention import clips as asked
 from trajnb.attention.recorder import keep
+from trajnb.attention.stages import device
 from trajnb.data import ClipSet
 from trajnb.models.i3d import I3D, Mixed
 from trajnb.models.magvit import Magvit, Residual
@@ -90,7 +91,7 @@ def stage_features(explained, clips) -> list[np.ndarray]:
     rows = []
     for start in range(0, len(clips), AT_ONCE):
         with torch.no_grad():
-            extractor(asked.video(clips.take(slice(start, start + AT_ONCE))))
+            extractor(asked.video(clips.take(slice(start, start + AT_ONCE)), device(extractor)))
         outputs = {key: x[0] if isinstance(x, tuple) else x for key, x in found.items()}
         rows.append([np.concatenate([flat(outputs[k, n]) for n in range(len(modules[k]))], axis=1) for k in range(2)])
     for hook in hooks:

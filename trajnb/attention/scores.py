@@ -113,7 +113,7 @@ def curves(explained, video_NCTHW, map_NTSS, target_N, both_ends):
     both_ends: what `ends` says of these clips; it is the same for all maps.
     """
     place_NU, (whole_N, empty_N) = order(map_NTSS), both_ends
-    share_NU = torch.from_numpy((place_NU + 1) / place_NU[0].size).float()
+    share_NU = torch.from_numpy((place_NU + 1) / place_NU[0].size).float().to(video_NCTHW.device)
     k, p, q = TUBELET
     share_N1TSS = repeat(share_NU, "n t h w -> n 1 (t k) (h p) (w q)", k=k, p=p, q=q)
     empty_NCTHW, deleted, inserted = ground(video_NCTHW), [whole_N], [empty_N]

@@ -14,10 +14,10 @@ from trajnb.attention import clips as asked
 from trajnb.attention import sanity, scores
 from trajnb.attention.controls import controls
 from trajnb.attention.maps import Map, between, methods
-from trajnb.attention.stages import Explained
+from trajnb.attention.stages import Explained, device
+from trajnb.models.trained import load_trained
 from trajnb.progress import Progress
 from trajnb.statistics import holm
-from trajnb.training import load_weights
 
 AT_ONCE = 32  # clips whose maps are in memory together
 CHECKED = 64  # clips whose maps are compared with those of random networks: each of these costs all maps once more
@@ -48,8 +48,7 @@ def study(cfg, test) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def network(cfg) -> Explained:
     """The trained network of one training, ready to be explained."""
-    net = load_weights(cfg.stage_dir(cfg.train_stage) / "final.safetensors", models.build(cfg))
-    return Explained(net, (cfg.frames, cfg.size, cfg.size))
+    return Explained(load_trained(cfg), (cfg.frames, cfg.size, cfg.size))
 
 
 def score(explained, clips, kind, cfg) -> pd.DataFrame:
@@ -60,11 +59,11 @@ def score(explained, clips, kind, cfg) -> pd.DataFrame:
 
 def score_batch(explained, clips, kind, cfg) -> pd.DataFrame:
     """`score` for a few clips."""
-    video_BCTHW, distance_BTSS = asked.video(clips), asked.distance_px(clips)
+    video_BCTHW, distance_BTSS = asked.video(clips, device(explained)), asked.distance_px(clips)
     with torch.no_grad():
         target_B = explained(video_BCTHW).argmax(dim=1)
     about = {"clips": kind, "index": clips.table["index"], "motion": clips.table["motion"]}
-    about["right"] = target_B.numpy() == clips.label_N
+    about["right"] = target_B.cpu().numpy() == clips.label_N
     both_ends, rows = scores.ends(explained, video_BCTHW, target_B), []
     for name, seen, ms in seen_by(explained, video_BCTHW, target_B, clips, cfg):
         level_B = np.ptp(seen.cells_BTHW, axis=(1, 2, 3)) == 0
@@ -114,7 +113,7 @@ def placed(seen, distance_BTSS) -> dict:
 
 def check(explained, clips, cfg) -> pd.DataFrame:
     """Rank correlations of maps with those of networks whose weights are random, or were taught permuted labels."""
-    video_NCTHW, names, rows = asked.video(clips), cfg.attention_methods, []
+    video_NCTHW, names, rows = asked.video(clips, device(explained)), cfg.attention_methods, []
     with torch.no_grad():
         target_N = explained(video_NCTHW).argmax(dim=1)
     fresh = [models.build(cfg.replace(seed=cfg.seed + FRESH + draw)) for draw in range(DRAWS)]

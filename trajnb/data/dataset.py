@@ -7,7 +7,6 @@ Shapes:   N clips   B clips of a batch   F frames (seen and future)   T seen fra
 """
 
 import copy
-import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -140,10 +139,7 @@ def manifest(cfg, folder):
 
 def code_version():
     """Hash of the source that turns recipes into clips: data of another version is not the same data."""
-    digest = hashlib.sha256()
-    for path in sorted(WORLD_CODE.glob("*.py")):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
+    return files.hash_of(WORLD_CODE.glob("*.py"))
 
 
 def load(cfg, which, folder=None):

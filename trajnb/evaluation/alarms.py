@@ -1,5 +1,6 @@
 """Results that cannot be believed as they stand, found in the leaderboard alone: a page of any age shows them."""
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -10,12 +11,16 @@ from trajnb.evaluation import metrics
 
 ALARM_P = 0.001  # an accuracy this improbable under guessing is no accident
 SIGMA = 3.0  # standard errors beyond which a difference of accuracies is none of chance
+NEARER = 0.95  # of an oracle's ADE: the errors of random motion alone move a mean of 1,000 clips by less
 FAR_TOP1 = 0.10  # of the clips, training above validation
 FAR_LOSS = 0.50  # nats, validation above training
 FEWEST_VAL = 200  # validation clips; with fewer, a loss scatters by half a nat
 NEVER = 0.05  # of the clips a class would have if it were named as often as any other
 UNCALIBRATED = 0.05  # expected calibration error, beyond what chance makes
 SURE = 0.8  # of a guess's class NLL: more than a network can know that was taught permuted labels
+
+
+CONTROLS = ("shuffled", "trained_shuffled", "trained_permuted")  # how rows of a network that should fail are called
 
 
 class Alarm(NamedTuple):
@@ -29,7 +34,7 @@ class Alarm(NamedTuple):
 
 def alarms(row, top1):
     """The Alarms on one network's row of the leaderboard; `top1` {baseline: test top-1}. Empty cells raise none."""
-    for check in (under_chance, beyond_oracle, far_from_validation, never_named, uncalibrated):
+    for check in (under_chance, beyond_oracle, nearer_than_oracle, far_from_validation, never_named, uncalibrated):
         yield from check(row, top1)
 
 
@@ -41,11 +46,20 @@ def under_chance(row, top1):
 
 
 def beyond_oracle(row, top1):
-    if "true_oracle" in top1:
-        best, error = top1["true_oracle"], standard_error(row.test_top1, top1["true_oracle"], row.n_test)
+    """Better than the true oracle, or than the pixel oracle where that does not know all that it could."""
+    causes = {"true_oracle": "what else tells the class", "pixel_oracle": "clips in which its measurement fails"}
+    for oracle in causes.keys() & set(top1.index):
+        best, error = top1[oracle], standard_error(row.test_top1, top1[oracle], row.n_test)
         if row.test_top1 > best + SIGMA * error:
             numbers = f"{row.test_top1:.3f} against {best:.3f}, three standard errors are {SIGMA * error:.3f}"
-            yield Alarm("is beyond the true oracle", numbers, "look for what else tells the class")
+            yield Alarm(f"is beyond the {oracle.replace('_', ' ')}", numbers, f"look for {causes[oracle]}")
+
+
+def nearer_than_oracle(row, top1):
+    ratio = cell(row, "ade_over_pixel_oracle")
+    if ratio < NEARER:
+        numbers, cause = f"{ratio:.2f} of its ADE", "look for clips in which its measurement fails"
+        yield Alarm("predicts positions better than the pixel oracle", numbers, cause)
 
 
 def far_from_validation(row, top1):
@@ -119,9 +133,8 @@ def sentences(board, names):
 def of_controls(board, names):
     """The alarms of the networks that should have failed, as a list of sentences."""
     rows, found = {row.model: row for row in board.dropna(subset="test_top1").itertuples()}, []
-    for row in rows.values():
-        network = row.model.split("_")[0]
-        if network in names and row.model != network and "chance" in rows:
+    for network, control in itertools.product(set(names) & rows.keys() if "chance" in rows else (), CONTROLS):
+        if row := rows.get(f"{network}_{control}"):
             alarms_of_row = control_succeeds(row, rows[network].test_top1, rows["chance"])
             found += [alarm.sentence(row.model) for alarm in alarms_of_row]
-    return found
+    return sorted(found)

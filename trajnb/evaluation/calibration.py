@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
 from sklearn.metrics import auc, brier_score_loss
 
 from trajnb.evaluation import leaderboard, metrics
@@ -30,17 +31,23 @@ class Scaled(NamedTuple):
 
 def temperature(prob_NK, label_N):
     """The temperature that gives validation clips the smallest class NLL; above 1 the network was too sure."""
-    found = minimize_scalar(
-        lambda log_t: metrics.class_nll(tempered(prob_NK, np.exp(log_t)), label_N),
-        bounds=TEMPERATURES,
-        method="bounded",
-    )
-    return float(np.exp(found.x))
+    logits_NK, rows = logits(prob_NK), np.arange(len(label_N))
+
+    def nll(log_t):
+        scaled_NK = logits_NK / np.exp(log_t)
+        return (logsumexp(scaled_NK, axis=1) - scaled_NK[rows, label_N]).mean()
+
+    return float(np.exp(minimize_scalar(nll, bounds=TEMPERATURES, method="bounded").x))
+
+
+def logits(prob_NK):
+    """Logits but for a constant of each clip; only what float64 cannot hold is clamped."""
+    return np.log(np.maximum(prob_NK, np.finfo(float).tiny))
 
 
 def tempered(prob_NK, temperature):
-    """Class probabilities (N, K) whose logits are divided by a temperature; which class is named stays as it was."""
-    return metrics.softmax(np.log(np.maximum(prob_NK, metrics.SMALLEST)) / temperature)
+    """Class probabilities (N, K) whose logits are divided by a temperature; the predicted class stays as it was."""
+    return metrics.softmax(logits(prob_NK) / temperature)
 
 
 def square_error(confidence_N, right_N):

@@ -16,19 +16,24 @@ PICTURES = ("mean_frame", "motion_energy")
 CELLS, COMPONENTS = 16, 24  # a side of a control's picture, and how many numbers its trees see of it
 CHUNK = 500  # clips rendered at once: bounds the memory
 NUISANCES = ("place_u", "place_v", "size", "extent", "brightness", "background", "noise")
+PLACES = {"occluder_place": "occluder_px", "decoy_x": "decoy", "decoy_y": "decoy"}  # seen only where that is on
 
 
 def nuisance_table(clips):
     """What must not tell the class, as a viewer could see it: one row a clip.
 
-    Place is the middle of the box around the seen path, size the mean apparent radius, both in pixels.
+    Place is the middle of the box around the seen path, size the mean apparent radius, both in pixels; then whatever
+    else differs from clip to clip: factors on size and speed, optional nuisances, and where these are.
     """
     cfg, seen = clips.cfg, clips.xyz_NFx3[:, : clips.cfg.frames]
     uv_NTx2 = clips.track_NFx3[:, : cfg.frames, :2].astype(float) * cfg.size
     middle_Nx2 = (uv_NTx2.min(axis=1) + uv_NTx2.max(axis=1)) / 2
-    size_N = (cfg.focal_px * cfg.radius_m / seen[..., 2]).mean(axis=1)
+    size_N = (cfg.focal_px * cfg.radius_m / seen[..., 2]).mean(axis=1) * clips.table["size_factor"].to_numpy()
     light_Nx3 = clips.table[["brightness", "background", "noise"]].to_numpy()
-    return pd.DataFrame(np.column_stack([middle_Nx2, size_N, recipes.extent(uv_NTx2), light_Nx3]), columns=NUISANCES)
+    found = pd.DataFrame(np.column_stack([middle_Nx2, size_N, recipes.extent(uv_NTx2), light_Nx3]), columns=NUISANCES)
+    more = ["size_factor", "speed_factor", *recipes.OPTIONAL, *(name for name in PLACES if getattr(cfg, PLACES[name]))]
+    varying = [name for name in more if name in clips.table and clips.table[name].nunique() > 1]
+    return found.join(clips.table[varying].astype(float))
 
 
 def nuisance_top1(clips, folds=3):

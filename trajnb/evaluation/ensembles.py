@@ -27,24 +27,30 @@ class Weights(NamedTuple):
 class Ensemble(NamedTuple):
     members: tuple[str, ...]
     weights: Weights
-    said: Said  # about the test clips
+    said: Said  # predictions for the test clips
 
 
 def joined(on_val, on_test, val, cfg):
-    """{name: Ensemble} of what networks {model: Said} say: weights from validation clips, answers for test clips."""
-    found = {}
+    """{name: [Ensemble of each seed]} of predictions {model: [Said of each seed]}: the networks of one seed together.
+
+    Weights come from validation clips, predictions are for test clips.
+    """
+    future_NHx3, found = val.track_NFx3[:, cfg.frames :], {}
     for name, names in members(on_val).items():
-        weights = fit([on_val[one] for one in names], val.label_N, val.track_NFx3[:, cfg.frames :])
-        found[name] = Ensemble(names, weights, join([on_test[one] for one in names], weights))
+        found[name] = []
+        for seed in range(min(len(on_val[one]) for one in names)):
+            weights = fit([on_val[one][seed] for one in names], val.label_N, future_NHx3)
+            found[name].append(Ensemble(names, weights, join([on_test[one][seed] for one in names], weights)))
     return found
 
 
 def shares(found):
-    """A row for each ensemble and kind of answer, a column for each member: the weights (pandas)."""
+    """A row for each ensemble and kind of prediction, a column for each member: the weights, means over seeds."""
     rows = {}
-    for name, one in found.items():
-        rows[name, "class"] = dict(zip(one.members, one.weights.class_M, strict=True))
-        rows[name, "future"] = dict(zip(one.members, one.weights.future_M, strict=True))
+    for name, several in found.items():
+        for kind in Weights._fields:
+            mean_M = np.mean([getattr(one.weights, kind) for one in several], axis=0)
+            rows[name, kind.removesuffix("_M")] = dict(zip(several[0].members, mean_M, strict=True))
     return pd.DataFrame(rows).T
 
 

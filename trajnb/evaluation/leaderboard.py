@@ -8,20 +8,24 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from trajnb import files, models
+from trajnb import files
 from trajnb.data import Reordered
 from trajnb.evaluation import controls, metrics, oracles, seeds, trackers
-from trajnb.training import load_weights, predict
+from trajnb.models.trained import load_trained
+from trajnb.training import predict
 
-COLUMNS = """model preset parameters macs training_macs model_mb clips_seen train_seconds clips_per_second device seeds
-n_val train_top1 train_loss val_top1 val_loss n_test test_top1 test_top1_low test_top1_high test_nll ece least_named
-ade_px fde_px ade_m fde_m top1_over_pixel_oracle ade_over_pixel_oracle latency_ms""".split()
-BASELINES = ("chance", "majority", "single_frame", "mean_frame", "motion_energy", "kinematic_true", "constant_velocity")
-BASELINES += ("constant_velocity_true", "constant_acceleration", "kalman", "pixel_oracle", "true_oracle")
+COLUMNS = """model kind preset parameters macs training_macs model_mb clips_seen train_seconds clips_per_second device
+seeds n_val train_top1 train_loss val_top1 val_loss n_test test_top1 test_top1_low test_top1_high test_nll ece
+least_named ade_px fde_px ade_m fde_m top1_over_pixel_oracle ade_over_pixel_oracle latency_ms""".split()
+# {name: kind} of all that is no network of the run. An oracle knows more than the pixels or the families of motion.
+BASELINES = {"chance": "baseline", "majority": "baseline", "single_frame": "control", "mean_frame": "control"}
+BASELINES |= {"motion_energy": "control", "kinematic_true": "oracle", "constant_velocity": "baseline"}
+BASELINES |= {"constant_velocity_true": "oracle", "constant_acceleration": "baseline", "kalman": "baseline"}
+BASELINES |= {"pixel_oracle": "oracle", "true_oracle": "oracle"}
 OWN = """parameters macs training_macs model_mb clips_seen train_seconds clips_per_second device n_val train_top1
 train_loss val_top1 val_loss latency_ms""".split()  # cells that a training stage measures
 ADDED_UP = ("parameters", "macs", "training_macs", "model_mb", "train_seconds", "latency_ms")  # over an ensemble
-ORDERS = ("shuffled", "reversed")  # of frames, that trained networks are asked about
+ORDERS = {"shuffled": "control", "reversed": "condition"}  # of frames, that trained networks are evaluated on
 ASKED = 1000  # test clips of such an order: enough to tell chance from sight
 
 
@@ -40,9 +44,8 @@ def trainings(cfg):
 
 
 def network(cfg, test):
-    """What the trained network of one training says about test clips."""
-    net = load_weights(cfg.stage_dir(cfg.train_stage) / "final.safetensors", models.build(cfg))
-    return said_by(predict(net, test, cfg))
+    """Predictions (Said) of the trained network of one training run for test clips."""
+    return said_by(predict(load_trained(cfg), test, cfg))
 
 
 def control_networks(cfg, test):
@@ -84,11 +87,13 @@ def class_baselines(train, val, test):
 def tracks(val, test, cfg):
     """{name: Said} of those that say where the object goes: trackers of measured and true positions, and the oracles.
 
-    The Kalman filter's noise is chosen on validation clips.
+    The Kalman filter's noise is chosen on validation clips, and the pixel oracle's measurement error is theirs.
     """
     uv_NTx2, z_NT = oracles.measured_track(test, cfg)
     measured_NTx3, true_NTx3 = trackers.track(uv_NTx2, z_NT, cfg), test.track_NFx3[:, : cfg.frames].astype(float)
-    noise = trackers.best_noise(trackers.track(*oracles.measured_track(val, cfg), cfg), val)
+    measured_val = oracles.measured_track(val, cfg)
+    noise = trackers.best_noise(trackers.track(*measured_val, cfg), val)
+    sds = oracles.measurement_sds(val.xyz_NFx3[:, : cfg.frames], measured_val, cfg)
     forecasts = {
         "constant_velocity": trackers.constant_velocity(measured_NTx3, cfg.horizon),
         "constant_velocity_true": trackers.constant_velocity(true_NTx3, cfg.horizon),
@@ -96,7 +101,7 @@ def tracks(val, test, cfg):
         "kalman": trackers.kalman(measured_NTx3, cfg.horizon, noise),
     }
     posterior = {
-        "pixel_oracle": oracles.infer(uv_NTx2, z_NT, oracles.PIXEL_SD, cfg),
+        "pixel_oracle": oracles.infer(uv_NTx2, z_NT, sds, cfg),
         "true_oracle": oracles.true_oracle(test, cfg),
     }
     found = {name: Said(None, track_NHx3) for name, track_NHx3 in forecasts.items()}
@@ -104,13 +109,13 @@ def tracks(val, test, cfg):
 
 
 def board(networks, others, test, cfg, ensembles=None):
-    """The leaderboard (pandas): `networks` {model: [Said of each seed]}, `others` {baseline: Said}.
+    """The leaderboard (pandas): `networks` {model: [Said of each seed]}, `others` {baseline or control: Said}.
 
-    `ensembles` {name: trajnb.evaluation.ensembles.Ensemble} stand between them.
+    `ensembles` {name: [trajnb.evaluation.ensembles.Ensemble of each seed]} stand between them.
     """
     rows = [network_row(model, said, test, cfg) for model, said in networks.items()]
-    rows += [ensemble_row(name, one, rows, test, cfg) for name, one in (ensembles or {}).items()]
-    rows += [{"model": name} | scores(said, test, cfg) for name, said in others.items()]
+    rows += [ensemble_row(name, several, rows, test, cfg) for name, several in (ensembles or {}).items()]
+    rows += [{"model": name, "kind": kind(name)} | scores(said, test, cfg) for name, said in others.items()]
     table = pd.DataFrame(rows, columns=COLUMNS)
     for ratio, cell in {"top1_over_pixel_oracle": "test_top1", "ade_over_pixel_oracle": "ade_px"}.items():
         for reference in table.loc[table["model"] == "pixel_oracle", cell]:
@@ -119,23 +124,33 @@ def board(networks, others, test, cfg, ensembles=None):
 
 
 def network_row(model, said, test, cfg):
-    """One extractor's row: means over its seeds; the interval is Wilson's for one seed, a bootstrap for several."""
+    """One extractor's row: costs and scores are means over its seeds."""
     own = [files.read_json(one.stage_dir(one.train_stage) / "metrics.json") for one in trainings(cfg)[model]]
-    row = {"model": model, "preset": cfg.preset, "seeds": len(said)}
+    row = {"model": model, "kind": "network", "preset": cfg.preset}
     row |= {name: own[0][name] if name == "device" else float(np.mean([o[name] for o in own])) for name in OWN}
-    row |= pd.DataFrame([scores(one, test, cfg) for one in said]).mean().to_dict()
-    if len(said) > 1:
-        right_SN = np.stack([one.prob_NK.argmax(axis=1) == test.label_N for one in said]).astype(float)
-        row["test_top1_low"], row["test_top1_high"] = seeds.interval(right_SN, test.label_N)
+    return row | over_seeds(said, test, cfg)
+
+
+def ensemble_row(name, several, rows, test, cfg):
+    """The row of an ensemble [of each seed]: it costs what its members cost together, from their rows."""
+    members = [row for row in rows if row["model"] in several[0].members]
+    row = {"model": name, "kind": "ensemble", "preset": cfg.preset, "clips_seen": members[0]["clips_seen"]}
+    row |= {cost: sum(one[cost] for one in members) for cost in ADDED_UP}
+    return row | over_seeds([one.said for one in several], test, cfg)
+
+
+def over_seeds(several, test, cfg):
+    """The test cells of [Said of each seed]: means; the interval is Wilson's for one seed, Student's t for several."""
+    found = pd.DataFrame([scores(one, test, cfg) for one in several])
+    row = {"seeds": len(several)} | found.mean().to_dict()
+    if len(several) > 1:
+        row["test_top1_low"], row["test_top1_high"] = np.clip(seeds.interval(found["test_top1"]), 0, 1)
     return row
 
 
-def ensemble_row(name, ensemble, rows, test, cfg):
-    """An ensemble's row: it costs what its members cost together, from their rows; its scores are of the first seed."""
-    members = [row for row in rows if row["model"] in ensemble.members]
-    row = {"model": name, "preset": cfg.preset, "seeds": 1}
-    row |= {cost: sum(one[cost] for one in members) for cost in ADDED_UP}
-    return row | {"clips_seen": members[0]["clips_seen"]} | scores(ensemble.said, test, cfg)
+def kind(name):
+    """The kind of a row that is no network and no ensemble: one of BASELINES, or a network on changed clips."""
+    return BASELINES.get(name) or ORDERS.get(name.rsplit("_", 1)[1], "control")
 
 
 def scores(said, test, cfg):

@@ -3,7 +3,11 @@
 Each family is fitted to the seen track; the evidence of a family is likelihood times prior at the best fit, integrated
 by Laplace's method (for the random motion, a Gaussian process, exactly). The class is the posterior over families, the
 future the posterior mean over their forecasts. The *true oracle* reads the true positions, the *pixel oracle* what
-`measure` finds in the rendered frames.
+`measure` finds in the rendered frames, with the measurement error of the world at hand.
+
+Neither is a strict bound. The priors are those of the shapes as drawn: they leave out the rejection step, which takes
+only paths that fit the picture and differ from simpler families (trajnb.world.recipes.accept). And where measuring
+loses the object, as behind a bar or beside a second disc, its errors are no Gaussians.
 
 Shapes:   N clips   T seen frames   H future frames   K families   P parameters   last axis: x, y, z in metres
 """
@@ -14,7 +18,8 @@ from trajnb.evaluation.measure import CHUNK, measure
 from trajnb.world import camera, families, motions
 
 TRUE_SD = 0.01, 0.001  # (pixels, log depth) granted to the true track: numbers, not measurements
-PIXEL_SD = 0.05, 0.012  # error of `measure` on the default world, rounded up (tests/evaluation checks it)
+PIXEL_SD = 0.05, 0.012  # error of `measure` on the default world, rounded up (tests/evaluation checks it); the floor
+GROUPS = 4  # of clips by their measurement error, where it is larger than that: 8 bring half a point and twice the time
 STEPS = 12  # Levenberg-Marquardt iterations
 LONGEST_STEP = 2.0  # metres, metres a second, radians or log metres: keeps a bad start from running away
 SPEEDS = 9  # values of the random motion's speed that are weighed against each other
@@ -23,13 +28,31 @@ SPEEDS = 9  # values of the random motion's speed that are weighed against each 
 def true_oracle(clips, cfg):
     """Posterior (N, K) and forecast (N, H, 3) in metres, from the true positions of the seen frames."""
     xyz_NTx3 = clips.xyz_NFx3[:, : cfg.frames]
-    return infer(camera.project(xyz_NTx3, cfg), xyz_NTx3[..., 2], TRUE_SD, cfg)
+    return infer(camera.project(xyz_NTx3, cfg), xyz_NTx3[..., 2], [TRUE_SD], cfg)
+
+
+def measurement_sds(xyz_NTx3, measured, cfg, groups=GROUPS):
+    """[(pixels, log depth)] of root mean square errors of `measured` tracks (centres, depths) from true positions.
+
+    One pair where the error is that of the default world or less. Else a pair for each of `groups` equally large groups
+    of clips, from the smallest error to the largest: in a world of many nuisances some clips are measured well and
+    others hardly at all. No pair is below PIXEL_SD.
+    """
+    uv_N = ((measured[0] - camera.project(xyz_NTx3, cfg)) ** 2).mean(axis=(1, 2))
+    z_N = (np.log(measured[1] / xyz_NTx3[..., 2]) ** 2).mean(axis=1)
+    if all(error_N.mean() ** 0.5 <= least for error_N, least in zip((uv_N, z_N), PIXEL_SD, strict=True)):
+        return [PIXEL_SD]
+    parts = np.array_split(np.argsort(uv_N, kind="stable"), groups)
+    return [(max(uv_N[p].mean() ** 0.5, PIXEL_SD[0]), max(z_N[p].mean() ** 0.5, PIXEL_SD[1])) for p in parts]
 
 
 def pixel_oracle(clips, cfg):
-    """Posterior (N, K) and forecast (N, H, 3) in metres, from centroid and apparent size in the rendered frames."""
-    uv_NTx2, z_NT = measured_track(clips, cfg)
-    return infer(uv_NTx2, z_NT, PIXEL_SD, cfg)
+    """Posterior (N, K) and forecast (N, H, 3) in metres, from centroid and apparent size in the rendered frames.
+
+    The measurement error is that of these very clips: a few numbers, which tell nothing of a single one.
+    """
+    measured = measured_track(clips, cfg)
+    return infer(*measured, measurement_sds(clips.xyz_NFx3[:, : cfg.frames], measured, cfg), cfg)
 
 
 def measured_track(clips, cfg):
@@ -40,13 +63,17 @@ def measured_track(clips, cfg):
     return uv_NTx2, cfg.focal_px * cfg.radius_m / radius_NT
 
 
-def infer(uv_NTx2, z_NT, sd, cfg):
-    """Posterior over `cfg.motions` (N, K) and the mean forecast (N, H, 3) in metres of tracks with errors `sd`."""
-    fits = [FITS[name](uv_NTx2, z_NT, sd, cfg) for name in cfg.motions]
-    evidence_NK = np.stack([evidence for evidence, _ in fits], axis=1)
-    weight_NK = np.exp(evidence_NK - evidence_NK.max(axis=1, keepdims=True))
-    weight_NK /= weight_NK.sum(axis=1, keepdims=True)
-    return weight_NK, np.einsum("nk,knhc->nhc", weight_NK, np.stack([forecast for _, forecast in fits]))
+def infer(uv_NTx2, z_NT, sds, cfg):
+    """Posterior over `cfg.motions` (N, K) and the mean forecast (N, H, 3) in metres of measured tracks.
+
+    `sds` [(pixels, log depth)]: deviations of a track's Gaussian errors; of several, each is as likely a priori.
+    """
+    fits = [[FITS[name](uv_NTx2, z_NT, sd, cfg) for name in cfg.motions] for sd in sds]
+    evidence_NSK = np.stack([[evidence for evidence, _ in of_sd] for of_sd in fits]).transpose(2, 0, 1)
+    weight_NSK = np.exp(evidence_NSK - evidence_NSK.max(axis=(1, 2), keepdims=True))
+    weight_NSK /= weight_NSK.sum(axis=(1, 2), keepdims=True)
+    forecast_SKNHx3 = np.stack([[forecast for _, forecast in of_sd] for of_sd in fits])
+    return weight_NSK.sum(axis=1), np.einsum("nsk,sknhc->nhc", weight_NSK, forecast_SKNHx3)
 
 
 def seconds(cfg):

@@ -16,8 +16,9 @@ from trajnb import data, files, models
 from trajnb.config import Config
 from trajnb.data import audit
 from trajnb.evaluation import leaderboard, metrics, trackers
+from trajnb.models.trained import load_trained
 from trajnb.progress import Progress, duration
-from trajnb.training import fit, load_weights, predict, validate
+from trajnb.training import fit, predict, validate
 
 # What the old report says of its networks: quoted, not computed here. Top-1 on its validation set; losses of its own.
 REPORTED = pd.DataFrame(
@@ -92,7 +93,7 @@ def teach(setting, folder):
     train, val, test = (data.load(own, which, its_data) for which in ("train", "val", "test"))
     with contextlib.redirect_stdout(io.StringIO()):  # a line an epoch of every training would bury the rest
         history = pd.DataFrame(fit(models.build(own), train, val, own, mine))
-    net = load_weights(mine / "final.safetensors", models.build(own))
+    net = load_trained(own, mine)
     on_val = leaderboard.said_by(predict(net, val, own))
     row = scores(setting, history, net, {"train": train, "val": val, "test": test})
     return Taught(setting, verdict, history, val, on_val, row | {"mark": files.mark(mine)})

@@ -29,12 +29,13 @@ def pictures(net, clips, batch=100) -> Pictures:
     A tokenizer that works on standardised clips gets mean and deviation of each clip back, two numbers of its own.
     """
     tokenizer, rows = net.eval().extractor, np.arange(min(CLIPS, len(clips)))
+    device = next(net.parameters()).device
     quiet = type(clips)(clips.cfg, clips.seed, clips.table.iloc[rows].assign(noise=0.0))
     video_N1TSS = clips.batch(rows).video.float() / 255
     decoded, use_K = [], np.zeros(len(tokenizer.quantiser.codebook_KD), int)
-    for part_B1TSS in video_N1TSS.split(batch):
-        use_K += np.bincount(tokenizer.tokenize(part_B1TSS).flatten().numpy(), minlength=len(use_K))
-        decoded.append(tokenizer.reconstruct(part_B1TSS)[:, 0])
+    for part_B1TSS in video_N1TSS.to(device).split(batch):
+        use_K += np.bincount(tokenizer.tokenize(part_B1TSS).flatten().cpu().numpy(), minlength=len(use_K))
+        decoded.append(tokenizer.reconstruct(part_B1TSS)[:, 0].cpu())
     clean_NTSS = quiet.render(rows).astype(np.float32) / 255
     return Pictures(video_N1TSS[:, 0].numpy(), clean_NTSS, torch.cat(decoded).numpy(), use_K)
 

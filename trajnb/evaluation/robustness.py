@@ -10,17 +10,18 @@ import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap, ttest_rel
 
-from trajnb import data, models
-from trajnb.evaluation import controls, leaderboard, metrics, oracles, suites, trackers
+from trajnb import data
+from trajnb.evaluation import controls, leaderboard, metrics, oracles, seeds, suites, trackers
+from trajnb.models.trained import load_trained
 from trajnb.progress import Progress
 from trajnb.statistics import holm
-from trajnb.training import load_weights, predict
+from trajnb.training import predict
 
 TAUGHT_CLIPS = 2000  # training clips that teach the controls: more change them little and cost seconds
 FEWEST_SEEN = 4  # frames from which an oracle can fit every family: a circle alone has eight unknowns
 RESAMPLES = 2000
 SCORES = ("right", "ade_px")
-LEADERS = ["suite", "best", "second", "area", "second_area", "p"]
+LEADERS = ["suite", "best", "second", "area", "second_area", "seeds", "p"]
 
 
 class Contenders(NamedTuple):
@@ -32,12 +33,7 @@ class Contenders(NamedTuple):
 
 def contenders(cfg):
     """The run's trained networks, and controls taught on its training clips."""
-    networks = {
-        model: [
-            load_weights(one.stage_dir(one.train_stage) / "final.safetensors", models.build(one)) for one in several
-        ]
-        for model, several in leaderboard.trainings(cfg).items()
-    }
+    networks = {model: [load_trained(one) for one in several] for model, several in leaderboard.trainings(cfg).items()}
     return Contenders(networks, controls.picture_trees(data.load(cfg, "train").spread(TAUGHT_CLIPS)))
 
 
@@ -82,8 +78,9 @@ def knowing(asked):
     if asked.seen < FEWEST_SEEN:
         return found
     track = oracles.camera.project(true_NTx3, cfg), true_NTx3[..., 2]
-    told = {"pixel_oracle": (uv_NTx2, z_NT, error_sd((uv_NTx2, z_NT), track)), "true_oracle": (*track, oracles.TRUE_SD)}
-    for name, what in told.items():
+    sds = oracles.measurement_sds(true_NTx3, (uv_NTx2, z_NT), cfg, groups=1)
+    inputs = {"pixel_oracle": (uv_NTx2, z_NT, sds), "true_oracle": (*track, [oracles.TRUE_SD])}
+    for name, what in inputs.items():
         prob_NK, future_NHx3 = oracles.infer(*what, cfg)
         found[name] = leaderboard.Said(prob_NK, metrics.to_track(future_NHx3, cfg))
     return found
@@ -94,13 +91,6 @@ def brief(cfg, seen):
     share = (seen - 1) / (cfg.frames - 1)
     sweep = {name: getattr(cfg, name) * share for name in ("sweep_min_deg", "sweep_max_deg")}
     return cfg if seen == cfg.frames else cfg.model_copy(update={"frames": seen, **sweep})
-
-
-def error_sd(measured, true):
-    """Root mean square errors (pixels, log depth) of measured tracks, no less than in the default world."""
-    errors = measured[0] - true[0], np.log(measured[1] / true[1])
-    found = (float(np.sqrt((error**2).mean())) for error in errors)
-    return tuple(max(sd, least) for sd, least in zip(found, oracles.PIXEL_SD, strict=True))
 
 
 def scored(asked, found):
@@ -195,18 +185,33 @@ def together(table):
 
 
 def leaders(table, names, score="right"):
-    """In each suite the best network by area and the runner-up, tested on the same clips (paired t, Holm over suites).
+    """In each suite the best network by area and the runner-up, with p after Holm's correction over suites.
 
-    A row for each suite, of LEADERS; none where there is one network only.
+    One training run of each is tested over the same clips (paired t): that compares these trained networks. Several are
+    tested over seeds (Welch), and up to seeds.MOST_UNRANKED of them state no order: p is NaN. A row for each suite, of
+    LEADERS; none where there is one network only.
     """
-    rows, asked = [], [s for s in table["suite"].unique() if s != suites.USUAL and len(names) > 1]
-    for suite in asked:
-        area = {name: clip_areas(table, suite, name, score) for name in names}
+    rows, evaluated = [], [s for s in table["suite"].unique() if s != suites.USUAL and len(names) > 1]
+    for suite in evaluated:
+        area = {name: seed_areas(table, suite, name, score) for name in names}
         best, second = sorted(names, key=lambda n: area[n].mean(), reverse=score == "right")[:2]
-        row = {"suite": suite, "best": best, "second": second}
+        row = {"suite": suite, "best": best, "second": second, "seeds": len(area[best])}
         row |= {"area": area[best].mean(), "second_area": area[second].mean()}
-        rows.append(row | {"p": paired_p(area[best], area[second])})
+        rows.append(row | {"p": difference_p(area[best], area[second])})
     return pd.DataFrame(rows, columns=LEADERS).assign(p=lambda found: holm(found["p"].to_numpy(float)))
+
+
+def seed_areas(table, suite, name, score):
+    """Area (S, N) of each clip's own curve for every seed of one network."""
+    mine = table[table["contender"] == name]
+    return np.stack([clip_areas(part, suite, name, score) for _, part in mine.groupby("seed")])
+
+
+def difference_p(one_SN, other_SN):
+    """p-value of the difference of two networks; NaN where there are too few seeds to state an order."""
+    if len(one_SN) == 1:
+        return paired_p(one_SN[0], other_SN[0])
+    return seeds.welch(one_SN.mean(axis=1), other_SN.mean(axis=1)) if len(one_SN) > seeds.MOST_UNRANKED else np.nan
 
 
 def paired_p(one_N, other_N):

@@ -7,13 +7,12 @@ part of the motion, clips are drawn anew. Nothing here is ever trained on.
 Shapes:   N clips   F frames (seen and future)   T seen frames
 """
 
-import contextlib
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from trajnb.config import Config
+from trajnb.config import Config, ParameterError
 from trajnb.data import ClipSet, Reordered
 from trajnb.world import recipes
 
@@ -148,13 +147,17 @@ TOGETHER = {  # a training with `varied` meets each of these alone and never two
 def questions(clips):
     """Every level of every suite (Asked), the clips as they are first; `clips`: `base(cfg)`.
 
-    A level that the world has no room for is left out: a world of short paths knows no slower ones.
+    A level that the world has no room for is left out, and a line says so: a world of short paths knows no slower ones.
     """
     frames = clips.cfg.frames
     yield Asked(USUAL, 0.0, clips, frames)
     for name, suite in SUITES.items():
         for level in suite.levels:
-            with contextlib.suppress(ValueError):
-                yield Asked(name, float(level), suite.change(clips, level), int(level) if name == "seen" else frames)
+            try:
+                changed = suite.change(clips, level)
+            except (ParameterError, recipes.ImpossibleWorld) as reason:
+                print(f"{name} {level:g} is left out, so the mean over {name} covers a shorter range: {reason}")
+            else:
+                yield Asked(name, float(level), changed, int(level) if name == "seen" else frames)
     for number, changes in enumerate(TOGETHER.values()):
         yield Asked(PAIRED, float(number), filmed(clips, **changes), frames)

@@ -10,7 +10,7 @@ LABELS = {"top1": "top-1", "ade_px": "ADE, px"}
 
 
 def spread(kinds, table):
-    """Every training's top-1 and ADE as a dot, with the mean and the bootstrap's 95 % interval of its kind."""
+    """Every training's top-1 and ADE as a dot, with the mean and Student's 95 % interval of its kind."""
     figure, axes = panels(1, 2, 4.2, 0.9 + 0.35 * len(kinds), sharey=True)
     for axis, score in zip(axes[0], LABELS, strict=True):
         rows = table[table["score"] == score].set_index("model")

@@ -6,10 +6,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from trajnb import files
 from trajnb.config import ParameterError
 
-WORDS = {"leaderboard.csv": ["model", "preset", "device", "mark"]}  # columns that are no numbers
-WORDS["comparisons.csv"] = ["first", "second", "mark"]
-NEEDED = {"leaderboard.csv": "model preset n_test test_top1 test_top1_low test_top1_high ade_px".split()}
-NEEDED["comparisons.csv"] = ["first", "second", "top1_p", "ade_p"]
+WORDS = {"leaderboard.csv": ["model", "kind", "preset", "device", "mark"]}  # columns that are no numbers
+WORDS["comparisons.csv"] = ["first", "second", "score", "verdict", "mark"]
+NEEDED = {"leaderboard.csv": "model kind preset n_test test_top1 test_top1_low test_top1_high ade_px".split()}
+NEEDED["comparisons.csv"] = ["first", "second"]
 
 
 class Parameters(BaseModel):

@@ -1,5 +1,7 @@
 """What seeds, calibration and difficulty suites support, in sentences computed from their tables and nothing else."""
 
+from math import isnan
+
 from trajnb.evaluation import seeds, suites
 
 LEVEL = 0.05  # of tests, after Holm's correction
@@ -18,19 +20,19 @@ def of_seeds(table, pairs):
         yield (
             f"{row.model}, {WORDS[row.score]} of {row.seeds} trainings: {row.mean:.{p}f}, from {row.least:.{p}f} to "
             f"{row.largest:.{p}f} (sd {row.sd:.{p + 1}f}; 95 % interval {row.low:.{p}f} to {row.high:.{p}f} by "
-            f"bootstrap, {row.t_low:.{p}f} to {row.t_high:.{p}f} by Student's t){lost}."
+            f"Student's t over the seeds){lost}."
         )
     if not len(pairs):
         yield "One training of each: nothing is said about kinds of networks, only about these trained ones."
-        return
-    if pairs["seeds"].max() <= seeds.MOST_UNRANKED:
-        yield f"With {pairs['seeds'].max()} seeds the spread is shown and no order is stated."
         return
     yield from ordered(pairs)
 
 
 def ordered(pairs):
-    """Sentences on the pairs that are told apart, and one on the others."""
+    """Sentences on the pairs that are told apart, and one on the others; with few seeds that no order is stated."""
+    if pairs["seeds"].max() <= seeds.MOST_UNRANKED:
+        yield f"With {pairs['seeds'].max():.0f} seeds the spread is shown and no order is stated."
+        return
     for row in pairs[pairs["verdict"].isin(["first", "second"])].itertuples():
         better, other = (row.first, row.second)[:: 1 if row.verdict == "first" else -1]
         likely = row.better if row.verdict == "first" else 1 - row.better
@@ -85,6 +87,8 @@ def of_suites(table, leaders):
     """On each suite: where networks fall below half of the pixel oracle's way from chance, and who holds best."""
     for row in leaders.itertuples():
         told = f"p {row.p:.2g}" if row.p < LEVEL else "not told apart"
+        if row.seeds > 1 and isnan(row.p):
+            told = f"{row.seeds} seeds state no order"
         yield (
             f"{row.suite}: {row.best} holds best, mean top-1 {row.area:.3f} over the knob's range, before "
             f"{row.second}, {row.second_area:.3f} ({told}){beside(table, row)}."

@@ -1,7 +1,6 @@
 """One trainer for all extractors: loop, losses, augmentation, checkpoints, predictions."""
 
-from trajnb.training.checkpoints import load_weights
 from trajnb.training.fit import fit, validate
 from trajnb.training.predictions import predict
 
-__all__ = ["fit", "load_weights", "predict", "validate"]
+__all__ = ["fit", "predict", "validate"]

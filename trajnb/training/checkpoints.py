@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import torch
 
 from trajnb import files
@@ -154,16 +153,3 @@ def set_random_states(states: dict):
     torch.set_rng_state(states["cpu"])
     if states["gpus"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(states["gpus"])
-
-
-def save_weights(path: Path, net):
-    """Write the weights alone, as safetensors; in a marked folder with the mark (files.mark) in their metadata."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    mark = files.mark(path.parent)
-    files.write_bytes(path, safetensors.torch.save(weights, {"mark": mark} if mark else None))
-
-
-def load_weights(path: Path, net):
-    """Read weights written by save_weights into `net`, and return it; raises RuntimeError for another net's."""
-    net.load_state_dict(safetensors.torch.load_file(path))
-    return net

@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from trajnb import files
-from trajnb.data.dataset import code_version
+from trajnb.models import trained
 from trajnb.progress import Progress
 from trajnb.training import checkpoints, optimizers, precision
 from trajnb.training.augment import augment
@@ -37,7 +37,7 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
     ema = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(cfg.ema), use_buffers=True) if cfg.ema else None
     optimizer = optimizers.build(net, cfg.lr, cfg.weight_decay)
     data = {"training clips": checkpoints.data_hash(train_set), "validation clips": checkpoints.data_hash(val_set)}
-    data |= {"world code": code_version()}
+    data |= trained.code(cfg.model)
     keeper = checkpoints.Checkpoints(stage_dir, net, ema, optimizer, cfg, data)
     place, batch = keeper.restore(), min(cfg.batch_size, len(train_set))
     steps = len(train_set) // batch
@@ -84,7 +84,7 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
             interrupts.obey()
 
     files.write_csv(stage_dir / "history.csv", pd.DataFrame(place.history))  # once more: it may have been cut before
-    checkpoints.save_weights(stage_dir / "final.safetensors", ema.module if ema else net)
+    trained.save(stage_dir / trained.FILE, ema.module if ema else net, cfg)
     return place.history
 
 
@@ -110,7 +110,7 @@ def prepare(cfg) -> torch.device:
     torch.set_flush_denormal(True)
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
-    return torch.device(cfg.device if cfg.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
+    return trained.device(cfg)
 
 
 def order(seed: int, epoch: int, clips: int, batch: int) -> np.ndarray:

@@ -21,8 +21,12 @@ EXTENT_TOLERANCE = 0.06  # of the extent asked for
 DEPTH_NEAREST_M = 1.0  # no centre ever comes closer to the camera than this
 
 
+class ImpossibleWorld(ValueError):
+    """A world in which some clip cannot be made; the message says which, and what to widen."""
+
+
 def draw(cfg, seed, index_N):
-    """The recipe table (pandas, one row a clip) of clips `index_N` of `seed`; ValueError if the world is impossible."""
+    """The recipe table (pandas, one row a clip) of clips `index_N` of `seed`; raises ImpossibleWorld."""
     index_N = np.asarray(index_N, np.int64)
     table = nuisances(cfg, seed, index_N)
     table.insert(1, "motion", np.array(cfg.motions)[labels(cfg, seed, index_N)])
@@ -77,7 +81,7 @@ def accepted_attempts(cfg, seed, table):
     start, width = 0, 4
     while (attempt_N < 0).any():
         if start >= ATTEMPTS:
-            raise ValueError(impossible(table[attempt_N < 0], start))
+            raise ImpossibleWorld(impossible(table[attempt_N < 0], start))
         for name, rows in waiting(cfg, table, attempt_N):
             some = table.iloc[np.repeat(rows, width)]
             tries = np.tile(np.arange(start, start + width), len(rows))

@@ -1,0 +1,75 @@
+"""Trained networks come back as what they were trained as, on the device asked for, or not at all."""
+
+import pytest
+import torch
+
+from trajnb import files, models
+from trajnb.config import Config
+from trajnb.models import trained
+
+CFG = Config(model="i3d", seed=3)
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
+    net = models.build(CFG.replace(seed=5))
+    trained.save(CFG.stage_dir(CFG.train_stage) / trained.FILE, net, CFG)
+    return net.state_dict()
+
+
+def test_weights_come_back_in_eval_mode(weights):
+    net = trained.load_trained(CFG)
+    assert not net.training
+    assert all(torch.equal(weight, weights[name]) for name, weight in net.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"), [({"noise_max": 0.1}, "noise_max"), ({"clips": 800}, "clips"), ({"stream": True}, "stream")]
+)
+def test_weights_of_other_data_are_refused(weights, changes, name):
+    with pytest.raises(ValueError, match=f"was trained with another {name}: run 02_train again"):
+        trained.load_trained(CFG.replace(**changes))
+
+
+def test_what_only_evaluation_asks_for_is_free(weights):
+    trained.load_trained(CFG.replace(test_clips=80, suite_clips=4, attention_clips=4, models=["i3d"], threads=1))
+
+
+@pytest.mark.parametrize("room", trained.ROOMS)
+def test_weights_of_other_code_are_refused(weights, room, monkeypatch):
+    real = files.hash_of
+    monkeypatch.setattr(
+        files, "hash_of", lambda paths: "x" if (some := list(paths))[0].parent.name == room else real(some)
+    )
+    with pytest.raises(ValueError, match=f"was trained with another {room} code: run 02_train again"):
+        trained.load_trained(CFG)
+
+
+def test_a_network_is_its_own_extractors_code_and_the_shared_one_s(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(files, "hash_of", lambda paths: seen.extend(path.name for path in paths))
+    trained.code("i3d")
+    assert {"i3d.py", "head.py", "fit.py", "losses.py", "renderer.py", "dataset.py"} <= set(seen)
+    assert not {"magvit.py", "slowfast.py", "transformer.py"} & set(seen)
+
+
+def test_without_weights_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
+    with pytest.raises(
+        FileNotFoundError, match="train-i3d/final.safetensors is missing in run 'smoke': run 02_train first"
+    ):
+        trained.load_trained(CFG)
+
+
+def test_the_network_lies_on_the_configured_device(weights, monkeypatch):
+    """No GPU here: torch's meta device stands in for one."""
+    monkeypatch.setattr(trained, "device", lambda cfg: torch.device("meta"))
+    assert {weight.device.type for weight in trained.load_trained(CFG).parameters()} == {"meta"}
+
+
+def test_auto_takes_a_gpu_where_there_is_one(monkeypatch):
+    for there, where in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        assert trained.device(CFG).type == where
+        assert trained.device(CFG.replace(device="cpu")).type == "cpu"

@@ -1,0 +1,66 @@
+"""Weights of a finished training: written with what they were trained by, read back only as that."""
+
+import json
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+
+from trajnb import files, models
+from trajnb.config import DataParams, WorldParams
+
+FILE = "final.safetensors"
+ROOMS = ("world", "data", "models", "training")  # their code makes a training what it is
+NAMED = {*WorldParams.model_fields, *DataParams.model_fields, "model", "preset", "seed", "control"} - {"test_clips"}
+
+
+def device(cfg) -> torch.device:
+    """Where cfg's networks are trained and evaluated: `auto` takes a GPU if there is one."""
+    return torch.device(cfg.device if cfg.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
+
+
+def device_name(where: torch.device) -> str:
+    """ "cpu", or a GPU with its model's name: what a latency or a training time was measured on."""
+    return f"{where} ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else str(where)
+
+
+def code(model) -> dict[str, str]:
+    """{room: hash} of the source that trains `model`; other extractors' files do not count."""
+    package, others = Path(files.__file__).parent, {f"{name}.py" for name in models.EXTRACTORS if name != model}
+    sources = {room: sorted((package / room).glob("*.py")) for room in ROOMS}
+    return {f"{room} code": files.hash_of(p for p in sources[room] if p.name not in others) for room in ROOMS}
+
+
+def identity(cfg) -> dict:
+    """What a network is: its world, data, architecture, seed and code, as plain values."""
+    return json.loads(json.dumps(cfg.model_dump(include=NAMED) | code(cfg.model)))
+
+
+def save(path: Path, net, cfg):
+    """Write the weights as safetensors, with `identity(cfg)` and, in a marked folder, the mark in their metadata."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    about = {"identity": json.dumps(identity(cfg))} | ({"mark": mark} if (mark := files.mark(path.parent)) else {})
+    files.write_bytes(path, safetensors.torch.save(weights, about))
+
+
+def load_trained(cfg, folder=None) -> models.TrajectoryNet:
+    """The trained network of cfg.model, cfg.seed and cfg.control, in eval mode on cfg's device.
+
+    `folder`: where the training left it; the run's by default. Raises FileNotFoundError where there is none, and
+    ValueError when it was trained by other code or on other data, with the names of what differs.
+    """
+    path = Path(folder or cfg.stage_dir(cfg.train_stage)) / FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.parent.name}/{FILE} is missing in run '{cfg.run_name}': run 02_train first")
+    with safetensors.safe_open(path, "pt") as file:
+        old, weights = (
+            json.loads((file.metadata() or {}).get("identity", "{}")),
+            {k: file.get_tensor(k) for k in file.keys()},
+        )
+    differ = [name for name, value in identity(cfg).items() if old.get(name) != value]
+    if differ:
+        raise ValueError(f"{path.parent.name}/{FILE} was trained with another {', '.join(differ)}: run 02_train again")
+    net = models.build(cfg)
+    net.load_state_dict(weights)
+    return net.eval().to(device(cfg))
