@@ -30,12 +30,10 @@ def test_hash_thresholds():
 
 
 def test_changes_by_hand():
-    """Runs of a a b a c: shares 0.6, 0.2, 0.2; neighbours differ three times."""
-    changes, expected, deviation = splits.changes(list("aabac"))
-    assert changes == 3
-    assert expected == pytest.approx(4 * (1 - 0.44))
-    assert deviation == 1, "never below one"
-    assert splits.changes(list("ab" * 50))[2] == pytest.approx(np.sqrt(99 / 2 * 0.5))
+    """Neighbours differ three times; shares of 3, 2 and 1 sixths; the deviation is never below one."""
+    expected = 5 * (1 - 14 / 36)
+    assert splits.changes(list("aabbac")) == pytest.approx((3, expected, np.sqrt(expected * 14 / 36)))
+    assert splits.changes(list("aab"))[2] == 1
 
 
 def test_class_order_leaves_most_of_the_last_class_to_validation():
@@ -48,6 +46,10 @@ def test_class_order_leaves_most_of_the_last_class_to_validation():
         "val": {"random": 0, "linear": 0, "circular": 0, "parabolic": 160},
     }
     assert sorted(found["index"]) == list(range(800)), "the same clips, no other"
+    assert all(one.is_monotonic_increasing for _, one in found.groupby("motion")["index"]), (
+        "within a class as they were"
+    )
+    assert list(found) == [*table, "split"]
 
 
 def test_the_hash_by_hand():

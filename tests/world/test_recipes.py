@@ -187,7 +187,7 @@ def test_labels_by_hand(monkeypatch):
 def test_varied_amounts_by_hand(monkeypatch):
     """Seven equal parts for six nuisances and none; the amount is a share of what the parameter says."""
     which = (np.arange(7) + 0.5) / 7
-    drawn = {recipes.VARIED_STREAM: np.stack([which, np.full(7, 0.3)], axis=1)}
+    drawn = {7: np.stack([which, np.full(7, 0.3)], axis=1)}
     monkeypatch.setattr(recipes.philox, "uniforms", lambda seed, index, stream, n: drawn[stream][:, :n])
     amounts = recipes.varied(Config(varied=True, **HARD), 5, np.arange(7))
     full = [0.6, 0.09, 3.6, 1, 0.3, 2]  # decoy: yes; 6 * 0.3 frames, rounded

@@ -145,7 +145,9 @@ def test_noise_by_hand(monkeypatch):
     assert (table[0, :64] == np.rint(normal[0] * 32)).all()
     assert (table[-65, 1:129] == np.rint(normal[1:] * 32).flatten()).all()
     assert np.abs(table[:, 0].astype(int)).max() == 127
-    monkeypatch.setattr(renderer.philox, "words", lambda *a: np.array([[5, 2**20 + 6, 7, 2**32 - 1]]))
+    monkeypatch.setattr(
+        renderer.philox, "words", lambda seed, index, stream, n: {2: np.array([[5, 2**20 + 6, 7, 2**32 - 1]])}[stream]
+    )
     noise = renderer.sensor_noise(SMALL, 0, {"index": np.array([0]), "noise": np.array([0.02])})
     for found, start in zip(noise[0], (5, 6, 7, 2**20 - 1), strict=True):
         assert (found.flatten() == np.floor(table[start].astype(int) * 20 / 128 + 0.5)).all()  # 5.1 levels: 20 quarters
@@ -153,14 +155,18 @@ def test_noise_by_hand(monkeypatch):
 
 def test_lost_frames_by_hand(monkeypatch):
     """Lost are those with the smallest words; the first frame never is."""
-    monkeypatch.setattr(renderer.philox, "words", lambda seed, index, stream, n: np.array([[9, 3, 5, 4, 8]] * 3)[:, :n])
+    monkeypatch.setattr(
+        renderer.philox, "words", lambda seed, index, stream, n: {6: np.array([[9, 3, 5, 4, 8]] * 3)}[stream][:, :n]
+    )
     cfg, scene = SMALL.replace(frames=4), {"index": np.arange(3), "dropped_frames": np.array([0, 1, 2])}
     assert renderer.kept_frames(cfg, 0, scene).tolist() == [[0, 1, 2, 3], [0, 1, 1, 3], [0, 1, 1, 1]]
 
 
 def test_shake_and_decoy_by_hand(monkeypatch):
-    monkeypatch.setattr(renderer.philox, "normals", lambda seed, index, stream, n: np.arange(1.0, n + 1)[None])
-    monkeypatch.setattr(renderer.philox, "uniforms", lambda seed, index, stream, n: np.array([[0.25]]))
+    monkeypatch.setattr(
+        renderer.philox, "normals", lambda seed, index, stream, n: {5: np.arange(1.0, n + 1)[None]}[stream]
+    )
+    monkeypatch.setattr(renderer.philox, "uniforms", lambda seed, index, stream, n: {4: np.array([[0.25]])}[stream])
     scene = {
         "index": np.array([0]),
         "jitter_px": np.array([0.5]),
