@@ -25,12 +25,12 @@ def test_copying_the_truth_scores_zero_and_the_last_seen_position_does_not():
 
 def test_class_scores_by_hand():
     prob = np.array([[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.0, 0.125, 0.875], [1.0, 0.0, 0.0]])
-    label = np.array([0, 0, 1, 0])
+    label = np.array([0, 1, 1, 0])
     scores = metrics.class_scores(prob, label)
-    assert scores["test_top1"] == 0.5
-    assert scores["test_nll"] == pytest.approx(np.log([2, 4, 8, 1]).mean())
-    assert (scores["test_top1_low"], scores["test_top1_high"]) == metrics.wilson(2, 4)
-    assert scores["ece"] == pytest.approx((2 * 0 + 0.875 + 0) / 4), "half of the two that are half sure are right"
+    assert scores["test_top1"] == 0.75
+    assert scores["test_nll"] == pytest.approx(np.log([2, 2, 8, 1]).mean())
+    assert (scores["test_top1_low"], scores["test_top1_high"]) == metrics.wilson(3, 4)
+    assert scores["ece"] == pytest.approx((2 * 0.5 + 0.875 + 0) / 4), "both that are half sure are right"
     assert scores["least_named"] == 0.25
     assert metrics.class_nll(np.array([[0.0, 1.0]]), np.array([0])) == pytest.approx(12 * np.log(10))
     assert str(metrics.class_nll(np.eye(3), np.arange(3))) == "0.0"
@@ -52,10 +52,11 @@ def test_reliability_by_hand():
 
 
 def test_metres_become_frame_widths_and_back():
-    track = metrics.to_track(np.array([[0.5, -0.25, 4.0]]), CFG)
-    assert track.tolist() == [[40 / 64, 28 / 64, 4.0]]
+    track = metrics.to_track(np.array([[[0.5, -0.25, 4.0]]]), CFG)
+    assert track.tolist() == [[[40 / 64, 28 / 64, 4.0]]]
+    assert metrics.displacement_px(track - [0.125, 0, 2], track, CFG).tolist() == [[8]], "depth is nothing in the image"
     nearer = track - [0.125, 0, 2]  # in the picture's middle column, 2 m away: x 0, y -4 px * 2 m / 64 px
-    assert metrics.displacement_m(nearer, track, CFG) == pytest.approx(np.sqrt(0.5**2 + 0.125**2 + 2**2))
+    assert metrics.displacement_m(nearer, track, CFG)[0] == pytest.approx(np.sqrt(0.5**2 + 0.125**2 + 2**2))
 
 
 def test_regions_by_hand():
