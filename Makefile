@@ -1,25 +1,32 @@
 # `make` alone lists the targets. Everything runs in .venv, which is made from requirements.lock when that changes.
+# Programs are run as modules: the scripts in .venv/bin hold the folder's path, and a copy of them runs the original.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PARAMS ?= params/quick.yaml
 BIN := .venv/bin
+# The environment serves this folder alone: in a copy, or after the folder or its Python was moved, it is made anew.
+READY := $(shell test "`cat .venv/.ready 2>/dev/null`" = "`pwd -P`" && $(BIN)/python -Ic 'import trajnb' 2>/dev/null && echo yes)
+# A person's settings for other interpreters are none for this one: PYTHONOPTIMIZE for instance would empty every test.
+unexport $(filter PYTHON%,$(.VARIABLES))
+export PIP_USER := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help env run test lint lab notebooks bench mutants clean
+.PHONY: anew help env run test lint lab notebooks bench mutants clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 env: .venv/.ready  ## Make .venv with the exact versions of requirements.lock
 
-.venv/.ready: requirements.lock pyproject.toml
+.venv/.ready: requirements.lock pyproject.toml $(if $(READY),,anew)
 	@test -n "$(PYTHON)" || { echo "No python3 found: install Python 3.11 to 3.13, or run make PYTHON=/path/to/python."; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo "$(PYTHON) is not Python 3.11 to 3.13: install one, or run make PYTHON=/path/to/python."; exit 1; }
+	@$(if $(READY),,rm -rf .venv)
 	"$(PYTHON)" -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+	@pwd -P > $@
 
 .venv/tools/.ready: .venv/.ready tests/tools.lock
 	"$(PYTHON)" -m venv .venv/tools
@@ -27,18 +34,18 @@ env: .venv/.ready  ## Make .venv with the exact versions of requirements.lock
 	@touch $@
 
 run: env  ## The lab: data, training, evaluation, page (PARAMS=params/quick.yaml)
-	$(BIN)/trajnb run $(PARAMS)
+	$(BIN)/python -m trajnb.cli run $(PARAMS)
 
 test: lint .venv/tools/.ready  ## Lint, unit tests, the smoke lab through the runner, committed notebooks against their outputs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval-lax --nbval-current-env notebooks
 
 lint: env  ## ruff over the package, the tests and the notebooks
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
 
 lab: env  ## JupyterLab with the tour open, on this machine only, with a token
-	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb
+	$(BIN)/python -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb
 
 notebooks: env  ## Execute the committed notebooks in place with their smoke defaults
 	$(BIN)/python -m trajnb.runs.refresh

@@ -1,22 +1,27 @@
-"""What the audit catches and what it cries wolf at: bugs planted in several strengths, and 100 clean data sets.
+"""What the audit catches, and its false alarms: bugs planted in several strengths, and clean data sets.
 
-python benchmarks/audit.py [SEEDS] [SIZES] [CLEAN] [FIRST SEED]     without any, 3 400,2000 100 0: an hour, one core
+python benchmarks/audit.py [SEEDS] [SIZES] [CLEAN] [FIRST SEED] [FOREIGN]     without any, 3 400,2000 100 0 100: an hour
 
 A clean set is our own world, filmed, split at random 70/15/15, with positions, normalisation, predictions and an oracle
 that are what they should be. A bug changes one thing in it. It is caught when its own check says warning or severe.
+A foreign set is a clean one as people keep it: class folders with files of several names, extensions and lengths, and a
+splits.csv in the order of a directory listing, or any other; notes are no false alarms.
 """
 
 import statistics
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import av
 import numpy as np
 import pandas as pd
 
 from trajnb.config import Config
 from trajnb.data import ClipSet
-from trajnb.data.audit import clipfile, examine, material
+from trajnb.data.audit import CHECKS, audit, clipfile, examine, material
 from trajnb.world import recipes
 
 WORLDS = ({}, {"decoy": True}, {"noise_min": 0.02, "noise_max": 0.05}, {"texture": 0.2}, {"extent_max_px": 30.0})
@@ -88,7 +93,8 @@ class InMemory(material.Material):
         self.planted, self.folders_are_classes = planted, False  # else permuted labels would differ from the folders
 
     def clip(self, row):
-        return clipfile.to_clip(self.planted.video_NTHW[row][..., None], rate=float(self.planted.rate_N[row]))
+        clip = clipfile.to_clip([self.planted.video_NTHW[row][..., None]])
+        return clip._replace(rate=float(self.planted.rate_N[row]))
 
     def extra(self, name):
         return self.planted.extras.get(name)
@@ -114,11 +120,11 @@ def keep(s, rows_N):
     s.table, s.video_NTHW, s.rate_N = s.table[rows_N].reset_index(drop=True), s.video_NTHW[rows_N], s.rate_N[rows_N]
 
 
-def ordered(s, share):
-    """2: a share of the rows is sorted by class."""
-    rows = np.sort(s.rng.permutation(len(s.table))[: round(share * len(s.table))])
-    to = rows[np.argsort(s.table["label"].to_numpy(str)[rows], kind="stable")]
-    s.table.iloc[rows], s.video_NTHW[rows] = s.table.iloc[to].to_numpy(), s.video_NTHW[to]
+def by_class(s, share):
+    """2: a share of the clips goes to train, val, test by its place in a list ordered by class."""
+    rank = s.table["label"].rank(method="first").to_numpy() / len(s.table)
+    some = s.rng.random(len(s.table)) < share
+    s.table.loc[some, "split"] = np.array(SPLITS)[np.searchsorted([0.7, 0.85], rank[some])]
 
 
 def by_index(s, share):
@@ -345,7 +351,7 @@ def too_close(s, share):
 BEFORE = (larger, placed, slowed)
 BUGS = [  # check, bug, strengths from weak to strong
     (1, rare, (0.4, 0.7, 1.0)),
-    (2, ordered, (0.3, 0.6, 1.0)),
+    (2, by_class, (0.3, 0.6, 1.0)),
     (2, by_index, (0.3, 0.7, 1.0)),
     (3, copied, (1, 5, 0.3)),
     (4, noisy, (15.0, 8.0, 4.0)),
@@ -426,7 +432,80 @@ def clean_table(count, first):
         print(f"{clips:6,d} clips: median {statistics.median(taken):.1f} s, most {max(taken):.1f} s, {len(taken)} sets")
 
 
-def main(seeds="3", sizes="400,2000", count="100", first="0"):
+# ---- clean sets as people keep them
+
+
+def foreign(seed, clips, folder):
+    """Write a clean set as files without splits.csv; returns its table."""
+    s = clean(9000 + seed, clips, **WORLDS[seed % len(WORLDS)]).film()
+    longer = np.concatenate([s.video_NTHW, s.video_NTHW[:, -2:0:-1]], axis=1)  # and back again
+    length_N = s.rng.integers(16, 31, clips) if seed % 3 == 0 else np.full(clips, 16)
+    suffixes = ((".npy",), (".npy", ".NPY"), (".mp4", ".MP4"), (".avi", ".Avi", ".mov"))[seed % 4]
+    place_N = s.table.groupby("label").cumcount() + 1
+    names = (
+        place_N.map("{:04d}".format),
+        s.table["label"] + place_N.map("_{}".format),
+        s.table["number"].map(scattered),
+    )
+    s.table["path"] = s.table["label"] + "/" + names[seed % 3] + s.rng.choice(suffixes, clips)
+    for path, video, length in zip(s.table["path"], longer, length_N, strict=True):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        write_clip(folder / path, video[:length], s.rng.uniform(29.6, 30.1))
+    return s.table[["path", "label", "split"]]
+
+
+def scattered(number):
+    """A name without an order."""
+    return f"{int(number) * 2654435761 % 2**32:08x}"
+
+
+def write_clip(path, clip_THW, rate):
+    """One .npy, or a video with about this frame rate."""
+    if path.suffix.lower() == ".npy":
+        with open(path, "wb") as file:  # numpy would append a second extension to .NPY
+            return np.save(file, clip_THW)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=round(rate))
+        stream.height, stream.width, stream.pix_fmt, stream.bit_rate = *clip_THW.shape[1:], "yuv420p", 4_000_000
+        for image in clip_THW:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="gray")
+            container.mux(stream.encode(frame.reformat(format="yuv420p")))
+        container.mux(stream.encode())
+
+
+def in_order(table, rng):
+    """The rows of a table in one of the orders that people's tables have."""
+    keys = ([], ["path"], ["label"], ["split"], ["split", "label"], ["label", "split"], ["split", "path"])
+    shuffled = table.sample(frac=1, random_state=rng)
+    chosen = keys[rng.integers(len(keys))]
+    return shuffled.sort_values(chosen, kind="stable", ascending=rng.random() < 0.8) if chosen else shuffled
+
+
+def foreign_table(count, first):
+    """Print false alarms on foreign sets: whole audits of sorted lists, and check 2 of every set in 10 other orders."""
+    alarms, of_order = [], 0
+    for seed in range(first, first + count):
+        with tempfile.TemporaryDirectory() as folder:
+            rng, where = np.random.default_rng(seed), Path(folder)
+            table = foreign(seed, (60, 120, 200, 400)[seed % 4], where).sort_values("path")
+            table.to_csv(where / "splits.csv", index=False, sep=",;\t"[seed % 3])
+            found = [
+                f"set {seed}: {t.severity}, {t.check}, {t.evidence}"
+                for t in audit(where).findings
+                if t.severity != "note"
+            ]
+            alarms += found
+            for _ in range(10):
+                in_order(table, rng).to_csv(where / "splits.csv", index=False)
+                one = material.read(where)
+                of_order += any(t.found for t in CHECKS[2](one, None))
+        print(f"foreign set {seed - first + 1} of {count}", *found, sep="\n  ", flush=True)
+    print(f"false alarms on {count} foreign sets in listing order: {len(alarms)}", *alarms, sep="\n", flush=True)
+    print(f"check 2 on {10 * count} tables in any order: {of_order} false alarms", flush=True)
+
+
+def main(seeds="3", sizes="400,2000", count="100", first="0", foreigners="100"):
+    foreign_table(int(foreigners), int(first))
     clean_table(int(count), int(first))
     print()
     planted_table(int(seeds), [int(n) for n in sizes.split(",")], int(first))

@@ -71,6 +71,29 @@ def test_params_lists_bounds_and_units(tmp_path):
     assert said.startswith("gravity = 9.81 m/s2  (a number from 0.0 to 30.0)\n")
 
 
+@pytest.mark.parametrize(
+    ("redirected", "code", "words"),
+    [
+        ("| head -1", 0, ""),
+        (">/dev/full", 1, "No space left on device: make room or write elsewhere, then run it again.\n"),
+        (">&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+        ("ä 2>&-", 2, ""),
+    ],
+)
+def test_an_output_that_takes_nothing_gives_no_traceback(redirected, code, words):
+    ended = subprocess.run(f'"{TRAJNB}" params {redirected}', shell=True, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (code, words)
+
+
+@pytest.mark.parametrize(
+    "own", [{"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}, {"PYTHONIOENCODING": "ascii"}, {"COLUMNS": "20"}]
+)
+def test_any_terminal_can_show_a_refusal(own):
+    ended = subprocess.run([TRAJNB, "params", "\N{SNOWMAN}"], env=os.environ | own, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stderr
+
+
 def mutations():
     """Parameter files with one mistake each, made from every parameter: {id: text}."""
     files = {}

@@ -27,6 +27,15 @@ REFUSED = {  # a parameter file, and what its sentence must hold
     "epochs: yes": "true or false, not a whole number",
     "epochs: .inf": "not a whole number",
     "epochs: 1e2": "write 100.",
+    "seed: 0100": "seed: 0100 is 64 in YAML, which reads it as octal: write 100.",
+    "seed: 7\nepochs: 010  # ten": "epochs: 010 is 8 in YAML, which reads it as octal: write 10.",
+    "epochs: 1:30": "epochs: 1:30 is 90 in YAML, which reads it as base 60: write 90.",
+    "epochs: 1:00:00": "write 3600.",
+    "lr: 1:30.5": "lr: 1:30.5 is 90.5 in YAML, which reads it as base 60: write 90.5.",
+    "data_seed: -0_10": "data_seed: -0_10 is -8 in YAML, which reads it as octal: write -10.",
+    "{epochs: 010}": "epochs: 010 is 8",
+    "epochs: 08": "epochs: '08' is text, not a whole number: write 8.",
+    "seed: 0o17": "seed: '0o17' is text, not a whole number: write 15.",
     "epochs: two": "text, not a whole number",
     f"epochs: {'9' * 400}": "above 10000",
     f"epochs: {'9' * 5000}": "not plain YAML",
@@ -105,6 +114,13 @@ def test_later_files_win_and_overrides_win_over_all(tmp_path):
     assert Config.from_files() == Config()
 
 
+def test_numbers_that_everybody_reads_alike_are_read(tmp_path):
+    numbers = {"0": 0, "00": 0, "0.5": 0.5, "01.5": 1.5, "1_000": 1000, "0x1F": 31, "0b11": 3, "1.0e-3": 1e-3, "-0": 0}
+    assert {text: config.read_yaml(text, "-p seed") for text in numbers} == numbers
+    with pytest.raises(ParameterError, match=r"^-p seed: 0100 is 64 in YAML, which reads it as octal: write 100\.$"):
+        config.read_yaml("0100", "-p seed")
+
+
 def test_read_as_papermill_reads(tmp_path):
     (tmp_path / "a.yaml").write_text("run_name: 2026-01-31\n")
     assert Config.from_files([tmp_path / "a.yaml"]).run_name == "2026-01-31"
@@ -134,7 +150,16 @@ def test_world_is_what_is_filmed():
 
 
 def test_notebook_takes_plain_variables_only():
-    names = {"epochs": 3, "_": 0.1, "In": [""], "Out": {}, "re": re, "print": print, "ROOT": ROOT}
+    names = {
+        "epochs": 3,
+        "_": 0.1,
+        "In": ["epochs = 3"],
+        "Out": {},
+        "noise_max": 0.2,
+        "re": re,
+        "print": print,
+        "ROOT": ROOT,
+    }
     assert Config.from_notebook(names) == Config(epochs=3)
     with pytest.raises(ParameterError, match="did you mean epochs"):
         Config.from_notebook({"epchs": 3})

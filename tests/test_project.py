@@ -14,7 +14,7 @@ from trajnb import PACKAGE, ROOT, __version__
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA_NAMES = {"pytorch": "torch", "playwright-python": "playwright"}
 RANKS = [
-    {"files", "progress", "config", "statistics", "privacy"},
+    {"files", "progress", "config", "statistics"},
     {"world"},
     {"data", "models"},
     {"training"},

@@ -8,6 +8,10 @@ __version__ = "0.1.0"
 PACKAGE = Path(__file__).resolve().parent
 
 
+class ParameterError(ValueError):
+    """A parameter that cannot be used; the message is one sentence."""
+
+
 def find_root():
     """The repository root: the nearest folder above the package that holds pyproject.toml, else the working folder.
 
@@ -20,5 +24,12 @@ ROOT = find_root()
 
 
 def outputs():
-    """The folder of all runs: `outputs/` in the repository, or wherever the variable TRAJNB_OUTPUTS points."""
-    return Path(os.environ.get("TRAJNB_OUTPUTS") or ROOT / "outputs").absolute()
+    """The folder of all runs: `outputs/` in the repository, or wherever the variable TRAJNB_OUTPUTS points.
+
+    A relative path starts where the command was given. Raises ParameterError where ~ stands for nobody's home.
+    """
+    given = os.environ.get("TRAJNB_OUTPUTS")
+    try:
+        return Path(given).expanduser().absolute() if given else ROOT / "outputs"
+    except RuntimeError:
+        raise ParameterError(f"TRAJNB_OUTPUTS: {given}: this home is not known: write the whole path.") from None

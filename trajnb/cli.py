@@ -1,6 +1,7 @@
 """`trajnb`: parse, call, print. What takes long to import is imported where it is used."""
 
 import contextlib
+import os
 import signal
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import typer
 
 from trajnb import __version__, outputs
 from trajnb.config import Config, ParameterError, describe, read_yaml
-from trajnb.runs import record, runner, stages
+from trajnb.runs import processes, record, runner, stages
 
 BAD_INPUT, FAILED, STOPPED = 2, 1, 130
 
@@ -63,7 +64,7 @@ def run(
     cfg = Config.from_files(files, overrides)
     planned = stages.plan(cfg, overrides)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` ends the kernels too
-    with pushing(cfg, dry_run):
+    with processes.outlived(), pushing(cfg, dry_run):
         code = 0
         try:
             runner.run(cfg, planned, force=force, dry_run=dry_run, only=only, start=start or None)
@@ -168,14 +169,15 @@ def rerun(name: Annotated[str, typer.Argument(metavar="RUN", help="Name of a run
 
     run_dir = known(name)
     changed = list(repeat.otherwise(run_dir))
-    print("\n".join(f"not as it was: {line}" for line in changed))
-    try:
-        again, lines, compared, left = repeat.run(run_dir)
-    except runner.StageFailed as error:
-        raise typer.Exit(say(error, FAILED)) from None
-    publish(again)
-    words = f"{len(compared)} files of results compared, {len(lines) or 'nothing'} different"
-    print("\n".join([*lines, f"{name}: {words}; {len(left)} others not (logs, pictures, checkpoints)"]))
+    with processes.outlived():
+        print("\n".join(f"not as it was: {line}" for line in changed))
+        try:
+            again, lines, compared, left = repeat.run(run_dir)
+        except runner.StageFailed as error:
+            raise typer.Exit(say(error, FAILED)) from None
+        publish(again)
+        words = f"{len(compared)} files of results compared, {len(lines) or 'nothing'} different"
+        print("\n".join([*lines, f"{name}: {words}; {len(left)} others not (logs, pictures, checkpoints)"]))
     raise typer.Exit(FAILED if lines else 0)
 
 
@@ -231,7 +233,8 @@ def settle_all():
 AUDIT_EXAMPLES = """\b
 Examples:
   trajnb audit outputs/quick              the clips of a run
-  trajnb audit my_clips --json results    <class>/<name>.npy or .mp4, 16 frames or more each; writes results/audit.json
+  trajnb audit my_clips --json results    <class>/<name>.npy or videos; writes results/audit.json
+Clips need 16 frames or more; of clips that differ in length the first 16 frames are examined.
 Beside your own clips may lie splits.csv (path,label,split), positions.parquet, stats.json and
 predictions.parquet; what is missing is listed as not checked. Exit code 1: something is severe."""
 
@@ -241,13 +244,14 @@ def audit(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A run's folder, its data, or a folder of clips.")],
     json: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Also write audit.json into this folder.")] = None,
 ):
-    """Look for 17 ways in which data are worth nothing: clips in two splits, a stamp that tells the label, ..."""
+    """Check data for 17 flaws that make results meaningless: clips in two splits, a stamp that predicts the label."""
     from trajnb.data import audit as auditing
 
     try:
         report = auditing.audit(path)
     except auditing.AuditError as error:
         raise ParameterError(str(error)) from None
+    sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows no such letters
     print(report.table())
     if json is not None:
         print(f"\nwritten: {report.save(json)}")
@@ -276,11 +280,22 @@ def publish(run_dir):
 
 def main():
     """The console command: 0 done, 1 a stage did not finish, 2 bad input, 130 stopped."""
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # closed: `>&-`
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a terminal that has not every letter
     try:
-        app(joined(sys.argv[1:]))
+        try:
+            app(joined(sys.argv[1:]))
+        finally:
+            sys.stdout.flush()
     except ParameterError as error:
         sys.exit(say(error, BAD_INPUT))
+    except BrokenPipeError:  # whoever read has enough: `| head`
+        processes.to_nowhere(sys.stdout)
+        sys.exit(FAILED)
     except OSError as error:  # a full disk, no permission: what was whole before is whole still
+        if not error.filename:
+            processes.to_nowhere(sys.stdout)  # it may be what is full
         where = f" ({error.filename})" if error.filename else ""
         sys.exit(say(f"{error.strerror or error}{where}: make room or write elsewhere, then run it again.", FAILED))
 
@@ -289,3 +304,7 @@ def say(message, code):
     """Print what went wrong; returns `code`."""
     print(message, file=sys.stderr)
     return code
+
+
+if __name__ == "__main__":
+    main()

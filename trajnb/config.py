@@ -5,7 +5,9 @@ is said in one sentence that names it, its value, the bound and the mend, and be
 """
 
 import ast
+import contextlib
 import difflib
+import functools
 import math
 import re
 import reprlib
@@ -15,7 +17,7 @@ from typing import Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from trajnb import outputs
+from trajnb import ParameterError, outputs
 
 Motion = Literal["linear", "parabolic", "circular", "random", "helical"]
 Extractor = Literal["transformer", "i3d", "slowfast", "magvit"]
@@ -42,10 +44,6 @@ LIMITS |= {"sync"}
 ONE_STAGE = {"attention_clips": "attention", "attention_methods": "attention", "suite_clips": "robustness"}
 SILENT = {"force"}  # a notebook is told, but where it changes anything the products say so
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}
-
-
-class ParameterError(ValueError):
-    """A parameter that cannot be used; the message is one sentence."""
 
 
 def parameter(default, low=None, high=None, unit="", text="", **more):
@@ -218,12 +216,14 @@ class Config(*reversed(GROUPS)):
         """The plain variables of a notebook's `globals()`, as its parameters cell and papermill have set them.
 
         A plain variable that is no parameter is refused when the parameters cell or papermill set it; results of later
-        cells are left alone, so that the set-up cell can be run again.
+        cells are left alone, so that the set-up cell can be run again. What no cell sets, a file in IPython's startup
+        folder for instance, is none of the notebook's.
         """
         plain = {n: v for n, v in namespace.items() if not n.startswith("_") and isinstance(v, PLAIN)}
         plain = {n: v for n, v in plain.items() if n not in ("In", "Out")}
         meant = assigned(namespace["In"]) if "In" in namespace else set(plain)
-        return cls(**{n: v for n, v in plain.items() if n in cls.model_fields or n in meant})
+        known = mentioned(namespace["In"]) & set(cls.model_fields) if "In" in namespace else set(cls.model_fields)
+        return cls(**{n: v for n, v in plain.items() if n in known or n in meant})
 
     def replace(self, **changes):
         """A copy with other values, checked like any other."""
@@ -320,11 +320,11 @@ def mend(name, value, wanted):
 
 
 def as_number(value):
-    """The finite number that a text spells, or None."""
-    try:
-        return float(value) if math.isfinite(float(value)) else None
-    except ValueError:
-        return None
+    """The finite number that a text spells, also as 0x1F or 0o17, or None."""
+    for read in (float, functools.partial(int, base=0)):
+        with contextlib.suppress(ValueError, TypeError):
+            return float(read(value)) if math.isfinite(read(value)) else None
+    return None
 
 
 def yaml_float(value):
@@ -394,6 +394,11 @@ def assigned(cells):
     return names
 
 
+def mentioned(cells):
+    """The words in the sources of cells."""
+    return {word for source in cells for word in re.findall(r"\w+", source)}
+
+
 def literals(source):
     """{name: value} of a cell of `name: type = literal` lines, as a parameters cell is; ValueError for any other."""
     values = {}
@@ -416,13 +421,29 @@ class UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def construct_number(loader, node, read):
+    """A number, unless YAML 1.1 reads another one than is written: 0100 as octal, 1:30 in base 60."""
+    value, digits = read(loader, node), node.value.lstrip("+-")
+    octal = re.fullmatch(r"0[0-7_]*[1-7][0-7_]*", digits)
+    if not octal and ":" not in digits:
+        return value
+    before = node.start_mark.buffer[: node.start_mark.pointer].rpartition("\n")[2]
+    meant = int(digits.replace("_", "")) * (-1 if node.value[0] == "-" else 1) if octal else value
+    base = "octal" if octal else "base 60"
+    raise ParameterError(f"{before}{node.value} is {value} in YAML, which reads it as {base}: write {meant}.")
+
+
 UniqueKeyLoader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
+for tag, read in {"int": yaml.SafeLoader.construct_yaml_int, "float": yaml.SafeLoader.construct_yaml_float}.items():
+    UniqueKeyLoader.add_constructor(f"tag:yaml.org,2002:{tag}", functools.partial(construct_number, read=read))
 
 
 def read_yaml(text, where):
     """The object in a YAML text; ParameterError names `where` and the line."""
     try:
         return yaml.load(text, Loader=UniqueKeyLoader)  # noqa: S506  (a SafeLoader)
+    except ParameterError as error:
+        raise ParameterError(f"{where}: {error}") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ParameterError(f"{where}, line {line}: {error.problem}: write lines of `name: value`.") from None

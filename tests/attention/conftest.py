@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torch import nn
 
 from trajnb import models
 from trajnb.attention.stages import Explained
@@ -42,29 +41,22 @@ def video():
     return torch.rand(2, 1, *SHAPE, generator=torch.Generator().manual_seed(1))
 
 
-class Small(nn.Module):
+def odd_sized():
     """A Transformer for clips that are not square in time: 6 frames of 24 x 24, with a class token."""
-
-    def __init__(self):
-        super().__init__()
-        sizes = {"width": 24, "depth": 2, "heads": 2, "mlp_ratio": 2, "zero_init": False}
-        self.extractor = Transformer(frames=6, size=24, tubelet=(2, 8, 8), **sizes)
-        self.head = Head(features=24, classes=4, frames=6, horizon=3, width=24, heads=2)
-
-    def forward(self, video_BCTHW):
-        grid_BTHWD, aux = self.extractor(video_BCTHW)
-        return self.head(grid_BTHWD), aux
+    sizes = {"width": 24, "depth": 2, "heads": 2, "mlp_ratio": 2, "zero_init": False}
+    extractor = Transformer(frames=6, size=24, tubelet=(2, 8, 8), **sizes)
+    return models.TrajectoryNet(extractor, Head(features=24, classes=4, frames=6, horizon=3, width=24, heads=2))
 
 
 @pytest.fixture
 def small():
     """A small Transformer with its first weights, to be taught something."""
     torch.manual_seed(0)
-    return Small()
+    return odd_sized()
 
 
 @pytest.fixture(scope="session")
 def tiny():
     """A small Transformer whose weights are moved, so that every map has a gradient."""
     torch.manual_seed(0)
-    return Explained(awake(Small()), (6, 24, 24))
+    return Explained(awake(odd_sized()), (6, 24, 24))

@@ -166,6 +166,8 @@ class Cue(nn.Module):
     def forward(self, video_BCTHW):
         return self.light(video_BCTHW).permute(0, 2, 3, 4, 1), {}
 
+    features = forward
+
 
 @pytest.fixture
 def cue(monkeypatch):

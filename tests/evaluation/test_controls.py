@@ -2,6 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble._hist_gradient_boosting import gradient_boosting
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as threads
+from threadpoolctl import threadpool_limits
 
 from trajnb.config import Config
 from trajnb.data import ClipSet
@@ -76,3 +80,21 @@ def test_pictures_see_a_stamp_and_motion_energy_sees_only_what_moves():
 def test_kinematic_features_tell_the_motions_apart():
     prob = controls.kinematic(clips_of(1000, 0), clips_of(400, 1))
     assert (prob.argmax(axis=1) == clips_of(400, 1).label_N).mean() > 0.9
+
+
+def test_boosted_trees_see_one_thread_however_many_there_are(monkeypatch):
+    seen, feature_ND, label_N = [], np.random.default_rng(0).normal(size=(300, 5)), np.arange(300) % 3
+
+    def count(most=None):
+        seen.append(threads(most))
+        return seen[-1]
+
+    monkeypatch.setattr(gradient_boosting, "_openmp_effective_n_threads", count)
+    several = HistGradientBoostingClassifier(**controls.trees().get_params())
+    with threadpool_limits(limits=2, user_api="openmp"):
+        found_NK = controls.trees().fit(feature_ND, label_N).predict_proba(feature_ND)
+        controls.cross_validated(feature_ND, label_N, 3)
+        assert set(seen) == {1}
+        assert threads() == 2, "others have as many as before"
+        np.testing.assert_array_equal(found_NK, several.fit(feature_ND, label_N).predict_proba(feature_ND))
+    assert set(seen) == {1, 2}

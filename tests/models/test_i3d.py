@@ -30,6 +30,15 @@ def test_paper_preset_has_the_papers_end_points(paper):
     assert found == END_POINTS
 
 
+def test_paper_preset_starts_as_sonnet_does(paper):
+    """Normal of deviation 1 / sqrt(inputs) cut at two of them; running averages with decay 0.999."""
+    assert {module.momentum for module in paper.modules() if isinstance(module, nn.BatchNorm3d)} == {0.001}
+    for unit in I3D(frames=16, size=32, stages=((), (), ())).layers[:4:3]:  # 1a and 2c
+        weight = unit.conv.weight * unit.conv.weight[0].numel() ** 0.5
+        assert weight.std().item() == pytest.approx(0.88, abs=0.03)
+        assert 1.9 < weight.abs().max().item() <= 2
+
+
 @pytest.mark.parametrize("n", [7, 8, 9, 13, 14, 15])
 @pytest.mark.parametrize(("kernel", "stride"), [(7, 2), (3, 2), (2, 2), (3, 1)])
 def test_same_padding_leaves_the_ceiling(n, kernel, stride):

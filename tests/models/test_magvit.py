@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from trajnb.models import magvit
 from trajnb.models.magvit import PRESETS, UCF101, Magvit, Quantiser, entropy_loss, square_distance
@@ -37,6 +38,36 @@ def test_paper_presets_have_the_papers_parameters(preset, whole, encoder, grid):
 def test_paper_codebook_is_1024_by_256():
     with torch.device("meta"):
         assert Magvit(**PRESETS["paper"]).quantiser.codebook_KD.shape == (1024, 256)
+
+
+@pytest.mark.parametrize("preset", [*PRESETS.values(), UCF101])
+def test_norms_have_the_32_groups_of_flax_at_every_width(preset):
+    with torch.device("meta"):
+        net = Magvit(**{"frames": 16, "size": 64} | preset)
+    norms = [module for module in net.modules() if isinstance(module, nn.GroupNorm)]
+    assert {norm.num_groups for norm in norms} == {32}
+    assert {norm.eps for norm in norms} == {1e-6}
+    assert len(norms) == {1: 10, 3: 34, 4: 42}[len(preset.get("multipliers", (1, 2, 4)))]
+
+
+def test_padding_is_zeros_or_as_the_paper_writes_reflected(net):
+    """A constant volume stays constant under reflection, whatever the filters; zeros darken its rim."""
+    reflect = Magvit(**TINY, padding="reflect")
+    assert {module.padding_mode for module in reflect.modules() if isinstance(module, nn.Conv3d)} == {"reflect"}
+    reflect.load_state_dict(net.state_dict())
+    still = torch.full((1, 1, 8, 16, 16), 0.7)
+    with torch.no_grad():
+        spread = [one.eval()(still)[0].std(dim=(1, 2, 3)).max().item() for one in (reflect, net)]
+    assert spread[0] < 1e-5 < 1e-3 < spread[1]
+
+
+def test_initialisation_of_the_paper_preset_is_that_of_flax():
+    """LeCun's deviation 1 / sqrt(inputs), cut at two deviations of the normal distribution before the cut."""
+    for module in Magvit(**TINY | {"width": 32}).modules():
+        if isinstance(module, nn.Conv3d) and module.weight.numel() > 10_000:
+            lecun = module.weight[0].numel() ** -0.5
+            assert module.weight.std().item() == pytest.approx(lecun, rel=0.05)
+            assert 0.95 < module.weight.abs().max().item() / (2 * lecun / 0.87962566) <= 1
 
 
 @pytest.mark.parametrize("unit", [True, False])

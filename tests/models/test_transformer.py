@@ -22,6 +22,17 @@ def test_paper_preset_is_timesformer_base():
     assert grid.shape == (1, 8, 14, 14, 768), "14 x 14 patches of 8 frames; the class token is left out"
 
 
+def test_paper_preset_reads_and_starts_as_the_authors_do():
+    """Mean 0.45, deviation 0.225; the patch embedding as torch starts a convolution, everything else at 0.02."""
+    net = Transformer(**TINY).eval()
+    zero = net.tokens(torch.full((1, 1, 4, 16, 16), 0.45))[0]
+    one = net.tokens(torch.full((1, 1, 4, 16, 16), 0.675))[0]
+    torch.testing.assert_close(zero, (net.embed.bias + net.where_LD[1:]).expand_as(zero))
+    torch.testing.assert_close(one - zero, net.embed.weight.sum(1).expand_as(zero))
+    assert 0.9 < net.embed.weight.abs().max().item() * 8 <= 1, "uniform up to 1 / sqrt(64 inputs)"
+    assert net.blocks[0].mlp[1].weight.std().item() == pytest.approx(0.02, rel=0.1)
+
+
 @pytest.mark.parametrize("class_token", [True, False])
 def test_zero_temporal_path_is_the_framewise_network(video, class_token):
     """Every frame alone through the same weights gives the same features; with a class token, in one block.

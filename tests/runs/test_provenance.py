@@ -1,6 +1,7 @@
 """Every product proves where it came from: manifests, hashes of every byte, a run repeated, a crate others can read."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import rocrate
 import s3
@@ -145,8 +147,76 @@ def test_the_commit_and_the_difference_to_it(tmp_path, monkeypatch):
     changed = provenance.code()["changes"]
     (tmp_path / "new").write_text("1")
     new = provenance.code()["changes"]
-    (tmp_path / "new").write_text("2")
+    (tmp_path / "new").write_text("22")
     assert len({changed, new, provenance.code()["changes"], None}) == 4
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository with a changed, a new and an ignored file, as the lab's; its folder."""
+    root = tmp_path / "lab é"
+    root.mkdir()
+    monkeypatch.setattr(provenance, "ROOT", root)
+    (root / ".gitignore").write_text("ignored\n")
+    (root / "a b é").write_text("1")
+    git = ["git", "-C", root, "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *words], check=True)
+    for name in ("a b é", "new", "ignored"):
+        (root / name).write_text("2")
+    return root
+
+
+def test_the_manifest_is_the_same_whatever_the_person_s_git_settings(repository, tmp_path, monkeypatch):
+    before, home = provenance.code(), tmp_path / "home"
+    assert re.fullmatch("[0-9a-f]{40}", before["commit"]) and before["changes"]
+    subprocess.run(["git", "init", "-q", tmp_path / "other"], check=True)
+    (home / "git").mkdir(parents=True)
+    (home / "ignore").write_text("new\n")
+    shutil.copy(home / "ignore", home / "git" / "ignore")
+    (home / ".gitconfig").write_text(
+        "[diff]\n external = true\n noprefix = true\n ignoreSubmodules = all\n relative = true\n"
+        f"[core]\n quotepath = true\n fsmonitor = /bin/false\n excludesFile = {home}/ignore\n pager = false\n"
+        "[color]\n ui = always\n[status]\n showUntrackedFiles = no\n"
+    )
+    own = {"HOME": home, "XDG_CONFIG_HOME": home, "GIT_DIR": tmp_path / "other/.git", "GIT_WORK_TREE": tmp_path}
+    own |= {"GIT_INDEX_FILE": "x", "GIT_EXTERNAL_DIFF": "true", "GIT_CEILING_DIRECTORIES": tmp_path}
+    for name, value in own.items():
+        monkeypatch.setenv(name, str(value))
+    assert provenance.code() == before
+    subprocess.run(["git", "config", "--file", repository / ".git/config", "diff.external", "true"], check=True)
+    assert provenance.code() == before
+    monkeypatch.setenv("PATH", str(home))
+    assert provenance.code() == {"commit": None, "changes": None}, "no git at all"
+
+
+def test_a_repository_around_the_lab_is_not_the_lab_s(repository, monkeypatch):
+    inner = repository / "copy"
+    inner.mkdir()
+    monkeypatch.setattr(provenance, "ROOT", inner)
+    assert provenance.code() == {"commit": None, "changes": None}
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_another_owner_has_its_commit(repository):
+    before = provenance.code()
+    for path in [repository, *repository.rglob("*")]:
+        os.chown(path, 12345, 12345)
+    assert provenance.code() == before
+
+
+def test_a_large_file_in_the_folder_costs_no_memory(repository):
+    """Two gigabytes without a byte on the disk; reading them would take the memory that is forbidden here."""
+    with open(repository / "large", "wb") as file:
+        file.truncate(2 * 2**30)
+    script = (
+        "import resource; from pathlib import Path; from trajnb.runs import provenance\n"
+        f"provenance.ROOT = Path({str(repository)!r})\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; provenance.code()\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    taken = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert int(taken) < 50_000, "kilobytes"
 
 
 def test_a_stage_that_failed_has_a_manifest_too(cfg, make):
@@ -161,29 +231,37 @@ def test_a_stage_that_failed_has_a_manifest_too(cfg, make):
         provenance.verify(cfg.run_dir)
 
 
-def test_no_path_name_or_secret_is_kept(cfg, make, tmp_path, monkeypatch):
-    monkeypatch.setattr("getpass.getuser", lambda: "qwertz")
-    monkeypatch.setenv("LAB_TOKEN", "hunter2hunter2")
-    told = f"'{ROOT}/x {Path.home()}/y /home/qwertz/z qwertz hunter2hunter2'"
-    with pytest.raises(runner.StageFailed):
-        runner.run(
-            cfg,
-            [
-                make(
-                    "a",
-                    f"print({told})",
-                    f"from pathlib import Path; Path(folder, 'b.csv').write_text({told})",
-                    "1 / 0",
-                )
-            ],
-        )
+RESULTS = """
+from pathlib import Path
+import pandas as pd
+table = pd.DataFrame({"motion": ["parabolic"], "where": [WHERE]})
+table.to_csv(Path(folder, "a.csv"), index=False)
+table.to_json(Path(folder, "a.json"))
+table.to_parquet(Path(folder, "a.parquet"))
+Path(folder, "product").write_text(f"parabolic {WHERE}")
+print("parabolic", WHERE)
+"""
+
+
+def test_nothing_rewrites_a_result(cfg, make, monkeypatch):
+    """Also where a variable that is called like a secret holds a word of the results, and where results hold paths."""
+    for name in ("SORT_KEY", "VARIABLE_KEY", "LAB_TOKEN"):
+        monkeypatch.setenv(name, "parabolic")
+    monkeypatch.setattr("getpass.getuser", lambda: "linear")
+    where = f"{ROOT}/x {Path.home()}/y linear"
+    runner.run(cfg, [make("data", f"WHERE = {where!r}" + RESULTS)])
+    written = {path: path.read_bytes() for path in provenance.every(cfg.run_dir / "data")}
     cli.publish(cfg.run_dir)
-    assert provenance.verify(cfg.run_dir)[1] == []
-    for path in provenance.every(cfg.run_dir):
-        text = path.read_text()
-        for word in (str(tmp_path), str(ROOT), str(Path.home()), "qwertz", "hunter2"):
-            assert word not in text, path
-    assert "outputs/tiny/a" in (cfg.run_dir / "a" / provenance.NAME).read_text()
+    assert written.items() <= {path: path.read_bytes() for path in provenance.every(cfg.run_dir / "data")}.items()
+    folder = cfg.run_dir / "data"
+    assert (folder / "product").read_text() == f"parabolic {where}"
+    assert (folder / "a.csv").read_text() == f"motion,where\nparabolic,{where}\n"
+    assert pd.read_json(folder / "a.json")["where"].tolist() == [where]
+    assert pd.read_parquet(folder / "a.parquet")["motion"].tolist() == ["parabolic"]
+    assert f"parabolic {where}\n" in (folder / "log.txt").read_text()
+    assert f"parabolic {where}" in (folder / "notebook.ipynb").read_text()
+    assert manifest(cfg.run_dir, "data")["parameters"]["motions"] == cfg.motions
+    assert "parabolic ./x ~/y linear" in (folder / "notebook.html").read_text(), "a page drops folders, and no word"
 
 
 def test_what_is_pushed_is_what_the_manifest_says(done, tmp_path):

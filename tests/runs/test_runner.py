@@ -124,6 +124,35 @@ def test_ctrl_c_ends_every_process_and_is_recorded(cfg, make, tmp_path, sent):
     assert statuses(cfg.run_dir / "a" / "notebook.failed.ipynb")[-2:] == ["failed", "pending"]
 
 
+MUCH = "for n in range(20_000): print('line', n)"
+
+
+@pytest.mark.parametrize("way", ["head", "full", "terminal"])
+def test_a_reader_or_terminal_that_goes_away_ends_no_run(cfg, make, tmp_path, way):
+    stage = make("a", "print('sleeping'); import time; time.sleep(3)", MUCH, GOOD)
+    script = (
+        "import pickle\nfrom trajnb.config import Config\nfrom trajnb.runs import processes, runner, stages\n"
+        f"stage = stages.Stage('a', 'data', *pickle.loads({dumped(stage)!r}))\n"
+        "with processes.outlived():\n    runner.run(Config(run_name='tiny'), [stage])\n    print('end')"
+    )
+    reader, writer = os.openpty() if way == "terminal" else os.pipe()
+    with open("/dev/full", "wb") as full:
+        out = full if way == "full" else writer
+        run = subprocess.Popen([sys.executable, "-c", script], stdout=out, stderr=out, start_new_session=True)
+    os.close(writer)
+    if way != "full":
+        while b"sleeping" not in os.read(reader, 1000):
+            pass
+    os.close(reader)
+    if way == "terminal":
+        run.send_signal(signal.SIGHUP)
+    assert run.wait(60) == 0
+    assert record.read(cfg.run_dir)["status"] == "done"
+    assert [f"line {n}" for n in range(20_000)] == [
+        line for line in (cfg.run_dir / "a" / "log.txt").read_text().splitlines() if line.startswith("line ")
+    ]
+
+
 def dumped(stage):
     return pickle.dumps((stage.notebook, stage.parameters, stage.folder))
 

@@ -5,7 +5,8 @@ import torch
 
 from trajnb import files, models
 from trajnb.config import Config
-from trajnb.training import checkpoints, precision
+from trajnb.models import trained
+from trajnb.training import checkpoints, precision, validate
 from trajnb.training.fit import fit
 
 
@@ -32,6 +33,37 @@ def test_only_what_pays_is_chosen_and_a_resumed_training_keeps_it(
     assert checkpoints.newest(tmp_path)["cfg"]["precision"] == chosen
     monkeypatch.setattr(precision, "probe", lambda *a: pytest.fail("probed again"))
     assert precision.resolve(cfg, None, clips, tmp_path, torch.device("cpu")).precision == chosen
+
+
+def test_fast_but_wrong_is_not_chosen(make_cfg, make_net, make_clips, tmp_path, monkeypatch):
+    """A patch embedding with a large offset, which float32 takes out again and bfloat16 drowns in."""
+    monkeypatch.setattr(precision, "probe", lambda *a: {"float32": 1.0, "bfloat16": 0.1})
+    cfg = make_cfg(precision="auto")
+    net, clips = make_net(cfg), make_clips(cfg)
+    assert precision.resolve(cfg, net, clips, tmp_path / "good", torch.device("cpu")).precision == "bfloat16"
+    net.extractor.embed.bias.data += 1000.0
+    assert precision.resolve(cfg, net, clips, tmp_path / "bad", torch.device("cpu")).precision == "float32"
+    wrong = [files.read_json(tmp_path / name / "precision.json")["error"] for name in ("good", "bad")]
+    assert wrong[0] < precision.EXACT < wrong[1]
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+@pytest.mark.parametrize(("low", "chosen"), [(0.5, "bfloat16"), (2.0, "float32")])
+def test_every_score_is_in_the_arithmetic_of_the_training(
+    low, chosen, ema, make_cfg, make_net, make_clips, tmp_path, monkeypatch
+):
+    """What is loaded gives the last validation's loss to the bit, whatever the parameters say by then."""
+    monkeypatch.setattr(precision, "probe", lambda *a: {"float32": 1.0, "bfloat16": low})
+    monkeypatch.setattr(models, "build", make_net)
+    cfg = make_cfg(precision="auto", epochs=1, ema=ema)
+    clips = make_clips(cfg)
+    history = fit(make_net(cfg), clips, clips, cfg, tmp_path)
+    for later in ("auto", "float32", "bfloat16"):
+        net = trained.load_trained(cfg, tmp_path)
+        assert net.precision == chosen
+        assert validate(net, clips, cfg.replace(precision=later))["val_loss"] == history[-1]["val_loss"]
+    net.precision = "float32" if chosen == "bfloat16" else "bfloat16"
+    assert validate(net, clips, cfg)["val_loss"] != history[-1]["val_loss"]
 
 
 def test_a_fixed_precision_is_not_probed(make_cfg, tmp_path):

@@ -61,7 +61,7 @@ def methods(explained: Explained, names) -> dict:
 def head(explained, video_BCTHW, target_B):
     """Where the head's queries look, mean of its pools and heads: the class query, and that of each future frame."""
     with torch.no_grad(), recorded(explained.net.head) as weights:
-        grid_BTHWD, _ = explained.net.extractor(video_BCTHW)
+        grid_BTHWD, _ = explained.net.features(video_BCTHW)
         explained.net.head(grid_BTHWD)
     mean_BQS = torch.stack([w.mean(dim=1) for w in weights.values()]).mean(dim=0)
     names = ["head_class", *(f"head_future_{step}" for step in range(1, explained.net.head.horizon + 1))]

@@ -32,7 +32,7 @@ class Explained(nn.Module):
         self.net, self.grid, self.clip_shape = net.eval(), nn.Identity(), clip_shape
 
     def forward(self, video_BCTHW):
-        grid_BTHWD, _ = self.net.extractor(video_BCTHW)
+        grid_BTHWD, _ = self.net.features(video_BCTHW)
         grid_BDTHW = self.grid(rearrange(grid_BTHWD, "b t h w d -> b d t h w"))
         return self.net.head(rearrange(grid_BDTHW, "b d t h w -> b t h w d")).logits_BK
 

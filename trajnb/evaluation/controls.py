@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
+from threadpoolctl import threadpool_limits
 
 from trajnb.world import families, recipes
 
@@ -53,7 +54,17 @@ def cross_validated(feature_NxD, label_N, folds):
 
 def trees():
     """The classifier all controls share: gradient-boosted trees, fixed seed."""
-    return HistGradientBoostingClassifier(max_iter=60, learning_rate=0.08, random_state=0)
+    return BoostedTrees(max_iter=60, learning_rate=0.08, random_state=0)
+
+
+class BoostedTrees(HistGradientBoostingClassifier):
+    """Boosted trees on one thread: on so few clips several threads mostly wait for one another, and for long where
+    other programs use the cores. The number of threads changes no result."""
+
+    fit, predict, predict_proba = (
+        threadpool_limits.wrap(limits=1, user_api="openmp")(getattr(HistGradientBoostingClassifier, name))
+        for name in ("fit", "predict", "predict_proba")
+    )
 
 
 def frame_features(clips, frame):

@@ -3,10 +3,12 @@
 import io
 import textwrap
 
-import matplotlib.pyplot as plt
+import matplotlib
 import PIL.Image
 import seaborn as sns
 from IPython.display import Image
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from trajnb import files
 
@@ -39,19 +41,26 @@ GREY = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest"}  # f
 
 def panels(rows, columns, width, height, **more):
     """A figure of `rows` x `columns` axes, each `width` x `height` inches, and its axes as an array (rows, columns)."""
-    sns.set_theme(style="ticks", context="notebook", font_scale=0.8)
-    size = (columns * width, rows * height)
-    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False, **more)
-    plt.close(figure)  # a notebook shows what a cell returns; left open it would be shown twice
-    return figure, axes
+    figure = blank(columns * width, rows * height)
+    return figure, figure.subplots(rows, columns, squeeze=False, **more)
 
 
 def mosaic(layout, width, height, **more):
     """A figure of `width` x `height` inches and its axes {name: axis}, laid out as plt.subplot_mosaic has it."""
-    sns.set_theme(style="ticks", context="notebook", font_scale=0.8)
-    figure, axes = plt.subplot_mosaic(layout, figsize=(width, height), layout="constrained", **more)
-    plt.close(figure)
-    return figure, axes
+    figure = blank(width, height)
+    return figure, figure.subplot_mosaic(layout, **more)
+
+
+def blank(width, height):
+    """An empty figure of `width` x `height` inches in the lab's style, whatever matplotlibrc and backend a person has.
+
+    pyplot does not know it: a notebook shows what a cell returns, and would show an open figure once more.
+    """
+    matplotlib.rcdefaults()
+    sns.set_theme(style="ticks", context="notebook", font="DejaVu Sans", font_scale=0.8)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def bare(axis, title=""):

@@ -1,9 +1,12 @@
 """Four extractors and one head: a dict picks, `build` joins."""
 
+import contextlib
+
 import torch
 from torch import nn
 
 from trajnb.models import i3d, magvit, slowfast, transformer
+from trajnb.models.arithmetic import bfloat16
 from trajnb.models.head import Head
 
 EXTRACTORS = {
@@ -21,15 +24,24 @@ PRESETS = {
 
 
 class TrajectoryNet(nn.Module):
-    """Clip (B, C, T, H, W) in [0, 1] -> (Output, aux): what moves how and where it goes; `aux` may hold "loss"."""
+    """Clip (B, C, T, H, W) in [0, 1] -> (Output, aux): what moves how and where it goes; `aux` may hold "loss".
 
-    def __init__(self, extractor: nn.Module, head: Head):
+    `precision` is the extractor's arithmetic, float32 or bfloat16, in training and ever after: it is saved and loaded
+    with the weights, so that all scores of a network are in one arithmetic. Outputs are float32 in both.
+    """
+
+    def __init__(self, extractor: nn.Module, head: Head, precision: str = "float32"):
         super().__init__()
-        self.extractor, self.head = extractor, head
+        self.extractor, self.head, self.precision = extractor, head, precision
 
     def forward(self, video_BCTHW):
-        grid_BTHWD, aux = self.extractor(video_BCTHW)
+        grid_BTHWD, aux = self.features(video_BCTHW)
         return self.head(grid_BTHWD), aux
+
+    def features(self, video_BCTHW):
+        """The extractor's grid (B, T, H, W, D) and aux, in the network's arithmetic."""
+        with bfloat16(video_BCTHW) if self.precision == "bfloat16" else contextlib.nullcontext():
+            return self.extractor(video_BCTHW)
 
 
 def build(cfg) -> TrajectoryNet:
@@ -45,4 +57,4 @@ def build(cfg) -> TrajectoryNet:
         torch.manual_seed(cfg.seed)
         extractor = EXTRACTORS[cfg.model](**(clip | preset))
         head = Head(features=extractor.num_features, classes=len(cfg.motions), frames=cfg.frames, horizon=cfg.horizon)
-    return TrajectoryNet(extractor, head)
+    return TrajectoryNet(extractor, head, "float32" if cfg.precision == "auto" else cfg.precision)

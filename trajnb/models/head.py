@@ -20,6 +20,7 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from trajnb.models.arithmetic import in_float32
 from trajnb.models.attention import Attend, start
 from trajnb.models.positions import sine_cosine
 
@@ -59,7 +60,10 @@ class Pool(nn.Module):
 
 
 class Head(nn.Module):
-    """Grid (B, T, H, W, features) -> Output. `frames` seen, `horizon` future frames, `classes` motions."""
+    """Grid (B, T, H, W, features) -> Output. `frames` seen, `horizon` future frames, `classes` motions.
+
+    Computes in float32, in a network of bfloat16 too.
+    """
 
     def __init__(
         self, *, features: int, classes: int, frames: int, horizon: int, width: int = 96, depth: int = 2, heads: int = 6
@@ -82,6 +86,7 @@ class Head(nn.Module):
         for table in (self.query_QD, self.seen_query_TD):
             nn.init.trunc_normal_(table, std=0.02)
 
+    @in_float32
     def forward(self, grid_BTHWD) -> Output:
         B, T, H, W, _ = grid_BTHWD.shape
         cell_BSD = self.into(rearrange(grid_BTHWD, "b t h w d -> b (t h w) d"))

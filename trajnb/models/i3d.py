@@ -1,12 +1,15 @@
 """I3D: Inception-v1 with every filter and pool inflated into time.
 
 Source:   Quo Vadis, Action Recognition?, figure 3, https://arxiv.org/abs/1705.07750, and the authors' code. Preset
-          `paper` is its RGB backbone for 64 frames of 224 x 224: 12,287,264 parameters.
-Differs:  the final 2 x 7 x 7 average pool, dropout and logits give way to the shared head; the three 1x1x1 units of a
+          `paper` is its RGB backbone for 64 frames of 224 x 224: 12,287,264 parameters, the count of its PyTorch port.
+Differs:  batch normalisation has a scale, as in the port; the authors train a shift alone, 12,279,984 parameters. The
+          final 2 x 7 x 7 average pool, dropout and logits give way to the shared head; the three 1x1x1 units of a
           block that share an input are one convolution (the same function). nano and base: pixels folded into channels
           and a 3x3x3 convolution instead of the 7x7x7 stem of stride 2; no pool 5a, in nano no pool 3a, so that a
           64-pixel clip keeps a 4 x 4 grid; in nano 4 of the 9 inception blocks, and thinner ones, in base 8 of 9; every
-          clip standardised instead of mapped to [-1, 1]; faster running averages in batch normalisation.
+          clip standardised instead of mapped to [-1, 1]; faster running averages in batch normalisation (momentum 0.05
+          instead of 0.001); He's initialisation, a normal distribution of deviation sqrt(2 / inputs), instead of
+          Sonnet's, 1 / sqrt(inputs) cut at two deviations.
 
     video --> patches --> 1a --> [pool 2a] --> 2b --> 2c --> [pool 3a] --> mixed 3b .. --> pool 4a --> 4b .. --> [pool
     5a] --> 5b .. --> grid
@@ -58,7 +61,7 @@ PRESETS = {
 class Unit(nn.Module):
     """Convolution without bias, batch normalisation, ReLU; the padding is TensorFlow's SAME."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, momentum: float = 0.01):
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, momentum: float = 0.001):
         super().__init__()
         self.same = Same(kernel, stride) if stride > 1 else nn.Identity()
         self.conv = nn.Conv3d(inputs, outputs, kernel, stride, 0 if stride > 1 else kernel // 2, bias=False)
@@ -102,7 +105,7 @@ class Pool(nn.Module):
 class Mixed(nn.Module):
     """An inception block: four branches side by side, their channels concatenated in the order b0, b1, b2, b3."""
 
-    def __init__(self, inputs: int, block: tuple, momentum: float = 0.01):
+    def __init__(self, inputs: int, block: tuple, momentum: float = 0.001):
         super().__init__()
         b0, (reduce1, b1), (reduce2, b2), b3 = block
         self.widths, self.outputs = [b0, reduce1, reduce2], b0 + b1 + b2 + b3
@@ -135,7 +138,7 @@ class I3D(nn.Module):
         stem_stride: int = 2,
         stages: tuple = PAPER_STAGES,
         pools: tuple[bool, bool, bool, bool] = (True, True, True, True),
-        momentum: float = 0.01,
+        momentum: float = 0.001,
         from_scratch: bool = False,
     ):
         super().__init__()
@@ -163,9 +166,13 @@ class I3D(nn.Module):
         self.reset()
 
     def reset(self):
+        """He's initialisation where `from_scratch`, else Sonnet's."""
         for module in self.modules():
-            if isinstance(module, nn.Conv3d):
+            if isinstance(module, nn.Conv3d) and self.from_scratch:
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            elif isinstance(module, nn.Conv3d):
+                std = module.weight[0].numel() ** -0.5
+                nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
 
     def forward(self, video_BCTHW):
         video_BCTHW = standardise(video_BCTHW) if self.from_scratch else video_BCTHW * 2 - 1

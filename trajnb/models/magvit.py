@@ -4,11 +4,15 @@ Source:   MAGVIT: Masked Generative Video Transformer, section 3.1 and appendix,
           the authors' code (encoder, decoder, quantiser). Preset `paper` is their BAIR model B for 16 frames of
           64 x 64, 36.60 M parameters with decoder and codebook; UCF101 is their model B for 128 x 128, 40.58 M.
 Differs:  trained with reconstruction and quantiser losses alone, no adversarial and no perceptual loss (the latter
-          needs an ImageNet network); the classifier reads the tokenizer itself, not a masked transformer on its codes.
+          needs an ImageNet network), and from scratch, not inflated from a 2-D tokenizer; the classifier reads the
+          tokenizer itself, not a masked transformer on its codes. Convolutions are padded with zeros, as in the
+          authors' configurations; section 3.1 says reflect, which is the option `padding`.
           nano and base: patches of pixels folded into channels, both ways, so that first and last convolution are
           1x1x1 there; fewer blocks; fewer levels, in nano one: patches of 4 x 8 x 8 pixels stand for the pools, as in
-          the authors' own smallest configuration; a smaller codebook of unit vectors (an option of theirs); every clip
-          standardised, so that the reconstruction error of an empty clip is 1.
+          the authors' own smallest configuration; a smaller codebook; latents and codes compared by direction (an
+          option of theirs), and unit codes passed on, where theirs passes the raw ones; initialisation from a normal
+          distribution of the same deviation, where theirs is cut at two deviations; every clip standardised, so that
+          the reconstruction error of an empty clip is 1.
 
     video --> conv --> [ residual x n -> average pool ] x levels --> residual x n --> latents --> features
                                                                                      |
@@ -17,11 +21,14 @@ Differs:  trained with reconstruction and quantiser losses alone, no adversarial
 Shapes:   B clips   C channels   T, H, W grid   D width of a latent   N = B x T x H x W latents   K codes
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import nn
 
+from trajnb.models.arithmetic import in_float32
 from trajnb.models.patches import check_divides, fold, standardise, unfold, unstandardise
 
 SCRATCH = {"stem_kernel": 1, "from_scratch": True, "unit_codes": True}
@@ -32,12 +39,13 @@ PRESETS = {
     "paper": {"frames": 16, "size": 64, "channels": 3},
 }
 UCF101 = {"frames": 16, "size": 128, "channels": 3, "multipliers": (1, 2, 2, 4), "temporal": (True, True, False)}
+TRUNCATED = 0.87962566  # deviation of a standard normal distribution cut at -2 and 2
 COMMITMENT, ENTROPY, TEMPERATURE = 0.25, 0.1, 0.01  # the authors' weights of the quantiser's terms
 
 
 def norm(width: int) -> nn.GroupNorm:
-    """Group normalisation in 32 groups, or in as many as leave 4 channels to each."""
-    return nn.GroupNorm(min(32, max(1, width // 4)), width, eps=1e-6)
+    """Group normalisation in flax's default of 32 groups: single channels at width 32; fewer where 32 cannot divide."""
+    return nn.GroupNorm(math.gcd(32, width), width, eps=1e-6)
 
 
 def conv(inputs: int, outputs: int, kernel: int = 3, bias: bool = False) -> nn.Conv3d:
@@ -113,7 +121,8 @@ class Quantiser(nn.Module):
 
     forward(latents (B, D, T, H, W)) -> (codes in the same shape, their numbers (B, T, H, W), loss).
     The loss pulls codes to latents and, with a quarter of the weight, latents to codes; its entropy term wants every
-    latent sure of its code and all codes used. `unit`: latents and codes are compared by direction.
+    latent sure of its code and all codes used. `unit`: latents and codes are compared by direction. All of it is
+    computed in float32, in a network of bfloat16 too: neighbouring codes are nearer to each other than its digits.
     """
 
     def __init__(self, codes: int, latent: int, unit: bool):
@@ -121,8 +130,9 @@ class Quantiser(nn.Module):
         self.unit = unit
         self.codebook_KD = nn.Parameter(torch.empty(codes, latent).uniform_(-1, 1) * (3 / codes) ** 0.5)
 
+    @in_float32
     def forward(self, latent_BDTHW):
-        latent_BTHWD = rearrange(latent_BDTHW, "b d t h w -> b t h w d").float()
+        latent_BTHWD = rearrange(latent_BDTHW, "b d t h w -> b t h w d")
         codebook_KD = self.codebook_KD
         if self.unit:
             latent_BTHWD, codebook_KD = F.normalize(latent_BTHWD, dim=-1), F.normalize(codebook_KD, dim=-1)
@@ -161,7 +171,7 @@ class Magvit(nn.Module):
     In training aux holds "loss" (mean squared reconstruction error + the quantiser's loss). `tokenize` and
     `reconstruct` are the tokenizer itself. `width` x `multipliers` channels in each level, a pool after each but the
     last, over time too where `temporal`; `blocks` residual blocks each time; `codes` x `latent` the codebook. `after`
-    gives the features after the quantiser instead of before it.
+    gives the features after the quantiser instead of before it. `padding` of all convolutions: "zeros" or "reflect".
     Raises ValueError when the clip does not divide into patches and pools.
     """
 
@@ -180,6 +190,7 @@ class Magvit(nn.Module):
         codes: int = 1024,
         latent: int = 256,
         unit_codes: bool = False,
+        padding: str = "zeros",
         after: bool = False,
         from_scratch: bool = False,
     ):
@@ -193,12 +204,20 @@ class Magvit(nn.Module):
         self.encoder, self.decoder = encoder(folded, *shape), decoder(folded, *shape)
         self.quantiser = Quantiser(codes, latent, unit_codes)
         self.reset()
-
-    def reset(self):
-        """LeCun's first weights, as in the authors' framework: deviation 1 / sqrt(inputs)."""
         for module in self.modules():
             if isinstance(module, nn.Conv3d):
-                nn.init.normal_(module.weight, std=module.weight[0].numel() ** -0.5)
+                module.padding_mode = padding
+
+    def reset(self):
+        """LeCun's initialisation, as in the authors' framework: deviation 1 / sqrt(inputs)."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv3d):
+                std = module.weight[0].numel() ** -0.5
+                if self.from_scratch:
+                    nn.init.normal_(module.weight, std=std)
+                else:
+                    cut = 2 * std / TRUNCATED
+                    nn.init.trunc_normal_(module.weight, std=cut / 2, a=-cut, b=cut)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 

@@ -38,14 +38,15 @@ def identity(cfg) -> dict:
 
 
 def save(path: Path, net, cfg):
-    """Write the weights as safetensors, with `identity(cfg)` and, in a marked folder, the mark in their metadata."""
+    """Write the weights as safetensors; `identity(cfg)`, net.precision and the folder's mark are their metadata."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    about = {"identity": json.dumps(identity(cfg))} | ({"mark": mark} if (mark := files.mark(path.parent)) else {})
+    about = {"identity": json.dumps(identity(cfg)), "precision": net.precision}
+    about |= {"mark": mark} if (mark := files.mark(path.parent)) else {}
     files.write_bytes(path, safetensors.torch.save(weights, about))
 
 
 def load_trained(cfg, folder=None) -> models.TrajectoryNet:
-    """The trained network of cfg.model, cfg.seed and cfg.control, in eval mode on cfg's device.
+    """The trained network of cfg.model, cfg.seed and cfg.control, in eval mode on cfg's device, in its own arithmetic.
 
     `folder`: where the training left it; the run's by default. Raises FileNotFoundError where there is none, and
     ValueError when it was trained by other code or on other data, with the names of what differs.
@@ -54,13 +55,12 @@ def load_trained(cfg, folder=None) -> models.TrajectoryNet:
     if not path.is_file():
         raise FileNotFoundError(f"{path.parent.name}/{FILE} is missing in run '{cfg.run_name}': run 02_train first")
     with safetensors.safe_open(path, "pt") as file:
-        old, weights = (
-            json.loads((file.metadata() or {}).get("identity", "{}")),
-            {k: file.get_tensor(k) for k in file.keys()},
-        )
+        about, weights = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
+    old = json.loads(about.get("identity", "{}"))
     differ = [name for name, value in identity(cfg).items() if old.get(name) != value]
     if differ:
         raise ValueError(f"{path.parent.name}/{FILE} was trained with another {', '.join(differ)}: run 02_train again")
     net = models.build(cfg)
     net.load_state_dict(weights)
+    net.precision = about["precision"]
     return net.eval().to(device(cfg))

@@ -3,9 +3,10 @@
 Source:   Is Space-Time Attention All You Need for Video Understanding?, section 3 (divided attention) and the authors'
           code, https://arxiv.org/abs/2102.05095. Preset `paper` is TimeSformer-B: 121,258,752 parameters.
 Differs:  the tubelet length is a field (1 in the paper); the grid of patch features is returned, not the class token;
-          no stochastic depth. nano and base, which no ImageNet weights precede (`from_scratch`): no class token; first
-          weights of deviation 1 / sqrt(inputs) instead of 0.02; temporal_fc starts like the others instead of at zero,
-          the tables of places and moments at a sine-cosine code; every clip standardised instead of mapped to [-1, 1].
+          no stochastic depth. nano and base, which no ImageNet weights precede (`from_scratch`): no class token;
+          initialisation with deviation 1 / sqrt(inputs) instead of 0.02, the patch embedding included (theirs keeps a
+          convolution's own); temporal_fc starts like the others instead of at zero, the tables of places and moments
+          at a sine-cosine code; every clip standardised instead of by a mean of 0.45 and a deviation of 0.225.
 
     video --> tubelets --> linear --> + where --> + when
           --> [ attention over time -> temporal_fc -> attention over space -> MLP ] x depth --> norm --> grid
@@ -130,8 +131,10 @@ class Transformer(nn.Module):
         self.reset(zero_init)
 
     def reset(self, zero_init: bool):
-        """First weights as in TimeSformer's code, whose temporal path is zero (`zero_init`)."""
+        """Initialisation as in TimeSformer's code, whose temporal path is zero (`zero_init`)."""
         start(self, std=None if self.from_scratch else 0.02)
+        if not self.from_scratch:
+            self.embed.reset_parameters()  # torch's own of a linear map is that of a convolution of as many inputs
         for table in (self.cls_11D, self.where_LD, self.when_T1D):
             if table is not None:
                 nn.init.trunc_normal_(table, std=0.02)
@@ -153,7 +156,7 @@ class Transformer(nn.Module):
     def tokens(self, video_BCTHW):
         """Embedded tubelets with their positions, and the class token with its own."""
         k, p, q = self.tubelet
-        video_BCTHW = standardise(video_BCTHW) if self.from_scratch else video_BCTHW * 2 - 1
+        video_BCTHW = standardise(video_BCTHW) if self.from_scratch else (video_BCTHW - 0.45) / 0.225
         video_BCTHW = video_BCTHW.expand(-1, self.channels, -1, -1, -1)
         x_BTPK = rearrange(video_BCTHW, "b c (t k) (h p) (w q) -> b t (h w) (c k p q)", k=k, p=p, q=q)
         where_PD = self.where_LD[-x_BTPK.shape[2] :]

@@ -4,7 +4,10 @@ No script and nothing loaded from elsewhere. A notebook's outputs come from whoe
 is a list of allowed tags and attributes; a policy in the page's head stops what would slip through.
 """
 
+import html as entities
+import os
 import re
+import tempfile
 from pathlib import Path
 
 import bleach
@@ -12,13 +15,14 @@ from bs4 import BeautifulSoup
 from jinja2 import Environment, FileSystemLoader
 from pygments.formatters import HtmlFormatter
 
-from trajnb import privacy
+from trajnb import ROOT, outputs
 
 TEMPLATES = Path(__file__).parent / "templates"
 TAGS = """a abbr b blockquote br caption code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5
 h6 hr i img kbd li ol p pre s small span strong sub summary sup table tbody td tfoot th thead tr u ul var""".split()
 ATTRIBUTES = {"colspan", "rowspan", "scope", "title", "class", "alt", "width", "height", "open"}
 LINK = re.compile(r"(https?://|#)[^\s\"'<>]*|[\w-][\w./-]*")  # to the web, to a heading or to a file beside
+PICTURES = re.compile(r'(src="data:[^"]*")')  # in a page of our own
 PICTURE = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=\s]+")
 OWN_ID = re.compile(r"cell-\d+", re.IGNORECASE)  # the page's own anchors, not to be taken by what a notebook holds
 NOT_SHOWN = ["script", "style", "template", "noscript", "iframe", "object", "svg", "math"]
@@ -28,10 +32,21 @@ POLICY = (
 
 
 def page(template, **values):
-    """A whole page: its template filled with escaped values, without this machine's folders and names."""
+    """A whole page: its template filled with escaped values, without this machine's folders."""
     loader = FileSystemLoader(TEMPLATES)
     jinja = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return privacy.scrub(jinja.get_template(template).render(policy=POLICY, css=styles(), **values))
+    return without_folders(jinja.get_template(template).render(policy=POLICY, css=styles(), **values))
+
+
+def without_folders(html):
+    """A page with a word in place of each folder of this machine; whatever else it says stays as it is."""
+    words = {outputs(): "outputs", ROOT: ".", Path(os.path.expanduser("~")): "~", Path(tempfile.gettempdir()): "tmp"}
+    words |= {place.resolve(): word for place, word in words.items()}
+    words = {entities.escape(str(place)): word for place, word in words.items() if len(place.parts) > 1}
+    longest = "|".join(re.escape(place) for place in sorted(words, key=len, reverse=True))
+    parts = PICTURES.split(html)
+    parts[::2] = [re.sub(rf"(?<![\w.-])({longest})(?![\w-])", lambda m: words[m[0]], part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def styles():

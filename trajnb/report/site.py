@@ -1,6 +1,6 @@
 """The static site of a run: index.html and one page for each executed notebook, for any browser, from a file.
 
-The same files give the same bytes. What pages may contain stands in markup.py, what they may not tell in privacy.py.
+The same files give the same bytes. What pages may contain stands in markup.py.
 """
 
 import io
@@ -10,12 +10,11 @@ from urllib.parse import quote, unquote
 
 from bs4 import BeautifulSoup
 
-from trajnb import files, privacy
+from trajnb import files
 from trajnb.report import gallery, markup, notebook, overview, report, results, stage
 
 CALLS = {"leaderboard": "leaderboard.save(", "verdict": "report.verdict("}  # what a cell that computed them holds
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip file can hold
-TEXTS = (".html", ".csv", ".md")
 
 
 def build(run_dir):
@@ -104,7 +103,7 @@ def zipped(run_dir):
         for name in sorted(["index.html", *linked(index.read_text("utf-8"))]):
             entry = zipfile.ZipInfo(f"{run_dir.name}/{name}", EPOCH)
             entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
-            archive.writestr(entry, content(run_dir / name))
+            archive.writestr(entry, (run_dir / name).read_bytes())
     return files.write_bytes(run_dir / f"{run_dir.name}-site.zip", packed.getvalue())
 
 
@@ -113,12 +112,6 @@ def linked(html):
     tags = BeautifulSoup(html, "html.parser")(["a", "img"])
     links = {tag.get("href") or tag.get("src") for tag in tags}
     return {unquote(link.split("#")[0]) for link in links if not link.startswith("#")}
-
-
-def content(path):
-    """A file's bytes as they may be shared."""
-    data = path.read_bytes()
-    return privacy.scrub(data.decode("utf-8", "replace")).encode() if path.suffix in TEXTS else data
 
 
 def gather(outputs_dir):

@@ -1,6 +1,10 @@
-"""The kernel that notebooks run in."""
+"""The kernel that notebooks run in: the same on every machine, whoever is logged in.
+
+`python -m trajnb.runs.kernel -f FILE` is such a kernel: it reads no settings of the person or the machine.
+"""
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -9,7 +13,26 @@ from pathlib import Path
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
+from trajnb import PACKAGE, outputs
+
+# What a person sets for interpreters, Jupyter, figures and the terminal at hand.
+PERSONAL = re.compile(r"I?PYTHON.*|JUPYTER.*|MATPLOTLIBRC|MPLBACKEND|COLUMNS|LINES")
 LONGEST_SOCKET = 90  # characters; a Unix socket's path may have about a hundred
+
+
+def environment(folder):
+    """This process's environment without the person's settings, for a kernel or what starts one.
+
+    `folder`: an empty one, where IPython and Jupyter find no settings and write what they must. The package imported
+    is this one, also where another copy is installed.
+    """
+    own = dict.fromkeys(("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"), str(folder))
+    own |= {"PYTHONPATH": str(PACKAGE.parent), "PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
+    if os.environ.get("TRAJNB_OUTPUTS"):
+        own["TRAJNB_OUTPUTS"] = str(outputs())  # kernels start in other folders
+    if os.path.expanduser("~") == "~":  # no HOME, and a user without a name
+        own["HOME"] = str(folder)
+    return {name: value for name, value in os.environ.items() if not PERSONAL.fullmatch(name)} | own
 
 
 class ThisPython(AsyncKernelManager):
@@ -27,10 +50,22 @@ class ThisPython(AsyncKernelManager):
 
     @property
     def kernel_spec(self):
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        argv = [sys.executable, "-m", "trajnb.runs.kernel", "-f", "{connection_file}"]
         return KernelSpec(argv=argv, display_name="Python 3", language="python")
+
+    async def _async_pre_start_kernel(self, **more):
+        return await super()._async_pre_start_kernel(**({"env": environment(self.sockets)} | more))
 
     async def cleanup_resources(self, restart=False):
         await super().cleanup_resources(restart)
         if not restart:
             shutil.rmtree(self.sockets, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    from ipykernel import kernelapp
+    from IPython.core import application
+
+    application.SYSTEM_CONFIG_DIRS.clear()  # /etc/ipython and the like; the person's are in IPYTHONDIR
+    application.ENV_CONFIG_DIRS.clear()
+    kernelapp.launch_new_instance()

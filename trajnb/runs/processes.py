@@ -10,12 +10,14 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
 import psutil
 
 from trajnb import ROOT
+from trajnb.runs import kernel
 
 GRACE_S = 12.0  # seconds an interrupted notebook has to save itself: papermill first gives its kernel 5 of them
 BETWEEN_LOOKS_S = 1.0
@@ -23,11 +25,10 @@ BETWEEN_LOOKS_S = 1.0
 RUN, STAGE = "TRAJNB_RUN", "TRAJNB_STAGE"  # variables: the run's folder, and a token that no other stage has
 
 
-def environment(run_dir, token):
-    """This process's environment for a stage, with the marks by which `end_processes` finds what it has started."""
-    inherited = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    own = {RUN: str(run_dir), STAGE: token, "PYTHONHASHSEED": "0", "TQDM_DISABLE": "1", "PYTHONUNBUFFERED": "1"}
-    return inherited | own
+def environment(run_dir, token, folder):
+    """The environment of a stage (kernel.environment), with the marks by which `end_processes` finds its processes."""
+    marks = {RUN: str(run_dir), STAGE: token, "TQDM_DISABLE": "1", "PYTHONUNBUFFERED": "1"}
+    return kernel.environment(folder) | marks
 
 
 def end_processes(name, value):
@@ -48,9 +49,11 @@ def run(command, run_dir, log, limit_s, watch):
     """
     token = secrets.token_hex(8)
     log.unlink(missing_ok=True)
-    with open(log, "ab") as copy:  # both append: what the notebook prints, and what papermill and its kernel say
+    # Both append to the log: what the notebook prints, and what papermill and its kernel say.
+    with open(log, "ab") as copy, tempfile.TemporaryDirectory(prefix="trajnb-", ignore_cleanup_errors=True) as folder:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": copy}
-        process = subprocess.Popen(command, cwd=ROOT, env=environment(run_dir, token), start_new_session=True, **pipes)
+        own = environment(run_dir, token, folder)
+        process = subprocess.Popen(command, cwd=ROOT, env=own, start_new_session=True, **pipes)
         reader = threading.Thread(target=show, args=(process.stdout, copy), daemon=True)
         reader.start()
         try:
@@ -77,12 +80,57 @@ def wait(process, limit_s, watch):
 
 
 def show(pipe, log):
-    """Print a notebook's lines as they come, and keep them in its log; a full disk must not block the notebook."""
+    """Print a notebook's lines as they come, and keep them in its log.
+
+    Neither a full disk nor a reader that has gone away may block the notebook.
+    """
     for line in pipe:
         with contextlib.suppress(OSError):
             log.write(line)
             log.flush()
-        print("    " + line.decode(errors="replace").rstrip(), flush=True)
+        with contextlib.suppress(OSError):
+            print("    " + line.decode(errors="replace").rstrip(), flush=True)
+
+
+class Lasting:
+    """A text stream that can be written to when its reader has gone away: what is written from then on is lost."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+    def write(self, text):
+        return self.tried(self.stream.write, text)
+
+    def flush(self):
+        self.tried(self.stream.flush)
+
+    def tried(self, call, *arguments):
+        try:
+            return call(*arguments)
+        except OSError:
+            to_nowhere(self.stream)
+            return call(*arguments)
+
+
+def to_nowhere(stream):
+    """Let a stream's file lead to the null device: also what it still holds can be written then."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+@contextlib.contextmanager
+def outlived():
+    """While it is open, neither a reader that goes away (`| head`) nor a terminal that hangs up ends this process."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN) if os.name == "posix" else None
+    try:
+        with contextlib.redirect_stdout(Lasting(sys.stdout)), contextlib.redirect_stderr(Lasting(sys.stderr)):
+            yield
+    finally:
+        if os.name == "posix":
+            signal.signal(signal.SIGHUP, before)
 
 
 def interrupt(process):

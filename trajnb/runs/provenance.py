@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from trajnb import ROOT, __version__, files, privacy
+from trajnb import ROOT, __version__, files
 from trajnb.config import Config, ParameterError
 from trajnb.runs import record
 
@@ -47,17 +47,8 @@ def write(cfg, stage, entry, made_from, command, inputs):
     }
     found |= {"inputs": inputs, "outputs": outputs_of(stage, entry["started"])}
     path = stage.folder / NAME
-    files.write_json(path, privacy.scrubbed(found))
+    files.write_json(path, found)
     return files.sha256(path)
-
-
-def clean(paths):
-    """Take the machine's folders, names and secrets out of text files and notebooks, where they stand."""
-    for path in paths:
-        with contextlib.suppress(OSError, ValueError):  # gone; a full disk; no whole notebook: it is no result either
-            content = path.read_bytes()
-            if (shared := privacy.cleaned(path.name, content)) != content:
-                files.write_bytes(path, shared)
 
 
 def every(folder):
@@ -91,20 +82,47 @@ def outputs_of(stage, started):
 
 
 def code():
-    """The commit, and the hash of what differs from it; both None where there is no git or nothing differs."""
-    commit, difference = git("rev-parse", "HEAD"), git("diff", "HEAD", "--binary")
-    new = git("ls-files", "--others", "--exclude-standard", "-z")
-    digest = hashlib.sha256(difference or b"")
-    for name in filter(None, (new or b"").split(b"\0")):
-        path = ROOT / os.fsdecode(name)  # of a repository in this one, or a link into nowhere, the name alone counts
-        digest.update(name + b"\0" + (path.read_bytes() if path.is_file() else b""))
-    return {"commit": commit and commit.decode().strip(), "changes": digest.hexdigest() if difference or new else None}
+    """The commit, and a hash of what differs from it; both None where there is no git or nothing differs.
+
+    Of changed files the content counts, of new ones name and size: whatever lies in the folder is not read. A
+    repository of another folder, around this one, is not ours.
+    """
+    top = git("rev-parse", "--show-toplevel")
+    if not top or not os.path.samefile(os.fsdecode(top.removesuffix(b"\n")), ROOT):
+        return {"commit": None, "changes": None}
+    commit = git("rev-parse", "--verify", "HEAD")
+    listing = ("diff", "--name-only", "--no-ext-diff", "--no-renames", "HEAD") if commit else ("ls-files",)
+    changed = git(*listing, "-z")
+    new = git("ls-files", "--others", "--exclude-per-directory=.gitignore", "-z")
+    marks = [(name, content(name)) for name in names(changed)] + [(name, size(name)) for name in names(new)]
+    digest = hashlib.sha256(repr(marks).encode()).hexdigest() if marks else None
+    return {"commit": commit and commit.decode().strip(), "changes": digest}
+
+
+def names(listing):
+    """The names that git lists with -z, in one order."""
+    return sorted(filter(None, (listing or b"").split(b"\0")))
+
+
+def content(name):
+    """The SHA-256 of a changed file; empty where it is gone, a link or a repository of its own."""
+    path = ROOT / os.fsdecode(name)
+    return files.sha256(path).encode() if path.is_file() else b""
+
+
+def size(name):
+    """The bytes of a new file; empty of a link into nowhere or a repository of its own, where the name alone counts."""
+    path = ROOT / os.fsdecode(name)
+    return str(path.stat().st_size).encode() if path.is_file() else b""
 
 
 def git(*arguments):
-    """What git says about the repository; None where it cannot."""
+    """What git says about the repository, whatever the person's settings; None where it cannot."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    own |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_OPTIONAL_LOCKS": "0"}
+    command = ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "diff.ignoreSubmodules=none"]
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
-        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=True).stdout
+        return subprocess.run([*command, *arguments], cwd=ROOT, env=own, capture_output=True, check=True).stdout
     return None
 
 
@@ -155,7 +173,6 @@ def seal(run_dir):
     sums = left(run_dir)
     rest = {path.relative_to(run_dir).as_posix(): path for path in every(run_dir)}
     rest = {name: path for name, path in rest.items() if name not in sums}
-    clean(rest.values())
     sums |= {name: files.sha256(path) for name, path in rest.items()}
     return files.write_text(run_dir / SUMS, lines(sums))
 

@@ -113,10 +113,7 @@ def run_one(cfg, stage, package, found):
     entry = found["stages"][stage.name]
     record.save(cfg.run_dir, found)
     try:
-        try:
-            execute(cfg, stage)
-        finally:
-            provenance.clean(provenance.left_by(stage, entry["started"]))
+        execute(cfg, stage)
         entry |= {"status": "done", "products": record.products(stage)}
     except BaseException as error:
         entry |= {"status": ending(error), "error": str(error)}

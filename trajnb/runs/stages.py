@@ -11,7 +11,7 @@ from trajnb.runs import record
 NOTEBOOKS = ROOT / "notebooks"
 MODEL_FILES = ROOT / "params" / "models"
 DATA_NAMES = {"run_name", *config.WorldParams.model_fields, *config.DataParams.model_fields}
-NO_RESULT = ("runs", "report", "cli.py", "privacy.py")  # parts of the package that change no number
+NO_RESULT = ("runs", "report", "cli.py")  # parts of the package that change no number
 
 
 @dataclass(frozen=True)

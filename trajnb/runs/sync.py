@@ -5,6 +5,7 @@ It ends with the runner, also where that is killed, and what happens to it never
 """
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import uuid
 from itertools import groupby
 from pathlib import Path
 
-from trajnb import ROOT, files, privacy
+from trajnb import ROOT, files
 from trajnb.config import ParameterError
 from trajnb.runs import provenance, record, status
 from trajnb.runs.remote import STATUS, TRIES, Damaged, Remote, filesystem, sha256
@@ -168,7 +169,9 @@ class Mirror:
             state = (found.st_mtime_ns, found.st_size, found.st_ino)
             before, digest = self.known.get(name, (None, None))
             if state != before or digest not in self.have:
-                content = privacy.cleaned(name, path.read_bytes())
+                content = path.read_bytes()
+                if name.endswith(".ipynb"):
+                    json.loads(content)  # ValueError while it is being written
                 digest = sha256(content)
         except (FileNotFoundError, ValueError):
             return

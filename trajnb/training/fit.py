@@ -34,6 +34,7 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
     stage_dir, device = Path(stage_dir), prepare(cfg)
     net.to(device)
     cfg = precision.resolve(cfg, net, train_set, stage_dir, device)
+    net.precision = cfg.precision
     ema = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(cfg.ema), use_buffers=True) if cfg.ema else None
     optimizer = optimizers.build(net, cfg.lr, cfg.weight_decay)
     data = {"training clips": checkpoints.data_hash(train_set), "validation clips": checkpoints.data_hash(val_set)}
@@ -93,9 +94,8 @@ def learn(net, ema, optimizer, batch, cfg, rng):
     device = next(net.parameters()).device
     video, track = augment(batch.video.to(device), batch.track.to(device), cfg, rng)
     label = batch.label.to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=cfg.precision == "bfloat16"):
-        output, aux = net(video)
-        loss = training_loss(output, aux, label, track, cfg)
+    output, aux = net(video)
+    loss = training_loss(output, aux, label, track, cfg)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(net.parameters(), cfg.grad_clip)

@@ -50,7 +50,7 @@ def test_an_audit_of_other_code_is_made_anew(make, monkeypatch):
 
 def test_the_predecessors_target_is_refused(make):
     cfg, folder = make(target="last_seen")
-    with pytest.raises(audit.AuditError, match=r"target inside the seen window: \d+ of 260 clips"):
+    with pytest.raises(audit.AuditError, match=r"target inside the observed frames: \d+ of 260 clips"):
         audit.admit(cfg, folder)
 
 
@@ -77,7 +77,7 @@ def test_a_recipe_in_two_splits_is_refused(make):
     manifest = files.read_json(path.with_name("manifest.json"))
     manifest["sha256"]["recipes.parquet"] = files.sha256(path)
     files.write_json(path.with_name("manifest.json"), manifest)
-    with pytest.raises(audit.AuditError, match="exact duplicates across splits: 2 clips stand in two splits"):
+    with pytest.raises(audit.AuditError, match="exact duplicates across splits: 2 clips are in two splits"):
         audit.admit(cfg, folder)
 
 

@@ -8,7 +8,7 @@ from planted import SUITE
 from trajnb import data, files
 from trajnb.config import Config
 from trajnb.data import audit
-from trajnb.data.audit import findings, partition
+from trajnb.data.audit import findings, material, partition
 
 CLEAR = [(check, bug, strengths[-1]) for check, bug, strengths in SUITE.BUGS]
 
@@ -32,6 +32,36 @@ def test_clean_sets_raise_no_alarm(seed):
     assert [test.evidence for test in report.findings] == []
     assert report.not_checked == {}
     assert not report.severe
+
+
+def listed(classes, order, split=None):
+    """A Material of 200 clips without pixels, its rows sorted by some columns; the split is random or given."""
+    rng = np.random.default_rng(classes)
+    table = pd.DataFrame({"label": [f"class {k}" for k in np.arange(200) * classes // 200], "number": np.arange(200.0)})
+    table["split"] = rng.choice(["train", "val", "test"], 200, p=[0.7, 0.15, 0.15]) if split is None else split
+    table = table.assign(path=table["label"] + "/" + table.index.astype(str), number=rng.permutation(200) % 9.0)
+    table = table.sample(frac=1, random_state=1).sort_values(order, kind="stable")
+    return material.Material("listed", table, sorted(set(table["label"])))
+
+
+@pytest.mark.parametrize("classes", [2, 5, 20])
+@pytest.mark.parametrize("order", [["path"], ["label"], ["split"], ["split", "label"], ["label", "split"]], ids=str)
+def test_the_order_of_a_list_is_no_finding(order, classes):
+    assert not any(test.found for test in partition.order(listed(classes, order), None))
+
+
+@pytest.mark.parametrize("classes", [2, 5, 20])
+def test_a_class_ordered_list_cut_at_80_percent_is_severe_in_any_order(classes):
+    cut = np.where(np.arange(200) < 160, "train", "val")
+    (found,) = [test for test in partition.order(listed(classes, ["number"], cut), None) if test.found]
+    assert found.severity == "severe" and found.evidence.startswith("val: the class explains ")
+
+
+@pytest.mark.parametrize(("clips", "severity"), [(100, "severe"), (8, "note")])
+def test_a_class_that_a_small_split_lacks_by_chance_is_a_note(clips, severity):
+    split = ["val" if 100 <= k < 100 + clips else "train" for k in range(200)]
+    found = [test for test in partition.classes(listed(2, ["path"], split), None) if test.evidence.startswith("val")]
+    assert [(test.found, test.severity) for test in found] == [(True, severity)]
 
 
 def test_every_bug_of_the_list_is_planted():
@@ -71,7 +101,7 @@ def test_the_predecessors_split_is_refused(own, tmp_path):
 def test_test_clips_of_the_training_seed_are_found(own, tmp_path):
     table = pd.read_parquet(own / "recipes.parquet").iloc[:40].assign(split="test")
     report = audited_with(own, tmp_path, "test.parquet", table, test_seed=0)
-    assert [test.evidence.split(" (")[0] for test in of(report, 3)] == ["80 clips stand in two splits"]
+    assert [test.evidence.split(" (")[0] for test in of(report, 3)] == ["80 clips are in two splits"]
     with pytest.raises(audit.AuditError, match="without the data it stands for"):
         audited_with(own, tmp_path, "test.parquet", pd.read_parquet(own / "test.parquet"), test_seed=0)
 
@@ -89,7 +119,7 @@ def audited_with(own, folder, name, table, **manifest):
 def test_labels_permuted_in_one_split_are_named():
     report = audit.examine(SUITE.plant(SUITE.permuted, 2, seed=4, clips=400).material())
     (found,) = [test for test in of(report, 6) if test.severity == "severe"]
-    assert found.evidence.startswith("val: motion tells")
+    assert found.evidence.startswith("val: motion predicts")
     assert "circular as linear" in found.evidence and "linear as circular" in found.evidence
 
 

@@ -48,13 +48,16 @@ class Seen:
 
 
 def look(material, rows):
-    """`Seen` of those of the material's clips `rows` (numpy integers) that can be read and have the common shape.
+    """`Seen` of those of the material's clips `rows` (numpy integers) that can be read and have the common size.
 
     What is wrong with the others goes into material.faults; AuditError where no clip is left.
     """
     parts, kept, size = [], [], 0
     for start in range(0, len(rows), CHUNK):
+        shape = material.shape
         found, video_BTHW, info = material.read(rows[start : start + CHUNK])
+        if parts and material.shape != shape:  # several lengths: once more, with the first frames of all clips alone
+            return look(material, rows)
         if not len(found):
             continue
         parts.append({"row_N": found, "info": info, **describe(video_BTHW, info)})

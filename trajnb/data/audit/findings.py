@@ -1,4 +1,4 @@
-"""What an audit says: every test it made, which of them are findings, what could not be checked, and how to mend it.
+"""The report of an audit: every test it made, which of them are findings, what was not checked, and what to do.
 
 A test is a finding when its effect reaches a limit that matters and, where chance could have made it, its p-value stays
 below LEVEL after Holm's correction over all tests of the audit (S. Holm 1979). Facts, such as a copied clip, have none.
@@ -27,7 +27,7 @@ CHECKS = {
     11: "one frame or a stamp predicts the label",
     12: "empty or frozen clips",
     13: "wrong range, type, length or frame rate",
-    14: "target inside the seen window",
+    14: "target inside the observed frames",
     15: "normalisation fitted on test data",
     16: "predictions significantly under chance",
     17: "predictions beyond the true oracle",
@@ -44,7 +44,7 @@ class NotChecked(Exception):
 
 @dataclass(frozen=True)
 class Test:
-    """One question put to the data. `p` is None for a fact; after `correct`, it is Holm's."""
+    """One test of the data. `p` is None for a fact; after `correct`, it is Holm's."""
 
     check: int  # number in CHECKS
     severity: str  # if it is a finding
@@ -59,7 +59,7 @@ class Test:
 
     @property
     def chance(self):
-        """The p-value in words, or nothing for a fact."""
+        """The p-value as text, or nothing for a fact."""
         return "" if self.p is None else f" (p {self.p:.1g})" if self.p > 1e-9 else " (p under 1e-9)"
 
     @property
@@ -87,16 +87,16 @@ class Report:
         return any(test.severity == SEVERE for test in self.findings)
 
     def table(self):
-        """The report as text: one line a check, then evidence and mend of each finding, then what was not checked."""
-        lines = [f"audit of {self.name}: {self.looked['clips']:,} clips, {self.looked['pixels_of']:,} looked at"]
+        """The report as text: a line for each check, then evidence and remedy of each finding."""
+        lines = [f"audit of {self.name}: {self.looked['clips']:,} clips, {self.looked['pixels_of']:,} examined"]
         lines += [f"{number:4d}  {CHECKS[number]:42s} {self.verdict(number)}" for number in CHECKS]
         for test in self.findings:
             lines += ["", f"{test.severity}: {CHECKS[test.check]} ({test.check})", f"  {test.evidence}{test.chance}"]
-            lines += [f"  mend: {test.mend}"]
+            lines += [f"  fix: {test.mend}"]
         return "\n".join(lines)
 
     def verdict(self, number):
-        """What the report says of one check, in a few words."""
+        """The verdict on one check, in a few words."""
         found = [test.severity for test in self.findings if test.check == number]
         if found:
             return found[0].upper()

@@ -1,5 +1,5 @@
-"""Checks 7 to 11: whether anything but motion tells the label. Small classifiers try; they must not do much better than
-naming the commonest class.
+"""Checks 7 to 11: whether anything but motion predicts the label. Small classifiers try; they must not do much better
+than predicting the commonest class.
 
 Shapes:   N clips   D numbers of a clip   T frames   K classes
 """
@@ -51,7 +51,7 @@ def guess(feature_ND, label_N):
 def enough(label_N):
     """Raise NotChecked with fewer than FEWEST_CLIPS clips or a single class."""
     if len(label_N) < FEWEST_CLIPS or len(set(label_N)) < 2:
-        raise NotChecked(f"{len(label_N)} training clips of two or more classes, {FEWEST_CLIPS} are needed")
+        raise NotChecked(f"it needs {FEWEST_CLIPS} training clips of two or more classes, not {len(label_N)}")
 
 
 def judged(said_N, label_N):
@@ -62,9 +62,9 @@ def judged(said_N, label_N):
 
 
 def leak(check, what, told, mend, tries=1):
-    """The Test that a Guess is: `what` tells the label."""
+    """The Test that a Guess is: `what` predicts the label."""
     severity = SEVERE if told.effect >= GRAVE and check != 7 else WARNING
-    said = f"{what} alone: {told.top1:.1%} of {told.n} training clips named, {told.effect:.0%} of the way from chance"
+    said = f"{what} alone predicts {told.top1:.1%} of {told.n} training labels ({told.effect:.0%} above chance)"
     return Test(check, severity, told.effect, LIMITS[check], min(1.0, tries * told.p), told.n, said, mend)
 
 
@@ -74,11 +74,11 @@ def training(seen):
 
 
 def names(material, seen):
-    """7: names without their class, and the numbers in them, must not tell the label."""
+    """7: names without their class, and the numbers in them, must not predict the label."""
     rows = training(seen)
     table = material.table.iloc[seen.row_N[rows]]
     told = guess(name_features(table["path"], table["number"], material.classes), seen.label_N[rows])
-    mend = "give the clips names that say nothing, such as a hash, and never split by name."
+    mend = "give the clips names that do not depend on the class, such as a hash, and never split by name."
     yield leak(7, "the file name (or index)", told, mend)
 
 
@@ -93,15 +93,15 @@ def name_features(paths, numbers, classes):
 
 
 def brightness(material, seen):
-    """8: grey levels, noise and tint must not tell the label."""
+    """8: grey levels, noise and tint must not predict the label."""
     rows = training(seen)
     told = guess(seen.light[LIGHT].to_numpy(float)[rows], seen.label_N[rows])
-    mend = "draw light, noise and colour alike for all classes, or take them out by normalising each clip."
+    mend = "draw brightness, noise and colour alike for all classes, or normalise each clip."
     yield leak(8, "brightness (levels, noise, tint)", told, mend)
 
 
 def size(material, seen):
-    """9: the object's mean size must not tell the label."""
+    """9: the object's mean size must not predict the label."""
     rows = training(seen)
     area_NT = np.where(seen.area_NT[rows] > 0, seen.area_NT[rows], np.nan)
     there_N = ~np.isnan(area_NT).all(axis=1)
@@ -110,7 +110,7 @@ def size(material, seen):
 
 
 def start(material, seen):
-    """10: the place in the first frame must not tell the label."""
+    """10: the place in the first frame must not predict the label."""
     rows = training(seen)
     told = guess(seen.uv_NTx2[rows, 0], seen.label_N[rows])
     mend = "anchor paths at a random frame and place, alike for all classes, or crop at random."
@@ -118,15 +118,15 @@ def start(material, seen):
 
 
 def stills(material, seen):
-    """11: no single frame, and no few pixels, may tell the label."""
+    """11: no single frame, and no few pixels, may predict the label."""
     rows = training(seen)
     told = [guess(seen.stills_N3D[rows, k], seen.label_N[rows]) for k in range(3)]
     best = int(np.argmax([one.effect for one in told]))
-    mend = "look at this frame of every class side by side: object, background or place differ; draw them alike."
+    mend = "compare this frame between classes: object, background or place differ; draw them alike."
     yield leak(11, f"the {('first', 'middle', 'last')[best]} frame", told[best], mend, tries=len(told))
     rows = np.flatnonzero(seen.split_N[: len(seen.kept_MTHW)] == TRAIN)
     told, where = stamp(seen.kept_MTHW[rows], seen.light["median"].to_numpy()[rows], seen.label_N[rows])
-    yield leak(11, f"pixels such as {where}", told, "take the stamp out: crop the border, or cover it in all clips.")
+    yield leak(11, f"a group of pixels around {where}", told, "remove the stamp: crop or mask it in all clips.")
 
 
 def stamp(video_NTHW, median_N, label_N):

@@ -1,10 +1,10 @@
 """What is audited: a data folder of ours (recipes, rendered as a training does), or a user's folder of clips.
 
-A user's folder holds <class>/<name>.npy or .mp4, and may hold
+A user's folder holds <class>/<name>.npy or videos, and may hold
     splits.csv           path,label,split      one clip a row, paths within the folder; one split is called train
     positions.parquet    path, frame, u, v, target    frame from 0; target true where a network has to predict it
     stats.json           {"mean": .., "std": .., "fitted_on": "train"}    numbers or lists of 3, of full scale
-    predictions.parquet  path, predicted; ade_px if known    the class a network names, the clip's mean position error
+    predictions.parquet  path, predicted; ade_px if known    the predicted class, the clip's mean position error
     oracle.json          {"top1": .., "ade_px": ..}    what knowing the true positions permits
 A folder of ours may hold the last three too; its clips are called recipes/<index> and test/<index>.
 
@@ -18,19 +18,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pyarrow import ArrowException
 
 from trajnb import files
 from trajnb.config import Config
 from trajnb.data import dataset, splits
-from trajnb.data.audit import clipfile
+from trajnb.data.audit import clipfile, tables
 from trajnb.data.audit.findings import NOTE, SEVERE, AuditError
+from trajnb.data.audit.tables import TRAIN, clip_name
 
-TRAIN = "train"
-COLUMNS = {
-    "splits.csv": ["path", "label", "split"],
-    "positions.parquet": ["path", "frame", "u", "v", "target"],
-    "predictions.parquet": ["path", "predicted"],
-}
+SYSTEM = {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found"}  # folders that are no classes
 MOST_NAMED = 3  # clips named in one sentence
 
 
@@ -39,16 +36,18 @@ class Material:
 
     def __init__(self, folder, table, classes):
         self.folder, self.table, self.classes = Path(folder), table.reset_index(drop=True), list(classes)
-        self.name = self.folder.resolve().name
+        self.name = clip_name(self.folder.resolve().name)
+        self.files = [self.folder / path for path in self.table["path"]]
         self.has_splits = self.folders_are_classes = True
         self.identity = ""  # hash of all that makes our own data what they are
-        self.shape = None  # (T, H, W) that most of the first clips have
+        self.shape = None  # (T, H, W): size of most of the first clips, and as many frames as all have or the fewest
+        self.lengths = set()  # numbers of frames
         self.faults = {}  # path: what is wrong with the clip
         self.problems, self.problem_severity = [], NOTE  # of the whole folder: (what, mend)
 
     def clip(self, row):
         """The clipfile.Clip of one row; ClipError."""
-        return clipfile.read(self.folder / self.table["path"][row])
+        return clipfile.read(self.files[row])
 
     def clips(self, rows):
         """(row, Clip) of those rows that can be read."""
@@ -59,17 +58,26 @@ class Material:
                 self.faults[self.table["path"][row]] = str(error)
 
     def read(self, rows):
-        """Row numbers (B,), videos (B, T, H, W) uint8, and B rows of digest, red, blue, kind, rate, sums, pixels."""
+        """Row numbers (B,), videos (B, T, H, W) uint8, and B rows of digest, red, blue, kind, rate, even, sums, pixels.
+
+        Of clips that differ in length these are the first frames.
+        """
         pairs = list(self.clips(rows))
         if pairs and self.shape is None:
-            self.shape = Counter(clip.grey_THW.shape for _, clip in pairs).most_common(1)[0][0]
+            most = Counter(clip.grey_THW.shape[1:] for _, clip in pairs).most_common(1)[0][0]
+            self.shape = (len(pairs[0][1].grey_THW), *most)
         for row, clip in pairs:
-            if clip.grey_THW.shape != self.shape:
-                self.faults[self.table["path"][row]] = f"is {size(clip.grey_THW.shape)}, most are {size(self.shape)}"
-        pairs = [(row, clip) for row, clip in pairs if clip.grey_THW.shape == self.shape]
-        video = np.stack([clip.grey_THW for _, clip in pairs]) if pairs else np.empty((0, *(self.shape or (0, 0, 0))))
+            if clip.grey_THW.shape[1:] != self.shape[1:]:
+                what, most = (" x ".join(map(str, shape)) for shape in (clip.grey_THW.shape[1:], self.shape[1:]))
+                self.faults[self.table["path"][row]] = f"has frames of {what} pixels, most have {most}"
+        pairs = [(row, clip) for row, clip in pairs if clip.grey_THW.shape[1:] == self.shape[1:]]
+        self.lengths |= {len(clip.grey_THW) for _, clip in pairs}
+        if len(self.lengths) > 1:
+            self.shape = (clipfile.FEWEST_FRAMES, *self.shape[1:])
+        shown = [clip.grey_THW[: self.shape[0]] for _, clip in pairs]
+        video = np.stack(shown) if pairs else np.empty((0, *(self.shape or (0, 0, 0))))
         info = [{"red": c.tint[0], "blue": c.tint[1], **c._asdict()} for _, c in pairs]
-        kept = ["digest", "red", "blue", "kind", "rate", "sums", "pixels"]
+        kept = ["digest", "red", "blue", "kind", "rate", "even", "sums", "pixels"]
         return np.array([row for row, _ in pairs], int), video, pd.DataFrame(info, columns=kept)
 
     def share(self, name_N):
@@ -77,13 +85,9 @@ class Material:
         return pd.Series(name_N).value_counts(normalize=True).reindex(self.classes, fill_value=0.0).to_numpy()
 
     def positions(self):
-        """Table of positions (COLUMNS), or None."""
+        """Table of positions (tables.COLUMNS), or None."""
         table = self.extra("positions.parquet")
-        if table is not None and [table[c].dtype.kind in "iuf" for c in ("frame", "u", "v")] != [True] * 3:
-            raise AuditError("positions.parquet holds text where numbers belong: write frame, u and v as numbers")
-        if table is not None and table["target"].dtype != bool:
-            raise AuditError("positions.parquet has targets that are not true or false: write booleans")
-        return table
+        return None if table is None else tables.positions(table)
 
     def extra(self, name):
         """A table or object that stands beside the clips, or None where there is none; AuditError if it is broken."""
@@ -92,11 +96,11 @@ class Material:
             return None
         try:
             found = files.read_json(path) if path.suffix == ".json" else pd.read_parquet(path)
-        except (OSError, ValueError):
+        except (OSError, ValueError, ArrowException, RecursionError):
             found = None
         if not isinstance(found, dict | pd.DataFrame):
             raise AuditError(f"{name} cannot be read: write it again as {path.suffix[1:]}")
-        return found if path.suffix == ".json" else with_columns(name, found)
+        return found if path.suffix == ".json" else tables.with_columns(name, found)
 
 
 class OwnMaterial(Material):
@@ -123,7 +127,8 @@ class OwnMaterial(Material):
             mine = rows[(rows >= first) & (rows < first + len(clips))]
             videos = clips.render(mine - first) if len(mine) else []
             rate = float(self.cfg.frame_rate)
-            yield from ((row, clipfile.to_clip(v[..., None], rate=rate)) for row, v in zip(mine, videos, strict=True))
+            read = (clipfile.to_clip([video[..., None]])._replace(rate=rate) for video in videos)
+            yield from zip(mine, read, strict=True)
             first += len(clips)
 
     def share(self, name_N):
@@ -171,66 +176,53 @@ def manifest_problems(folder, manifest):
 def read(path):
     """The Material in a folder: ours, a run's, or a user's. AuditError where there is none."""
     folder = Path(path)
-    if (folder / "data" / "manifest.json").is_file():
+    if is_ours(folder / "data"):
         folder = folder / "data"
     if not folder.is_dir():
-        raise AuditError(f"{path} is no folder: write the path of a data folder")
-    if not (folder / "manifest.json").is_file():
+        raise AuditError(f"{clip_name(str(path))} is not a folder: write the path of a data folder")
+    if not is_ours(folder):
         return user_material(folder)
     try:
         return OwnMaterial(folder)
     except (OSError, KeyError, TypeError, ValueError):
-        raise AuditError(f"{path} holds a manifest.json without the data it stands for: run 01_data again") from None
+        shown = clip_name(str(path))
+        raise AuditError(f"{shown} holds a manifest.json without the data it belongs to: run 01_data again") from None
+
+
+def is_ours(folder):
+    """Whether 01_data made this folder: its manifest says so, or lies beside recipes; other programs write some too."""
+    try:
+        return (folder / "recipes.parquet").is_file() or "world_code" in files.read_json(folder / "manifest.json")
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
 
 
 def user_material(folder):
     """The Material of a user's folder, with splits.csv or all of it as `train`."""
-    clips = [p for p in folder.glob("*/*") if p.suffix in clipfile.KINDS and not p.name.startswith(".")]
-    there = sorted(p.relative_to(folder).as_posix() for p in clips)
+    clips = sorted(path for path in folder.glob("*/*") if counts(path))
+    there = {clip_name(path.relative_to(folder).as_posix()): path for path in clips}
     listed = (folder / "splits.csv").is_file()
-    table = read_splits(folder) if listed else pd.DataFrame({"path": there, "split": TRAIN})
-    if table.empty:
-        raise AuditError(f"{folder.name} holds no clips: put them into <class>/<name>.npy or .mp4")
-    if not listed:
-        table["label"] = table["path"].str.split("/").str[0]
-    classes = sorted(set(table["label"]))
-    table["number"] = [number_in(path) for path in table["path"]]
-    material = Material(folder, table.assign(content=""), classes)
+    rows = tables.splits(folder) if listed else [(name, name.split("/")[0], TRAIN) for name in there]
+    if not rows:
+        raise AuditError(f"{clip_name(folder.name)} holds no clips: put them into <class>/<name>.npy or .mp4")
+    name_N = [clip_name(path) if listed else path for path, _, _ in rows]
+    table = pd.DataFrame([row[1:] for row in rows], columns=["label", "split"])
+    table = table.assign(path=name_N, number=[number_in(name) for name in name_N], content="")
+    material = Material(folder, table, sorted(set(table["label"])))
+    material.files = [there.get(name, folder / path) for name, (path, _, _) in zip(name_N, rows, strict=True)]
     material.has_splits = listed
     left = len(set(there) - set(table["path"]))
     material.problems = [(f"{left} clips are not in splits.csv and were not audited", "add them.")] if left else []
     return material
 
 
-def read_splits(folder):
-    """splits.csv as text columns; AuditError where it is no such table, or names a path outside the folder."""
-    try:
-        table = pd.read_csv(folder / "splits.csv", dtype=str, keep_default_na=False)
-    except (OSError, ValueError):  # also where it is empty or no UTF-8
-        raise AuditError("splits.csv cannot be read: write lines of path,label,split in UTF-8") from None
-    table = with_columns("splits.csv", table)[COLUMNS["splits.csv"]]
-    for path in table["path"]:
-        if Path(path).is_absolute() or ".." in Path(path).parts or Path(path).suffix not in clipfile.KINDS:
-            raise AuditError(f"splits.csv names {path!r:.80}: write paths within the folder that end in .npy or .mp4")
-    if (table == "").any(axis=None) or TRAIN not in set(table["split"]):
-        raise AuditError("splits.csv has an empty cell or no split called train: write path,label,split in every line")
-    return table
-
-
-def with_columns(name, table):
-    """The table, if it has the columns it must have; AuditError."""
-    missing = [column for column in COLUMNS[name] if column not in table.columns]
-    if missing:
-        raise AuditError(f"{name} has no column {missing[0]}: write the columns {', '.join(COLUMNS[name])}")
-    return table
+def counts(path):
+    """Whether a path <folder>/<class>/<name> is a clip: nothing hidden, no system's folder, no folder itself."""
+    hidden = path.name.startswith(".") or path.parent.name.startswith(".") or path.parent.name in SYSTEM
+    return clipfile.is_clip(path) and not hidden and not path.is_dir()
 
 
 def number_in(path):
     """The last whole number in a file's name, or NaN."""
     digits = re.findall(r"\d+", Path(path).stem)
     return float(digits[-1][-15:]) if digits else np.nan
-
-
-def size(shape):
-    """A shape in words."""
-    return f"{shape[0]} frames of {shape[1]} x {shape[2]} pixels"

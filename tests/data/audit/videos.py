@@ -1,0 +1,27 @@
+"""Videos for tests, as cameras and programs write them."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+
+
+def encode(path, clip_THW, rotation=0, times=None):
+    """Write a video of grey frames, 30 a second or at `times` in seconds, to be shown rotated by degrees."""
+    gif = path.suffix.lower() == ".gif"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("gif" if gif else "mpeg4", rate=30)
+        stream.height, stream.width = clip_THW.shape[1:]
+        stream.pix_fmt = "gray" if gif else "yuv420p"
+        if not gif:
+            stream.bit_rate = 4_000_000
+        if rotation:
+            stream.set_display_rotation(rotation)
+        if times is not None:
+            stream.codec_context.time_base = Fraction(1, 600)
+        for k, image in enumerate(clip_THW):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="gray")
+            if times is not None:
+                frame.time_base, frame.pts = Fraction(1, 600), round(times[k] * 600)
+            container.mux(stream.encode(frame.reformat(format=stream.pix_fmt)))
+        container.mux(stream.encode())

@@ -1,0 +1,90 @@
+"""bfloat16 stays where it does no harm: predictions, losses and the quantiser have the resolution of float32."""
+
+import pytest
+import torch
+
+from trajnb import models
+from trajnb.config import Config
+from trajnb.models import magvit
+from trajnb.models.head import Head
+from trajnb.models.magvit import Quantiser, square_distance
+from trajnb.training.losses import training_loss
+
+LOW = {"device_type": "cpu", "dtype": torch.bfloat16}
+
+
+def finer_than_bfloat16(x) -> float:
+    """Share of values that bfloat16 cannot hold: about 1 in float32, 0 after bfloat16 whatever the dtype is then."""
+    return (x != x.bfloat16().to(x.dtype)).double().mean().item()
+
+
+@pytest.fixture
+def grid():
+    return torch.randn(64, 4, 4, 4, 10, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def head():
+    torch.manual_seed(0)
+    head = Head(features=10, classes=4, frames=16, horizon=5).eval()
+    head.to_future.weight.data *= 20  # as spread as a trained one's
+    return head
+
+
+def test_head_under_autocast_places_objects_finer_than_bfloat16_can(head, grid):
+    """Its step is 1/512 or 1/256 of a frame, an eighth or a quarter of a pixel, and 1/128 (0.8 %) of a depth."""
+    with torch.no_grad(), torch.autocast(**LOW):
+        logits_BK, future_BFx6, _ = head(grid)
+    u, v, log_z = future_BFx6[..., :3].flatten(0, 1).T.double()
+    for values, step in ((u, 1 / 512), (v, 1 / 512), (log_z, 1 / 128)):
+        ordered = values.sort().values
+        assert len(ordered.unique()) > 0.95 * len(ordered)
+        assert ordered.diff().min() < step / 20
+    assert finer_than_bfloat16(future_BFx6) > 0.99
+    assert finer_than_bfloat16(logits_BK) > 0.99
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_head_under_autocast_is_the_head_in_float32(head, grid, dtype):
+    with torch.no_grad():
+        outside = head(grid.to(dtype).float())
+        with torch.autocast(**LOW):
+            inside = head.train()(grid.to(dtype))
+    assert inside.seen_BTx3.dtype == torch.float32
+    torch.testing.assert_close(inside.future_BFx6, outside.future_BFx6, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(inside.logits_BK, outside.logits_BK, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("unit", [True, False])
+def test_quantiser_under_autocast_rounds_as_float32_does(unit, monkeypatch):
+    """Distances of given latents are off by float32's rounding alone; codes, numbers and loss are those without it."""
+    torch.manual_seed(0)
+    quantiser, latent_BDTHW = Quantiser(512, 32, unit).train(), torch.randn(4, 32, 4, 4, 4).bfloat16()
+    calls = []
+    monkeypatch.setattr(
+        magvit, "square_distance", lambda x, y: calls.append((x, y, square_distance(x, y))) or calls[-1][2]
+    )
+    with torch.autocast(**LOW):
+        code, number, loss = quantiser(latent_BDTHW)
+    x_ND, y_KD, distance_NK = (part.detach() for part in calls[0])
+    exact_NK = square_distance(x_ND.double(), y_KD.double())
+    assert (distance_NK - exact_NK).abs().max() < 1e-6 * exact_NK.max()
+    again = quantiser(latent_BDTHW.float())
+    assert torch.equal(number, again[1])
+    assert torch.equal(code, again[0])
+    assert torch.equal(loss, again[2])
+
+
+@pytest.mark.parametrize("model", models.EXTRACTORS)
+def test_a_network_in_bfloat16_predicts_and_is_scored_in_float32(model, discs):
+    cfg, clips = Config(model=model, precision="bfloat16"), discs(4).batch(range(4))
+    net, dtypes = models.build(cfg).train(), set()
+    for module in net.extractor.modules():
+        if isinstance(module, torch.nn.Linear | torch.nn.Conv3d):
+            module.register_forward_hook(lambda module, inputs, output: dtypes.add(output.dtype))
+    output, aux = net(clips.video.float() / 255)
+    losses = [training_loss(output, aux, clips.label, clips.track, cfg), *aux.values()]
+    assert dtypes == {torch.bfloat16}, "the extractor does use it"
+    for values in (*output, torch.stack(losses)):
+        assert values.dtype == torch.float32
+        assert finer_than_bfloat16(values) > 0.9

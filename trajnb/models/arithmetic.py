@@ -1,0 +1,26 @@
+"""Which parts of a network may compute in bfloat16, and which never do.
+
+bfloat16 has 8 binary digits: near the middle of a frame it places an object to a quarter of a pixel, and it knows a
+depth to 0.8 %. Features live with that; predictions, losses and comparisons of distances do not.
+"""
+
+import contextlib
+import functools
+
+import torch
+
+
+def bfloat16(x, enabled: bool = True):
+    """A context on the device of `x`: autocast to bfloat16, or none of it; on the meta device it does nothing."""
+    return contextlib.nullcontext() if x.is_meta else torch.autocast(x.device.type, torch.bfloat16, enabled=enabled)
+
+
+def in_float32(forward):
+    """A module's forward(self, tensor) outside of any autocast, with a bfloat16 tensor as float32; others stay."""
+
+    @functools.wraps(forward)
+    def wrapped(self, x):
+        with bfloat16(x, enabled=False):
+            return forward(self, x.float() if x.dtype == torch.bfloat16 else x)
+
+    return wrapped
