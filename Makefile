@@ -11,7 +11,7 @@ unexport $(filter PYTHON%,$(.VARIABLES))
 export PIP_USER := 0
 
 .DEFAULT_GOAL := help
-.PHONY: anew help env run test lint lab notebooks bench clean
+.PHONY: anew help env run test lint lab notebooks bench mutants clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,13 @@ notebooks: env  ## Execute the committed notebooks in place with their smoke def
 bench: env  ## Speed of the parts, as ratios to a fixed matrix product
 	@for file in benchmarks/world.py benchmarks/training_speed.py; do echo "$$file"; $(BIN)/python "$$file" || exit 1; done
 
+mutants: .venv/mutants/.ready  ## Which small changes of the core no test notices (MUTANTS="1 *losses.py": of one file)
+	PYTHONPATH=.venv/mutants $(BIN)/python benchmarks/mutants.py $(MUTANTS)
+
+.venv/mutants/.ready: .venv/.ready tests/mutants.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --upgrade --target .venv/mutants -r tests/mutants.lock
+	@touch $@
+
 clean:  ## Remove caches and the smoke and tour runs; other runs and .venv stay
-	rm -rf outputs/smoke outputs/tour .pytest_cache .ruff_cache build *.egg-info
+	rm -rf outputs/smoke outputs/tour mutants .pytest_cache .ruff_cache build *.egg-info
 	find trajnb tests benchmarks notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

@@ -33,6 +33,36 @@ def test_a_batch_is_what_a_network_needs(folder):
     assert batch.label.tolist() == data.load(CFG, "train", folder).label_N[[3, 1]].tolist()
 
 
+def test_tracks_by_hand():
+    """Pixels over the frame's width, and metres, of all frames; the old target repeats the last seen one."""
+    cfg = CFG.replace(frames=4, horizon=2, motions=["random", "linear"])
+    xyz = np.zeros((1, 6, 3)) + [0.5, -0.25, 4.0] + np.arange(6)[:, None] * [0.5, 0, 0]
+    table = pd.DataFrame({"index": [3], "motion": ["linear"]})
+    expected = [[(8 + 8 * frame + 32) / 64, 28 / 64, 4] for frame in range(6)]
+    assert data.ClipSet(cfg, 0, table, xyz).track_NFx3.tolist() == [expected]
+    assert data.ClipSet(cfg, 0, table, xyz).label_N.tolist() == [1]
+    old = data.ClipSet(cfg.replace(target="last_seen"), 0, table, xyz).track_NFx3
+    assert old.tolist() == [[*expected[:4], expected[3], expected[3]]]
+
+
+def test_a_spread_is_even_and_held_frames_repeat_the_first_of_the_last(folder):
+    clips = data.load(CFG, "test", folder)
+    assert clips.spread(4).table["index"].tolist() == [0, 19, 39, 59]
+    assert len(clips.spread(99)) == 60
+    held = data.Reordered(clips, "held", seen=5)
+    assert held.order_NT[7].tolist() == [11] * 12 + [12, 13, 14, 15]
+
+
+def test_the_manifest_says_what_the_folder_holds(folder):
+    made = files.read_json(folder / "manifest.json")
+    named = {"seed": 0, "test_seed": 2**32, "clips": 200, "test_clips": 60, "split": "recipe", "target": "future"}
+    assert {name: made[name] for name in named} == named
+    assert made["world"] == CFG.world()
+    assert set(made) == {*named, "world", "world_code", "sha256"}
+    assert data.load(CFG, "test", folder).seed == 2**32
+    assert (data.load(CFG, "test", folder).table["index"] == np.arange(60)).all()
+
+
 def test_the_target_lies_after_the_last_seen_frame(folder):
     track = data.load(CFG, "train", folder).track_NFx3
     copy_last = np.linalg.norm(track[:, CFG.frames :, :2] - track[:, CFG.frames - 1, None, :2], axis=2) * CFG.size

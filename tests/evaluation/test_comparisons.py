@@ -1,5 +1,6 @@
 """Paired comparisons: by hand, and a network against itself."""
 
+from statistics import NormalDist
 from types import SimpleNamespace
 
 import numpy as np
@@ -67,3 +68,25 @@ def test_equal_networks_are_rarely_called_different(test):
         false += row["ade_p"] < 0.05
         false += row["top1_p"] < 0.05
     assert false / 400 < 0.09
+
+
+def test_a_pair_by_hand():
+    """The first alone is right on three clips, the second on one; 1 px apart on average, sd sqrt(2 / 3) px."""
+    test = Clips(label_N=np.zeros(6, int), track_NFx3=np.full((6, 18, 3), 0.5))
+
+    def off(*pixels):
+        return 0.5 + np.array(pixels)[:, None, None] / 64 * [[3 / 5, 4 / 5, 9]] + np.zeros((6, 2, 3))
+
+    first = Said(np.eye(2)[[0, 0, 0, 1, 0, 1]], off(3, 2, 2, 3, 4, 4))
+    second = Said(np.eye(2)[[1, 1, 1, 0, 0, 1]], off(2, 2, 1, 1, 3, 3))
+    row = comparisons.pair(("a", "b"), [first, second], test, CFG)
+    sd = np.std([1, 0, 1, 2, 1, 1], ddof=1) / 6**0.5
+    expected = {"first": "a", "second": "b", "n": 6, "only_first": 3, "only_second": 1, "top1_difference": 2 / 6}
+    expected |= {"top1_p": 0.625, "ade_difference_px": 1, "ade_low": 1 - 1.959964 * sd, "ade_high": 1 + 1.959964 * sd}
+    assert {name: row[name] for name in expected} == pytest.approx(expected)
+    assert row["ade_p"] == pytest.approx(2 * (1 - NormalDist().cdf(1 / sd)), rel=1e-6)
+    three = comparisons.pairs({"a": first, "b": second, "c": first}, test, CFG)
+    assert three[["first", "second"]].to_numpy().tolist() == [["a", "b"], ["a", "c"], ["b", "c"]]
+    assert three["top1_p"].tolist() == [1, 1, 1]
+    assert three["ade_p"].tolist() == pytest.approx([3 * row["ade_p"], 1, 3 * row["ade_p"]])
+    assert three.columns.tolist() == comparisons.COLUMNS

@@ -1,5 +1,7 @@
 """Ensembles: weights that find the better member, a mixture whose moments are right."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -61,3 +63,32 @@ def test_only_ensembles_whose_members_are_there():
     assert ensembles.members(["transformer"]) == {}
     assert ensembles.members(["i3d", "transformer"]) == {"ensemble_all": ("i3d", "transformer")}
     assert ensembles.members(["magvit", "i3d", "slowfast"])["ensemble_magvit_i3d"] == ("magvit", "i3d")
+
+
+def test_weights_by_hand():
+    """Two of three clips are possible under the first member alone; of certain futures each counts its own errors."""
+    assert ensembles.mixture_weights(np.array([[2.0, 0.0], [0.5, 0.0], [0.0, 3.0]])) == pytest.approx([2 / 3, 1 / 3])
+    assert ensembles.mixture_weights(np.array([[3.0, 1.0, 1.0]]))[0] > 0.999
+    future = np.array([[[0.5, 0.5, 2.0]], [[0.5, 0.5, 3.0]], [[0.5, 0.5, 4.0]]])
+    deviation = np.log(np.array([0.1, 0.1, 0.2]) ** 2) + np.zeros((3, 1, 3))
+    near = Said(np.array([[0.8, 0.2], [0.4, 0.6], [0.5, 0.5]]), future * [1.2, 1.4, 2.0], deviation)
+    expected = -0.5 * (1 + 4 + (np.log(2) / 0.2) ** 2 + 2 * np.log(0.1) * 2 + 2 * np.log(0.2))
+    assert ensembles.log_likelihood(near, future) == pytest.approx(np.full((3, 1), expected))
+    far = Said(near.prob_NK[:, ::-1], future * [1.2, 1.4, 1.0], deviation + 200.0)
+    label = np.array([0, 0, 0])
+    weights = ensembles.fit([near, far], label, future)
+    assert weights.class_M == pytest.approx(ensembles.mixture_weights(np.array([[0.8, 0.2], [0.4, 0.6], [0.5, 0.5]])))
+    assert weights.future_M == pytest.approx([1, 0])
+
+
+def test_each_seed_has_its_ensemble_and_shares_are_means():
+    said = [Said(np.eye(2)[[k, k]], np.full((2, 1, 3), 1.0 + k), np.zeros((2, 1, 3))) for k in (0, 1)]
+    val = SimpleNamespace(label_N=np.array([0, 0]), track_NFx3=np.ones((2, 3, 3)))
+    networks = {"a": [said[0], said[1]], "b": [said[1], said[0]]}
+    found = ensembles.joined(networks, networks, val, SimpleNamespace(frames=2))
+    assert list(found) == ["ensemble_all"]
+    assert [one.weights.class_M.tolist() for one in found["ensemble_all"]] == [[1, 0], [0, 1]]
+    assert all(one.said.prob_NK.tolist() == [[1, 0], [1, 0]] for one in found["ensemble_all"])
+    table = ensembles.shares(found)
+    assert table.loc[("ensemble_all", "class")].to_dict() == {"a": 0.5, "b": 0.5}
+    assert table.index.tolist() == [("ensemble_all", "class"), ("ensemble_all", "future")]

@@ -181,3 +181,81 @@ def test_a_forced_leaderboard_says_so_in_every_row(others, test, folder):
     files.write_text(CFG.stage_dir("evaluate") / files.MARK, "FORCED: why\n")
     leaderboard.save(leaderboard.board({}, others, test, CFG), {}, others, test, CFG)
     assert set(pd.read_csv(folder / "leaderboard.csv")["mark"]) == {"FORCED: why"}
+
+
+def two_clips():
+    """(cfg, test, said) of two clips and two steps: 3 and 4, 0 and 5 px off, in deviations of 1 px, the first is named
+    rightly."""
+    cfg = CFG.replace(frames=4, horizon=2, motions=["random", "linear"])
+    xyz = np.zeros((2, 6, 3)) + [0.0, 0.5, 2.0] + np.arange(6)[:, None] * [0.25, 0, 0]
+    test = ClipSet(cfg, 0, pd.DataFrame({"index": [7, 9], "motion": ["linear", "random"]}), xyz)
+    off = np.array([[[3, 0, 0.0], [0, 4, 0.5]], [[0, 0, 0], [3, 4, 0]]]) / [64, 64, 1]
+    deviation = np.full((2, 2, 3), 2 * np.log(1 / 64))
+    return cfg, test, leaderboard.Said(np.array([[0.25, 0.75], [0.4, 0.6]]), test.track_NFx3[:, 4:] + off, deviation)
+
+
+def test_tables_by_hand():
+    cfg, test, said = two_clips()
+    contenders = {
+        "net": said,
+        "class": said._replace(track_NHx3=None),
+        "place": leaderboard.Said(None, said.track_NHx3),
+    }
+    rows = leaderboard.per_class(contenders, test, cfg).set_index(["contender", "motion"])
+    assert rows["n"].tolist() == [1] * 6
+    assert rows.loc["net", "top1"].tolist() == [0, 1]
+    assert rows.loc["net", "ade_px"].tolist() == pytest.approx([2.5, 3.5], rel=1e-5)
+    assert rows.loc["class", "ade_px"].isna().all() and rows.loc["place", "top1"].isna().all()
+    steps = leaderboard.per_step(contenders, test, cfg)
+    assert steps.index.tolist() == [1, 2] and steps.columns.tolist() == ["net", "place"]
+    assert steps["net"].tolist() == pytest.approx([1.5, 4.5], rel=1e-5)
+    assert leaderboard.per_step(contenders, test, cfg, "random")["net"].tolist() == pytest.approx([0, 5], abs=1e-4)
+    covered = leaderboard.coverage(said, test, cfg)  # squared distances 9, 16, 0, 25; a Gaussian's 95 % are 5.99
+    assert covered["claimed"].tolist() == [0.5, 0.8, 0.95]
+    assert covered[["all", "random", "linear"]].to_numpy().tolist() == [[0.25, 0.5, 0]] * 3
+    radii = leaderboard.region_radii(said, test, cfg)
+    assert radii[0.5].tolist() == pytest.approx([9, 25], rel=1e-5)
+    wide = {level: radius + [-1e-3, 1e-3] for level, radius in radii.items()}
+    assert leaderboard.coverage(said, test, cfg, wide)["all"].tolist() == [0.75] * 3
+
+
+def test_predictions_clip_by_clip_and_back(tmp_path):
+    cfg, test, said = two_clips()
+    table = leaderboard.prediction_table(said, test, cfg)
+    columns = "index motion predicted p_random p_linear u1 v1 z1 u2 v2 z2".split()
+    assert table.columns.tolist() == columns + [f"log_var_{name}" for name in columns[5:]]
+    assert table.iloc[1, :5].tolist() == [9, "random", "linear", 0.4, 0.6]
+    assert table.loc[0, "u1"] == pytest.approx(said.track_NHx3[0, 0, 0]) and table.loc[1, "z2"] == 2
+    files.write_parquet(tmp_path / "net.parquet", table)
+    assert all(np.array_equal(a, b) for a, b in zip(leaderboard.kept(tmp_path / "net.parquet", cfg), said, strict=True))
+    raw = {"logits_NK": np.log([[1.0, 3.0]]), "mean_NHx3": np.array([[[0.5, 0.25, np.log(3)]]]), "logvar_NHx3": 5}
+    prob, track, spread = leaderboard.said_by(raw)
+    assert prob == pytest.approx(np.array([[0.25, 0.75]])) and spread == 5
+    assert track == pytest.approx(np.array([[[0.5, 0.25, 3.0]]]))
+
+
+def test_rows_by_hand(folder):
+    """Means over two seeds of what the trainings measured and of the test cells; ratios to the pixel oracle."""
+    cfg, test, said = two_clips()
+    cfg = cfg.replace(seeds=2, seed=3, models=["i3d"])
+    for seed, number in ((3, 1.0), (4, 3.0)):
+        one = {name: number for name in leaderboard.OWN} | {"device": f"device {number:g}"}
+        files.write_json(folder / f"train-i3d-s{seed}" / "metrics.json", one)
+    assert [(one.model, one.seed) for one in leaderboard.trainings(cfg)["i3d"]] == [("i3d", 3), ("i3d", 4)]
+    row = leaderboard.network_row("i3d", [said, said], test, cfg)
+    assert [row[name] for name in leaderboard.OWN if name != "device"] == [2.0] * (len(leaderboard.OWN) - 1)
+    assert (row["model"], row["kind"], row["preset"], row["device"]) == ("i3d", "network", "nano", "device 1")
+    assert (row["test_top1"], row["ade_px"], row["n_test"]) == pytest.approx((0.5, 3, 2), rel=1e-5)
+    oracle = leaderboard.Said(np.array([[0.1, 0.9], [0.9, 0.1]]), said.track_NHx3)
+    guess = leaderboard.Said(np.full((2, 2), 0.5))
+    table = leaderboard.board({"i3d": [said, said]}, {"pixel_oracle": oracle, "chance": guess}, test, cfg)
+    assert table["top1_over_pixel_oracle"].tolist() == [0.5, 1, 0.5]
+    assert table["ade_over_pixel_oracle"].tolist()[:2] == [1, 1]
+    assert table["test_nll"].tolist()[2] == pytest.approx(np.log(2))
+    assert list(leaderboard.numbered({"i3d": [said, said]}, cfg)) == ["i3d-s3", "i3d-s4"]
+    leaderboard.save_validation({"i3d": [said, said]}, test, cfg)
+    leaderboard.save(table, {"i3d": [said, said]}, {}, test, cfg, pairs=table[["model"]])
+    for where in ("predictions/val", "predictions"):
+        found = leaderboard.kept_networks(cfg, where)["i3d"]
+        assert len(found) == 2 and np.array_equal(found[1].prob_NK, said.prob_NK)
+    assert pd.read_csv(folder / "comparisons.csv")["model"].tolist() == ["i3d", "pixel_oracle", "chance"]

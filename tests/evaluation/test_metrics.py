@@ -12,10 +12,9 @@ CFG = Config()
 def test_displacement_errors_in_pixels_and_metres():
     true = np.zeros((1, 5, 3)) + [0.5, 0.5, 2.0]
     said = true + np.array([3 / 64, 4 / 64, 0.0]) * np.arange(1, 6)[:, None]
-    scores = metrics.position_scores(said, true, CFG)
-    assert scores["ade_px"] == pytest.approx(15)
-    assert scores["fde_px"] == pytest.approx(25)
-    assert scores["fde_m"] == pytest.approx(25 * 2.0 / 64), "at 2 m a pixel is 2/64 m wide"
+    metre = 2.0 / 64  # of a pixel at 2 m
+    expected = {"ade_px": 15, "fde_px": 25, "ade_m": 15 * metre, "fde_m": 25 * metre}
+    assert metrics.position_scores(said, true, CFG) == pytest.approx(expected)
 
 
 def test_copying_the_truth_scores_zero_and_the_last_seen_position_does_not():
@@ -24,12 +23,50 @@ def test_copying_the_truth_scores_zero_and_the_last_seen_position_does_not():
     assert metrics.displacement_px(np.repeat(track[:, :1], 5, axis=1), track[:, 1:], CFG).min() > 1
 
 
-def test_class_scores_of_a_guess_and_of_certainty():
-    label = np.array([0, 1, 2, 3])
-    guess = np.full((4, 4), 0.25)
-    assert metrics.class_nll(guess, label) == pytest.approx(np.log(4))
-    assert metrics.class_nll(np.eye(4), label) == pytest.approx(0)
-    assert metrics.top1(np.eye(4), label) == 1
+def test_class_scores_by_hand():
+    prob = np.array([[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.0, 0.125, 0.875], [1.0, 0.0, 0.0]])
+    label = np.array([0, 1, 1, 0])
+    scores = metrics.class_scores(prob, label)
+    assert scores["test_top1"] == 0.75
+    assert scores["test_nll"] == pytest.approx(np.log([2, 2, 8, 1]).mean())
+    assert (scores["test_top1_low"], scores["test_top1_high"]) == metrics.wilson(3, 4)
+    assert scores["ece"] == pytest.approx((2 * 0.5 + 0.875 + 0) / 4), "both that are half sure are right"
+    assert scores["least_named"] == 0.25
+    assert metrics.class_nll(np.array([[0.0, 1.0]]), np.array([0])) == pytest.approx(12 * np.log(10))
+    assert str(metrics.class_nll(np.eye(3), np.arange(3))) == "0.0"
+
+
+def test_softmax_by_hand():
+    logits = np.log([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0]]) + [[0], [800], [-800]]
+    assert metrics.softmax(logits) == pytest.approx(np.array([[0.25, 0.75], [0.5, 0.5], [0.75, 0.25]]))
+
+
+def test_reliability_by_hand():
+    prob = np.array([[0.55, 0.45], [0.65, 0.35], [0.25, 0.75], [0.0, 1.0]])
+    count, confidence, right = metrics.reliability(prob, np.array([0, 1, 1, 1]), bins=4)
+    assert count.tolist() == [0, 0, 2, 2]
+    assert confidence[2:] == pytest.approx([0.6, 0.875])
+    assert right[2:].tolist() == [0.5, 1]
+    assert np.isnan(confidence[:2]).all() and np.isnan(right[:2]).all()
+    assert len(metrics.reliability(prob, np.zeros(4, int))[0]) == 15
+
+
+def test_metres_become_frame_widths_and_back():
+    track = metrics.to_track(np.array([[[0.5, -0.25, 4.0]]]), CFG)
+    assert track.tolist() == [[[40 / 64, 28 / 64, 4.0]]]
+    assert metrics.displacement_px(track - [0.125, 0, 2], track, CFG).tolist() == [[8]], "depth is nothing in the image"
+    nearer = track - [0.125, 0, 2]  # in the picture's middle column, 2 m away: x 0, y -4 px * 2 m / 64 px
+    assert metrics.displacement_m(nearer, track, CFG)[0] == pytest.approx(np.sqrt(0.5**2 + 0.125**2 + 2**2))
+
+
+def test_regions_by_hand():
+    said, logvar = np.array([[[0.5, 0.5, 9.0]]]), np.log([[[0.01, 0.04, 1.0]]])
+    assert metrics.square_distance(said, logvar, said + [0.2, 0.4, 5.0]) == pytest.approx(np.array([[4 + 4]]))
+    assert metrics.gaussian_radius(0.95) == pytest.approx(5.991, abs=1e-3)  # chi-squared, two degrees of freedom
+    square = np.stack([np.arange(19), np.arange(38, 0, -2)], axis=1)
+    assert metrics.conformal_radius(square, 0.8).tolist() == [15, 32], "the 16th of 19: 0.8 of 20"
+    assert metrics.conformal_radius(square, 0.95).tolist() == [18, 38]
+    assert metrics.conformal_radius(square, 0.99).tolist() == [18, 38]
 
 
 def test_wilson_interval_of_the_textbook():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
 from trajnb.config import Config
 from trajnb.data import ClipSet
@@ -51,9 +52,136 @@ def test_the_random_motions_mean_step_shrinks_by_its_memory():
     assert future[0] == pytest.approx(path[0, -1] + weight * (path[0, -1] - path[0, -2]), abs=1e-4)
 
 
-def test_the_forecast_of_random_motion_is_a_weighted_mean_of_what_was_seen():
-    matrix = oracles.predictor(0.01, CFG)
-    assert matrix.sum(axis=1) == pytest.approx(1), "a shifted path has a shifted future"
+def test_random_motion_is_a_gaussian_process(monkeypatch):
+    """Kriging with a start of very large variance; the evidence is the density of what a shift does not change."""
+    cfg = Config(frames=4, horizon=1, ou_speed_min=1.0, ou_speed_max=4.0)
+    keep, frame = np.exp(-1 / 3), 1 / 30
+    step = frame**2 * keep ** np.abs(np.subtract.outer(range(4), range(4)))
+    sums = np.tril(np.ones((5, 4)), -1)
+    covariance = sums @ step @ sums.T
+    assert oracles.displacement_covariance(cfg) == pytest.approx(covariance)
+    vague = covariance + 1e4
+    gain = np.linalg.solve(vague[:4, :4] + 1e-3 * np.eye(4), vague[:4, 4:]).T
+    assert oracles.predictor(1e-3, cfg) == pytest.approx(gain, abs=1e-4)
+    path = np.random.default_rng(1).normal(0, 0.05, (2, 4, 3)) + [0.3, -0.2, 3.0]
+    variance = np.array([[1e-4, 4e-4, 9e-4], [1e-5, 1e-5, 1e-5]])
+    contrast = np.array([[1, -1, 0, 0], [0, 1, -1, 0], [0, 0, 1, -1]])
+    for speed in (1.0, 2.0):
+        expected = [
+            sum(
+                multivariate_normal(
+                    np.zeros(3), contrast @ (speed**2 * covariance[:4, :4] + v * np.eye(4)) @ contrast.T
+                ).logpdf(contrast @ axis)
+                for v, axis in zip(of_clip, one.T, strict=True)
+            )
+            for of_clip, one in zip(variance, path, strict=True)
+        ]  # differences of neighbours, whose volume is the start's: 1 / sqrt(T) of the orthonormal contrasts'
+        assert oracles.path_evidence(path, variance, speed, cfg) == pytest.approx(expected)
+    future = oracles.conditional_mean(path, variance, cfg)
+    near = oracles.conditional_mean(path, variance, cfg, levels=400)
+    exact = [
+        [oracles.predictor(v, cfg) @ axis for v, axis in zip(*one, strict=True)]
+        for one in zip(variance, path.transpose(0, 2, 1), strict=True)
+    ]
+    assert near == pytest.approx(np.array(exact).transpose(0, 2, 1), abs=1e-3)
+    assert future == pytest.approx(near, abs=0.02)
+    speeds = np.exp(np.linspace(0, np.log(4), 9))
+    evidence = np.linspace(0, 1, 9)
+    monkeypatch.setattr(
+        oracles, "path_evidence", lambda xyz, v, speed, cfg: np.full(2, evidence[np.isclose(speeds, speed)][0])
+    )
+    monkeypatch.setattr(oracles, "conditional_mean", lambda xyz, ratio, cfg: ratio)
+    uv, z = camera.project(path, cfg), path[..., 2]
+    found, ratio = oracles.fit_random(uv, z, (0.5, 0.01), cfg)
+    assert found == pytest.approx(np.full(2, np.log(np.exp(evidence).mean())))
+    depth, speed = z.mean(axis=1), (np.exp(evidence) * speeds).sum() / np.exp(evidence).sum()
+    errors = np.stack([depth * 0.5 / 64, depth * 0.5 / 64, depth * 0.01], axis=1)
+    assert ratio == pytest.approx((errors / speed) ** 2)
+
+
+def test_priors_by_hand():
+    """Uniform speed and direction: 1 / (4 pi v^2 3); on circles what the world draws, in the fit's own parameters."""
+    speeds = np.array([[0.0, 0.0, 2.0], [0.0, 4.1, 0.0], [0.95, 0.0, 0.0]])
+    flat = -np.log(4 * np.pi * np.array([2, 4.1, 0.95]) ** 2 * 3)
+    assert oracles.velocity_prior(speeds, CFG) == pytest.approx(flat - [0, 4, 1])
+    theta = np.zeros((5, 8))
+    theta[:, 3], theta[:, 4], theta[:, 7] = np.log(0.5), 0.6, np.radians(300) / 0.5
+    theta[1, 3], theta[2, 7], theta[3, 4], theta[4, 7] = np.log(0.84), np.radians(110) / 0.5, 0.93, -theta[0, 7]
+    sine, radius = theta[:, 4], np.exp(theta[:, 3])
+    density = radius / 0.55 / (np.pi * np.sqrt(1 - sine**2)) / (2 * np.pi) / (2 * np.radians(280) / 0.5)
+    outside = [0, (0.04 / 0.02) ** 2, (np.radians(10) / 0.05) ** 2, ((0.93 - np.sqrt(0.75)) / 0.03) ** 2, 0]
+    assert oracles.orbit_prior(theta, CFG) == pytest.approx(np.log(density) - outside)
+
+
+def test_paths_by_hand():
+    """Phase runs from x to y about the axis whose first two coordinates stand in the parameters."""
+    time = np.array([0.0, 0.5, 1.0])
+    flat = np.array([[1.0, 2.0, 3.0, np.log(2), 0.0, 0.0, 0.0, np.pi]])
+    assert oracles.circular_path(flat, time, CFG)[0] == pytest.approx(np.array([[3, 2, 3], [1, 4, 3], [-1, 2, 3]]))
+    tilted = np.array([[0.0, 0.0, 3.0, 0.0, 0.6, 0.0, np.pi / 2, np.pi, 2.0]])
+    orbit = np.array([[0, 1, 3], [-0.8, 0, 3.6], [0, -1, 3]])
+    assert oracles.circular_path(tilted, time, CFG)[0] == pytest.approx(orbit + time[:, None] * [1.2, 0, 1.6])
+    assert oracles.orbit_radius(np.array([[0, 0, 0, 9.0], [0, 0, 0, -9.0]])) == pytest.approx(np.exp([4.6, -7]))
+    falling = oracles.falling_path(np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]), time, CFG)[0]
+    assert falling[1] == pytest.approx([3, 4.5 + 9.81 / 8, 6])
+    assert oracles.seconds(CFG)[[0, 15, 20]] == pytest.approx([-0.25, 0.25, 12.5 / 30])
+
+
+@pytest.mark.parametrize("sense", [1, -1])
+def test_a_circle_is_fitted_from_the_circle_itself(sense):
+    """With a rate that is tried and true positions the start is the answer, up to the tilt's sign."""
+    rate = sense * np.radians(np.linspace(108, 440, 24))[12] / 0.5
+    theta = np.array([[0.1, -0.2, 3.0, np.log(0.5), 0.3, 0.4, 0.7, rate]])
+    time = oracles.seconds(CFG)[:16]
+    xyz = oracles.circular_path(theta, time, CFG)
+    starts = [oracles.orbit_start(xyz, sign, 8, CFG) for sign in (1, -1)]
+    for start in starts:
+        assert oracles.circular_path(start, time, CFG)[..., :2] == pytest.approx(xyz[..., :2])
+        assert start[0, [3, 7]] == pytest.approx(theta[0, [3, 7]])
+        assert start[0, 2] == pytest.approx(xyz[..., 2].mean())
+    assert starts[0][0, 4:6] == pytest.approx(-starts[1][0, 4:6])
+    assert np.abs(starts[0][0, 4:6]) == pytest.approx([0.3, 0.4])
+    drifting = oracles.orbit_start(xyz + time[:, None] * [0, 0, 1.5], 1, 9, CFG)
+    level = oracles.orbit_start(xyz, 1, 9, CFG)
+    assert drifting[0, 8] - level[0, 8] == pytest.approx(1.5)
+
+
+def test_evidence_of_a_place_by_hand():
+    """T equal measurements of a resting point: the integral over its place of T Gaussians in u, v and log z."""
+    T, z, sd = 16, 2.0, (0.5, 0.01)
+    place = np.zeros((2, T, 3)) + [0.1, -0.2, z]
+    start = np.array([[0.1, -0.2, z], [0.12, -0.2, z]])
+    prior = np.array([-3.0, -4.0])
+
+    def resting(theta, time, cfg):
+        return theta[:, None] + np.zeros((len(theta), len(time), 3))
+
+    found, future = oracles.laplace(
+        resting, lambda theta: prior, start, camera.project(place, CFG), place[..., 2], sd, CFG
+    )
+    one = 2 * np.log(z * sd[0] / 64) + np.log(z * sd[1]) + 1.5 * np.log(2 * np.pi)  # volume of one measurement's errors
+    assert found == pytest.approx(prior - (T - 1) * one - 1.5 * np.log(T), abs=1e-3)
+    assert future == pytest.approx(np.zeros((2, 5, 3)) + [0.1, -0.2, z], abs=1e-5)
+
+
+def test_the_posterior_mixes_families_and_errors(monkeypatch):
+    evidence = {
+        ("linear", 1): [0.0, 5.0],
+        ("random", 1): [np.log(3), 5.0],
+        ("linear", 2): [0.0, -800.0],
+        ("random", 2): [np.log(3), 5.0],
+    }
+
+    def fit(name):
+        return lambda uv, z, sd, cfg: (
+            np.array(evidence[name, sd]) + 900,
+            np.full((2, 1, 3), float(sd + 10 * (name == "random"))),
+        )
+
+    monkeypatch.setattr(oracles, "FITS", {name: fit(name) for name in ("linear", "random")})
+    posterior, future = oracles.infer(None, None, [1, 2], Config(motions=["linear", "random"]))
+    assert posterior == pytest.approx(np.array([[0.25, 0.75], [1 / 3, 2 / 3]]))
+    assert future[:, 0, 0] == pytest.approx([(1 + 2) / 8 + (11 + 12) * 3 / 8, (1 + 11 + 12) / 3])
 
 
 def test_both_oracles_know_the_default_world(clips):

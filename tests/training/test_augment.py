@@ -92,3 +92,37 @@ def test_depends_on_the_generator_alone(clips, make_cfg):
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
     assert not torch.equal(first[0], other[0])
+
+
+class Drawn:
+    """A generator that gives known numbers, and keeps what it was asked for."""
+
+    def __init__(self):
+        self.asked = []
+
+    def random(self, n):
+        return np.array([0.49, 0.5])
+
+    def integers(self, low, high, shape):
+        self.asked.append((low, high, shape))
+        return np.array([[1, 0], [-2, 1]])
+
+    def uniform(self, low, high, n):
+        self.asked.append((low, high, n))
+        return np.array([2.0, 0.5])
+
+
+def test_two_clips_by_hand(make_cfg):
+    """The first is mirrored, moved one pixel right and stretched, the second moved two left and one down."""
+    video = torch.tensor([[[0, 10, 20, 60]] * 3 + [[70, 80, 90, 150]], [[0, 0, 0, 0]] * 2 + [[51, 102, 153, 204]] * 2])
+    video, track = video[:, None, None].to(torch.uint8), torch.tensor([0.25, 0.5, 3.0]).expand(2, 3, 3)
+    rng, cfg = Drawn(), make_cfg(mirror=True, shift_px=2, contrast=0.25)
+    moved, after = augment(video, track, cfg, rng)
+    assert rng.asked == [(-2, 3, (2, 2)), (0.75, 1.25, 2)]
+    first = torch.tensor([[60.0, 60, 20, 10]] * 3 + [[150.0, 150, 90, 80]]) / 255
+    second = torch.tensor([[0.0, 0, 0, 0]] * 3 + [[153.0, 204, 204, 204]]) / 255
+    for found, plain, factor in zip(moved[:, 0, 0], (first, second), (2.0, 0.5), strict=True):
+        torch.testing.assert_close(found, (plain.mean() + factor * (plain - plain.mean())).clamp(0, 1))
+    assert after[0, 0].tolist() == [1 - 0.25 + 1 / 4, 0.5, 3.0]
+    assert after[1, 2].tolist() == [0.25 - 2 / 4, 0.5 + 1 / 4, 3.0]
+    assert augment(video, track, cfg.replace(mirror=False), rng)[1][0, 0, 0] == 0.25 + 1 / 4

@@ -3,6 +3,8 @@
 import os
 import signal
 import subprocess
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,9 @@ from safetensors.torch import load_file
 
 from trajnb.models import trained
 from trajnb.training import checkpoints
-from trajnb.training.fit import fit, order, warmup_cosine
+from trajnb.training.augment import as_float, augment
+from trajnb.training.fit import fit, learn, order, refuse_nonfinite, validate, warmup_cosine, weights_sum
+from trajnb.training.losses import training_loss
 from trajnb.training.predictions import predict
 
 TIMES = ("seconds", "clips_per_second")
@@ -271,12 +275,56 @@ def test_nan_stops_before_anything_is_overwritten(train, tmp_path, make_cfg, mak
     assert not (tmp_path / "final.safetensors").exists()
 
 
-def test_learning_rate_starts_above_zero_and_ends_at_one_percent():
-    rates = [warmup_cosine(step, 100, 0.06) for step in range(101)]
-    assert 0 < rates[0] < rates[5] == 1.0
-    assert rates[100] == pytest.approx(0.01)
-    assert all(a > b for a, b in zip(rates[6:], rates[7:], strict=False))
+def test_learning_rate_by_hand():
+    """Six steps up in a line, then half a cosine down to 1 %."""
+    rates = [warmup_cosine(step, 100, 0.06) for step in (0, 4, 5, 6, 53, 100)]
+    assert rates == pytest.approx([1 / 6, 5 / 6, 1, 1, 0.505, 0.01])
     assert warmup_cosine(0, 1, 0.0) == 1.0
+
+
+def test_one_step_by_hand(make_cfg, make_net, make_clips):
+    """Loss and hits are those of the moved clips; the gradient's length is cut, and nothing of the last one is left."""
+    cfg = make_cfg(grad_clip=0.01)
+    net, twin, batch = make_net(cfg), make_net(cfg), make_clips(cfg).batch(np.arange(8))
+    optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
+    for seed in (3, 4):
+        twin.load_state_dict(net.state_dict())
+        video, track = augment(batch.video, batch.track, cfg, np.random.default_rng(seed))
+        output, aux = twin(video)
+        expected = training_loss(output, aux, batch.label, track, cfg)
+        slopes = torch.cat([g.flatten() for g in torch.autograd.grad(expected, list(twin.parameters()))])
+        loss, hits = learn(net, None, optimizer, batch, cfg, np.random.default_rng(seed))
+        torch.testing.assert_close(loss, expected.detach())
+        assert hits == (output.logits_BK.argmax(1) == batch.label).float().mean()
+        change = torch.cat([(a - b).flatten() for a, b in zip(twin.parameters(), net.parameters(), strict=True)])
+        torch.testing.assert_close(change.detach(), 0.01 * slopes / slopes.norm(), atol=1e-6, rtol=1e-3)
+
+
+def test_validation_by_hand(make_cfg, monkeypatch):
+    """Cross-entropy and the plain likelihood of the frames after the seen ones; 3 and 4 of 32 px off are 5."""
+    cfg = make_cfg()
+    track = np.random.default_rng(0).uniform(0.5, 2, (3, 10, 3)).astype(np.float32)
+    target = np.concatenate([track[:, 8:, :2], np.log(track[:, 8:, 2:])], axis=-1)
+    said = {"logits_NK": np.log(np.array([[1, 2, 1], [2, 1, 1], [1, 1, 6]], np.float32))}
+    said |= {"mean_NHx3": target + np.float32([3 / 32, 4 / 32, 0]), "logvar_NHx3": np.full_like(target, np.log(0.01))}
+    monkeypatch.setattr(sys.modules[validate.__module__], "predict", lambda net, clips, cfg: said)
+    found = validate(None, SimpleNamespace(label_N=np.array([1, 1, 2]), track_NFx3=track), cfg)
+    squares = np.array([9 / 32**2, 16 / 32**2, 0]) / 0.01
+    likelihood = np.mean(squares + np.log(0.01) + np.log(2 * np.pi)) / 2 - np.log(0.25)
+    assert found["val_loss"] == pytest.approx(np.log([4 / 2, 4 / 1, 8 / 6]).mean() + likelihood, rel=1e-5)
+    assert found["val_top1"] == pytest.approx(2 / 3)
+    assert found["val_ade_px"] == pytest.approx(5, rel=1e-5)
+
+
+def test_the_first_step_that_is_not_finite_is_named(make_cfg):
+    values = [torch.tensor(x) for x in (1.0, float("inf"), float("nan"))]
+    with pytest.raises(FloatingPointError, match=r"loss inf in epoch 3, step 12"):
+        refuse_nonfinite(values, 2, 10, make_cfg())
+    refuse_nonfinite(values[:1], 2, 10, make_cfg())
+    assert weights_sum(torch.nn.Linear(2, 2).requires_grad_(False)).isfinite()
+    poisoned = torch.nn.Linear(2, 2)
+    poisoned.bias.data[1] = float("nan")
+    assert not weights_sum(poisoned).isfinite()
 
 
 def test_order_shows_each_clip_once_and_differs_by_epoch():
@@ -296,6 +344,10 @@ def test_predictions_do_not_depend_on_the_batch(make_cfg, make_net, make_clips):
     cfg = make_cfg()
     net, clips = make_net(cfg), make_clips(cfg, 21)
     whole, parts = predict(net, clips, cfg), predict(net, clips, cfg, batch=4)
+    with torch.no_grad():
+        output, _ = net.eval()(as_float(clips.batch(np.arange(21)).video))
+    assert np.allclose(whole["logits_NK"], output.logits_BK, atol=1e-5)
+    assert np.allclose(whole["logvar_NHx3"], output.future_BFx6[..., 3:], atol=1e-5)
     assert {name: array.shape for name, array in whole.items()} == {
         "logits_NK": (21, 4),
         "mean_NHx3": (21, 2, 3),

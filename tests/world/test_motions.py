@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trajnb.config import Config
-from trajnb.world import camera, motions, philox
+from trajnb.world import motions, philox
 
 CFG = Config()
 N = 400
@@ -14,18 +14,6 @@ def draw(name, cfg=CFG):
     u = philox.uniforms(3, np.arange(N), 0, motions.RANDOM_NUMBERS)
     g = philox.normals(3, np.arange(N), 1, 3 * (cfg.frames + cfg.horizon))
     return motions.MOTIONS[name](u, g, np.full(N, 1 / cfg.frame_rate), cfg)
-
-
-def test_linear_has_constant_velocity_within_its_bounds():
-    velocity = np.diff(draw("linear"), axis=1) * CFG.frame_rate
-    assert np.allclose(velocity, velocity[:, :1])
-    speed = np.linalg.norm(velocity[:, 0], axis=1)
-    assert CFG.speed_min <= speed.min() and speed.max() <= CFG.speed_max
-
-
-def test_parabolic_accelerates_with_gravity_downwards():
-    acceleration = np.diff(draw("parabolic"), 2, axis=1) * CFG.frame_rate**2
-    assert np.allclose(acceleration, [0, CFG.gravity, 0])
 
 
 def test_circular_keeps_its_radius_rate_and_plane():
@@ -50,24 +38,47 @@ def test_helical_is_a_circle_that_drifts_along_its_axis():
     assert CFG.helix_speed_min <= speed.min() and speed.max() <= CFG.helix_speed_max
 
 
-def test_random_steps_are_correlated_as_promised():
-    step = np.diff(draw("random"), axis=1)
-    scaled = step / step.std(axis=(1, 2), keepdims=True)
-    memory = (scaled[:, 1:] * scaled[:, :-1]).mean() / (scaled[:, :-1] ** 2).mean()
-    assert memory == pytest.approx(np.exp(-1 / (CFG.frame_rate * CFG.ou_time_s)), abs=0.03)
+def one(name, u, g=None, dt=1 / 30, cfg=CFG):
+    """The path of one clip from numbers given; those of `u` that are not given are 0.5."""
+    u = np.array([[*u, *[0.5] * (motions.RANDOM_NUMBERS - len(u))]])
+    return motions.MOTIONS[name](u, g, np.array([dt]), cfg)[0]
 
 
-def test_projection_and_its_inverse():
-    xyz = np.array([[[0.0, 0.0, 2.0], [0.5, -0.25, 4.0]]])
-    uv = camera.project(xyz, CFG)
-    assert np.allclose(uv, [[[32, 32], [40, 28]]])
-    assert np.allclose(camera.unproject(uv, xyz[..., 2], CFG), xyz)
+def test_straight_and_falling_paths_by_hand():
+    """Speed 1.75 m/s at height 0.5 of the unit sphere, half a turn from x; half of g t squared on top."""
+    t = np.arange(21)[:, None] * 0.1
+    line = t * 1.75 * np.array([-np.sqrt(0.75), 0.0, 0.5])
+    assert one("linear", [0.25, 0.75, 0.5], dt=0.1) == pytest.approx(line)
+    assert one("parabolic", [0.25, 0.75, 0.5], dt=0.1) == pytest.approx(line + t**2 * [0, 9.81 / 2, 0])
 
 
-def test_place_keeps_every_frame_inside_and_says_when_it_cannot():
-    xyz = np.zeros((2, 3, 3))
-    xyz[..., 2], xyz[0, :, 0], xyz[1, :, 0] = 3.0, [0, 0.5, 1.0], [0, 2.0, 4.0]
-    shift, fits = camera.place(xyz, np.array([[0.0, 0.5], [0.5, 0.5]]), CFG)
-    assert fits.tolist() == [True, False]
-    xyz[..., :2] += shift[:, None]
-    assert camera.project(xyz, CFG)[0, :, 0].min() == pytest.approx(CFG.frame_margin_px)
+ROOT3 = np.sqrt(3) / 2
+
+
+@pytest.mark.parametrize(
+    ("u", "start", "quarter", "axis"),
+    [  # radius, sweep, sense, tilt, azimuth, phase
+        ([0.0, 0.5, 0.5, 1.0, 0.0, 0.25], [0, 0.25, 0], [-0.25, 0, 0], [0, 0, 1]),
+        ([0.0, 0.5, 0.49, 1.0, 0.0, 0.25], [0, 0.25, 0], [0.25, 0, 0], [0, 0, 1]),
+        ([1.0, 0.5, 0.5, 0.0, 0.25, 0.0], [0, 0.8, 0], [-0.4, 0, 0.8 * ROOT3], [ROOT3, 0, 0.5]),
+    ],
+)
+def test_circles_and_helices_by_hand(u, start, quarter, axis):
+    """A sweep of 360 degrees in 16 frames is a quarter after 3.75 steps; tilted by 0 or by 60 degrees."""
+    cfg = CFG.replace(sweep_min_deg=320.0)
+    path = one("circular", u, dt=3.75 / 30, cfg=cfg)
+    assert path[:2] == pytest.approx(np.array([start, quarter]), abs=1e-12)
+    for share, speed in ((0.25, -1.0), (0.5, 0.5), (1.0, 1.5)):
+        drift = one("helical", [*u, share], dt=3.75 / 30, cfg=cfg) - path
+        assert drift[2] == pytest.approx(speed * 2 * 3.75 / 30 * np.array(axis))
+
+
+def test_random_motion_by_hand():
+    """Speed exp(mean of ln 1 and ln 4) = 2; each velocity keeps exp(-dt / 0.1 s) of the one before."""
+    noise = np.random.default_rng(0).normal(size=(1, 21, 3))
+    keep = np.exp(-0.5)
+    velocity, at = noise[0, 0], [np.zeros(3)]
+    for frame in range(1, 21):
+        at.append(at[-1] + 2 * 0.05 * velocity)
+        velocity = keep * velocity + np.sqrt(1 - keep**2) * noise[0, frame]
+    assert one("random", [0.5], noise.reshape(1, -1), dt=0.05) == pytest.approx(np.array(at))

@@ -42,3 +42,21 @@ def test_uniform_and_normal_moments():
     assert abs(u.mean() - 0.5) < 5 * np.sqrt(1 / 12 / u.size)
     assert abs(g.mean()) < 5 / np.sqrt(g.size)
     assert abs(g.var() - 1) < 5 * np.sqrt(2 / g.size)
+
+
+def test_uniforms_and_normals_by_hand():
+    """Uniforms are the middles of 2^32 equal parts; each pair of them is a pair of Box and Muller's normals."""
+    words = philox.words(3, [7, 8], 2, 6)
+    u = (words + 0.5) / 2**32
+    assert philox.uniforms(3, [7, 8], 2, 6).tolist() == u.tolist()
+    radius, angle = np.sqrt(-2 * np.log(u[:, ::2])), 2 * np.pi * u[:, 1::2]
+    g = philox.normals(3, [7, 8], 2, 5)
+    assert g[:, ::2] == pytest.approx(radius * np.cos(angle))
+    assert g[:, 1::2] == pytest.approx((radius * np.sin(angle))[:, :2])
+
+
+def test_words_of_a_clip_by_hand():
+    """Key: the seed's two halves; counter: the index's two halves, the stream, the block of four words."""
+    seed, index, stream = 5 + 9 * 2**32, 3 + 4 * 2**32, 6
+    counter = np.array([[3, 3], [4, 4], [6, 6], [0, 1]])
+    assert philox.words(seed, [index], stream, 7).tolist() == [philox.philox(counter, (5, 9)).T.flatten()[:7].tolist()]

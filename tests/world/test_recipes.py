@@ -4,12 +4,13 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from trajnb.config import Config
 from trajnb.data import ClipSet
 from trajnb.evaluation import controls
-from trajnb.world import camera, families, motions, recipes
+from trajnb.world import camera, families, motions, philox, recipes
 
 CFG = Config()
 
@@ -61,17 +62,33 @@ def test_every_clip_differs_from_every_simpler_family(clips):
             assert families.FAMILIES[family](uv[clips.label_N == number], CFG).min() >= CFG.class_margin_px
 
 
+def turned(uv_Tx2, degrees=25.0):
+    """One path, turned and shifted: no family may care."""
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return (uv_Tx2 @ [[c, s], [-s, c]])[None] + [20.0, 30.0]
+
+
 def test_families_measure_known_deviations():
-    t = np.linspace(-1, 1, CFG.frames)
-    straight = np.stack([20 + 10 * t + 3 * t**3, 30 - 5 * t - 1.5 * t**3], axis=1)[None]
-    falling = np.stack([10 * t, 4 * t**2], axis=1)[None]
-    half = np.radians(CFG.sweep_max_deg) / 2  # one of the sweeps that are tried
-    turning = np.stack([9 * np.cos(half * t), 5 * np.sin(half * t + 0.3)], axis=1)[None]
-    assert families.line(straight, CFG)[0] == pytest.approx(0, abs=1e-6)
-    assert families.quadratic(falling, CFG)[0] == pytest.approx(0, abs=1e-9)
-    assert families.line(falling, CFG)[0] > 1
-    assert families.quadratic(turning, CFG)[0] > 0.5
-    assert families.ellipse(turning, CFG)[0] == pytest.approx(0, abs=1e-9)
+    """Of four points: 1 px off a line, a cubic of 0.1 px off a parabola, and off ellipses what least squares leave."""
+    cfg = Config(frames=4)
+    zigzag = np.array([[-3.0, 1.0], [-1.0, -1.0], [1.0, -1.0], [3.0, 1.0]])
+    assert families.line(turned(zigzag), cfg) == pytest.approx(1.0)
+    assert families.line(turned(zigzag * [1, 0]), cfg) == pytest.approx(0, abs=1e-6)
+    t = np.linspace(-1, 1, 4)
+    cubic = np.array([[-0.1], [0.3], [-0.3], [0.1]])  # orthogonal to 1, t, t^2 at four times
+    falling = np.stack([10 * t, 4 * t**2], axis=1)
+    assert families.quadratic(turned(falling), cfg) == pytest.approx(0, abs=1e-9)
+    assert families.quadratic(turned(falling + cubic * [1, 0]), cfg) == pytest.approx(np.sqrt(0.2 / 4))
+
+    def off(path_Tx2, sweep):
+        basis = np.stack([t**0, np.cos(sweep * t / 2), np.sin(sweep * t / 2)], axis=1)
+        rest = path_Tx2 - basis @ np.linalg.lstsq(basis, path_Tx2, rcond=None)[0]
+        return np.sqrt((rest**2).sum(axis=1).mean())
+
+    sweeps = np.radians(np.linspace(cfg.sweep_min_deg, cfg.sweep_max_deg, 24))
+    paths = np.stack([zigzag, falling, cubic * [1, 2]])
+    expected = [min(off(path, sweep) for sweep in sweeps) for path in paths]
+    assert families.ellipse(paths, cfg) == pytest.approx(np.array(expected), abs=1e-9)
 
 
 def test_nuisances_do_not_tell_the_class(clips):
@@ -130,3 +147,110 @@ def test_a_varied_clip_shows_its_own_nuisance():
     )
     own = ClipSet(CFG, 5, table.assign(**dict.fromkeys(recipes.OPTIONAL, 0.0)).assign(occluder_px=5.0).iloc[:4])
     assert (own.render(range(4)) == alone).all(), "a column does what the parameter does"
+
+
+def spaced(count):
+    """Uniform numbers that tell where each one went: 1/20, 2/20, 3/20, ..."""
+    return np.arange(1, count + 1) / 20
+
+
+def test_nuisances_by_hand(monkeypatch):
+    asked = []
+    monkeypatch.setattr(recipes.philox, "uniforms", lambda *a: asked.append(a) or spaced(16)[None])
+    cfg = CFG.replace(speed_factor_max=3.0, size_factor_max=2.0)
+    row = recipes.nuisances(cfg, 7, np.array([4])).iloc[0].to_dict()
+    widest = 64 * 1.8 * 0.8 / 2.2  # the largest circle at this depth, 41.9 of at most 44 px
+    expected = {"index": 4, "anchor_frame": 0, "depth_m": 2.2, "speed_factor": 1.3, "size_factor": 1.2}
+    expected |= {"extent_px": (14 + 0.25 * (widest - 14)) * 1.3, "place_x": 0.3, "place_y": 0.35}
+    expected |= {"brightness": 0.76, "background": 0.1625, "noise": 0.02}
+    expected |= {"occluder_place": 0.55, "decoy_x": 0.6, "decoy_y": 0.65}
+    assert row == pytest.approx(expected)
+    assert asked == [(7, np.array([4]), 0, 16)]
+    assert recipes.nuisances(cfg.replace(frames=128), 7, np.array([4]))["anchor_frame"].tolist() == [6]
+    wide = cfg.replace(speed_factor_min=3.0, circle_radius_max_m=2.0)
+    assert recipes.nuisances(wide, 7, np.array([4]))["extent_px"].tolist() == [44]
+    far = wide.replace(depth_min_m=8.0, depth_max_m=8.0)
+    assert recipes.nuisances(far, 7, np.array([4]))["extent_px"].tolist() == [28.8]
+
+
+def test_labels_by_hand(monkeypatch):
+    """Clips 4 to 11 are blocks 1 and 2; a block's order is that of its random words."""
+    words = {1: [30, 10, 40, 20], 2: [1, 2, 3, 4]}
+    monkeypatch.setattr(
+        recipes.philox,
+        "words",
+        lambda seed, block, stream, n: np.array([words[b] for b in block] if stream == 1 else 0),
+    )
+    assert recipes.labels(CFG, 0, [4, 5, 6, 7, 9, 11]).tolist() == [1, 3, 0, 2, 1, 3]
+
+
+def test_varied_amounts_by_hand(monkeypatch):
+    """Seven equal parts for six nuisances and none; the amount is a share of what the parameter says."""
+    which = (np.arange(7) + 0.5) / 7
+    drawn = {7: np.stack([which, np.full(7, 0.3)], axis=1)}
+    monkeypatch.setattr(recipes.philox, "uniforms", lambda seed, index, stream, n: drawn[stream][:, :n])
+    amounts = recipes.varied(Config(varied=True, **HARD), 5, np.arange(7))
+    full = [0.6, 0.09, 3.6, 1, 0.3, 2]  # decoy: yes; 6 * 0.3 frames, rounded
+    assert np.stack([amounts[name] for name in recipes.OPTIONAL]) == pytest.approx(
+        np.eye(6, 7) * np.array(full)[:, None]
+    )
+    two = recipes.varied(Config(varied=True, texture=0.3, jitter_px=1.0), 5, np.arange(7))
+    assert two["texture"].tolist() == pytest.approx([0.09] * 2 + [0] * 5)
+    assert two["jitter_px"].tolist() == pytest.approx([0] * 2 + [0.3] * 3 + [0] * 2)
+
+
+def test_the_first_attempt_that_fits_is_taken(monkeypatch):
+    """Attempts are looked at in growing batches, those of a clip in order, until each clip has one."""
+    table = pd.DataFrame({"motion": ["linear", "random", "linear", "random"], "clip": range(4)})
+    first, looked = [3, 0, 4, 130], []
+    monkeypatch.setattr(recipes, "path", lambda cfg, seed, name, some, tries: tries)
+
+    def accept(cfg, name, some, tries):
+        looked.append((name, len(some)))
+        assert set(some["motion"]) == {name}
+        return np.array([attempt >= first[clip] for clip, attempt in zip(some["clip"], tries, strict=True)])
+
+    monkeypatch.setattr(recipes, "accept", accept)
+    assert recipes.accepted_attempts(CFG, 0, table).tolist() == first
+    counts = [("linear", 8), ("random", 8), ("linear", 8)] + [("random", n) for n in (8, 16, 32, 64, 64)]
+    assert looked == counts
+
+
+def test_a_path_is_its_motion_moved_to_its_place():
+    """Drawn at (index, 16 + 2 attempts), and the next stream's normals; at its depth in its own anchor frame."""
+    index, attempt, anchor = np.array([3, 8]), np.array([0, 5]), np.array([2, 11])
+    table = pd.DataFrame({"index": index, "anchor_frame": anchor, "depth_m": [2.5, 3.0], "speed_factor": [1.0, 2.0]})
+    table["place_x"], table["place_y"] = [0.0, 1.0], [1.0, 0.0]
+    for name in ("random", "circular"):
+        xyz = recipes.path(CFG, 9, name, table, attempt)
+        u = np.concatenate([philox.uniforms(9, index[[k]], 16 + 2 * attempt[k], 8) for k in (0, 1)])
+        g = np.concatenate([philox.normals(9, index[[k]], 17 + 2 * attempt[k], 63) for k in (0, 1)])
+        plain = motions.MOTIONS[name](u, g, np.array([1, 2]) / CFG.frame_rate, CFG)
+        assert xyz[[0, 1], anchor, 2] == pytest.approx([2.5, 3.0])
+        seen = camera.project(xyz[:, :16], CFG)
+        for k in (0, 1):
+            assert xyz[k] - xyz[k, 0] == pytest.approx(plain[k] - plain[k, 0])
+            assert seen[k].min(axis=0)[k] == pytest.approx(3) and seen[k].max(axis=0)[1 - k] == pytest.approx(61)
+    fast = recipes.path(CFG.replace(speed_min=99.0, speed_max=99.0), 9, "linear", table, attempt)
+    assert (fast[..., 2] == 0).all(), "no place for it"
+
+
+def test_what_is_accepted():
+    """Seen extent within 6 % of that asked for, nowhere nearer than 1 m, and off every simpler family by 0.5 px."""
+    cfg = Config(frames=4, horizon=1)
+
+    def accepted(name, px_Fx2, asked, z=(2.0, 2.0, 2.0, 2.0, 2.0)):
+        path = camera.unproject(np.array([px_Fx2], float), np.array([z]), cfg)
+        return bool(recipes.accept(cfg, name, pd.DataFrame({"extent_px": [asked]}), path)[0])
+
+    for extent, good in ((11.5, False), (11.75, True), (13.25, True), (13.5, False)):
+        line = [[20, 30], [24, 30], [28, 31], [20 + extent, 32], [90, 90]]
+        assert accepted("linear", line, 12.5) == good
+    assert accepted("linear", line, 13.5, (2.0, 2.0, 2.0, 2.0, 1.0))
+    assert not accepted("linear", line, 13.5, (2.0, 2.0, 2.0, 2.0, 0.99))
+    assert not accepted("linear", line, 13.5, (0.0, 0.0, 0.0, 0.0, 0.0)), "no place for it"
+    for off, good in ((0.49, False), (0.5, True)):
+        bent = [[29, 30 + off], [31, 30 - off], [33, 30 - off], [35, 30 + off], [90, 90]]
+        assert accepted("parabolic", bent, 6) == good
+        assert accepted("linear", bent, 6)
+    assert not accepted("circular", bent, 6), "a parabola"

@@ -6,7 +6,7 @@ import torch
 
 from trajnb.config import Config
 from trajnb.data import ClipSet
-from trajnb.world import camera, recipes, renderer
+from trajnb.world import camera, philox, recipes, renderer
 
 QUIET = Config(noise_min=0.0, noise_max=0.0)
 
@@ -102,3 +102,90 @@ def test_the_strongest_noise_allowed_does_not_overflow():
     scene = {name: clips.table[name].to_numpy() for name in clips.table.columns}
     noise = renderer.sensor_noise(clips.cfg, clips.seed, scene)
     assert noise.std() == pytest.approx(0.25 * 255, rel=0.02)
+
+
+SMALL = QUIET.replace(size=32, frames=4, extent_max_px=20.0)
+
+
+def test_discs_to_the_last_digit():
+    """Coverage is 1/2 plus the signed distance to the rim over the rim's width, in steps of 1/256; then blended."""
+    uv, radius = np.array([[[10.3, 20.0]], [[30.9, 1.2]]]), np.array([[3.4], [5.0]])
+    level, blur, ground = np.array([200, 40]), np.array([0.0, 2.0]), np.full((2, 1, 32, 32), 90, np.int16)
+    image = ground.copy()
+    renderer.draw_discs(SMALL, image, uv, radius, level.astype(np.int16), blur)
+    x = (np.arange(32) * 256 + 128)[None, None, None]
+    centre = np.rint(uv * 256)[..., None, None]
+    distance = np.floor(np.sqrt((x - centre[:, :, 0]) ** 2 + (x.swapaxes(2, 3) - centre[:, :, 1]) ** 2))
+    rim = (256 * (1 + blur))[:, None, None, None]
+    cover = np.clip((np.rint(radius * 256)[..., None, None] - distance) * 256 // rim + 128, 0, 256)
+    assert (image == ground + ((level[:, None, None, None] - ground) * cover + 128) // 256).all()
+    assert (image[1, 0, 0, 26:] != 90).all(), "the second one lies across the border"
+    renderer.draw_discs(SMALL, image, uv, radius - 10.0, level.astype(np.int16), np.zeros(2))
+    assert (image[:, :, 16] == ground[:, :, 16]).all(), "a negative radius draws nothing"
+
+
+def test_backdrop_and_bar_by_hand(monkeypatch):
+    """Patches of 8 px, a share of the contrast around the ground; a bar between the borders, over everything."""
+    u = np.linspace(0, 1, 16)
+    monkeypatch.setattr(renderer.philox, "uniforms", lambda seed, index, stream, n: u[None] if stream == 3 else 0)
+    scene = {"index": np.array([0]), "texture": np.array([0.4]), "occluder_px": np.array([6.0])}
+    image = renderer.backdrop(SMALL, 0, scene, np.array([100]))
+    assert (image == 100 + np.rint(0.4 * (u - 0.5) * 255).reshape(4, 4).repeat(8, 0).repeat(8, 1)).all()
+    before = image.copy()
+    renderer.draw_occluder(SMALL, image, scene | {"occluder_place": np.array([0.25])}, np.array([7]))
+    assert (image[..., 6:12] == 7).all(), "a quarter of the 26 px that are left, rounded to even"
+    assert (np.delete(image, np.s_[6:12], axis=3) == np.delete(before, np.s_[6:12], axis=3)).all()
+
+
+def test_noise_by_hand(monkeypatch):
+    """Table entries are 32 to a deviation; deviations come in quarters of a grey level; halves are rounded up."""
+    table = renderer.noise_windows(1024)
+    normal = philox.normals(0, [0, 16383, 16384], 0, 64)
+    assert table.shape == (1 << 20, 1024)
+    assert (table[0, :64] == np.rint(normal[0] * 32)).all()
+    assert (table[-65, 1:129] == np.rint(normal[1:] * 32).flatten()).all()
+    assert np.abs(table[:, 0].astype(int)).max() == 127
+    monkeypatch.setattr(
+        renderer.philox, "words", lambda seed, index, stream, n: {2: np.array([[5, 2**20 + 6, 7, 2**32 - 1]])}[stream]
+    )
+    noise = renderer.sensor_noise(SMALL, 0, {"index": np.array([0]), "noise": np.array([0.02])})
+    for found, start in zip(noise[0], (5, 6, 7, 2**20 - 1), strict=True):
+        assert (found.flatten() == np.floor(table[start].astype(int) * 20 / 128 + 0.5)).all()  # 5.1 levels: 20 quarters
+
+
+def test_lost_frames_by_hand(monkeypatch):
+    """Lost are those with the smallest words; the first frame never is."""
+    monkeypatch.setattr(
+        renderer.philox, "words", lambda seed, index, stream, n: {6: np.array([[9, 3, 5, 4, 8]] * 3)}[stream][:, :n]
+    )
+    cfg, scene = SMALL.replace(frames=4), {"index": np.arange(3), "dropped_frames": np.array([0, 1, 2])}
+    assert renderer.kept_frames(cfg, 0, scene).tolist() == [[0, 1, 2, 3], [0, 1, 1, 3], [0, 1, 1, 1]]
+
+
+def test_shake_and_decoy_by_hand(monkeypatch):
+    monkeypatch.setattr(
+        renderer.philox, "normals", lambda seed, index, stream, n: {5: np.arange(1.0, n + 1)[None]}[stream]
+    )
+    monkeypatch.setattr(renderer.philox, "uniforms", lambda seed, index, stream, n: {4: np.array([[0.25]])}[stream])
+    scene = {
+        "index": np.array([0]),
+        "jitter_px": np.array([0.5]),
+        "decoy_x": np.array([0.0]),
+        "decoy_y": np.array([0.5]),
+    }
+    assert renderer.jitter(SMALL, 0, scene)[0].tolist() == [[0.5, 1], [1.5, 2], [2.5, 3], [3.5, 4]]
+    path = np.array([[[0.0, 0.0], [3.0, 4.0], [3.0, 6.0], [4.0, 6.0]]])  # steps of 5, 2 and 1 px: -5, -3, -4
+    swing = np.array([3.0, -2.0, 0.0, -1.0])
+    expected = np.stack([np.full(4, 3.0), 16 + swing], axis=1)  # along y, about (3, 16): 3 px from the left border
+    assert renderer.decoy(SMALL, 0, scene, path)[0] == pytest.approx(expected)
+
+
+def test_the_object_is_as_large_as_its_depth_says():
+    """A disc of 0.1 m 1.6 m away is 4 px in radius, 0.6 times that where the clip's factor says so; grey in 255ths."""
+    scene = {"index": np.arange(2), "brightness": np.ones(2), "background": np.full(2, 0.1), "noise": np.zeros(2)}
+    scene |= {"size_factor": np.array([1.0, 0.6]), "occluder_px": np.full(2, 4.0), "occluder_place": np.zeros(2)}
+    image = renderer.chunk(SMALL, 0, scene, np.zeros((2, 4, 3)) + [0.0, 0.0, 1.6])
+    assert (image[:, :, 16, 16] == 255).all() and (image[:, :, 0, -1] == 26).all()
+    assert (image[..., :4] == 140).all(), "a bar halfway between object and ground"
+    area = (image[..., 4:] - 26.0).sum(axis=(2, 3)) / 229
+    assert area == pytest.approx(np.pi * np.array([[16.0], [5.76]]) + np.zeros(4), rel=0.02)
