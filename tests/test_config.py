@@ -70,7 +70,6 @@ REFUSED = {  # a parameter file, and what its sentence must hold
     "dropped_frames: 9": "write at most 8",
     "shift_px: 20": "write at most 16",
     "clips: 39": "below 40",
-    "clips: 40": "batch_size: 32 is over half of the clips",
     "[1, 2]": "a list, not names and values",
     "epochs 3": "text, not names and values",
     "epochs: 3: 4": "line 1",

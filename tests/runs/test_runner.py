@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from trajnb import ROOT, files
-from trajnb.config import ParameterError
+from trajnb.config import Config, ParameterError
 from trajnb.runs import guard, record, runner, status
 from trajnb.runs.stages import Stage
 
@@ -438,3 +438,28 @@ def test_force_changes_no_result_and_so_repeats_no_stage(cfg, make, capsys):
     capsys.readouterr()
     runner.run(cfg, [stage])
     assert "a: skipped" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"preset": "paper"},
+            "preset paper does not fit: transformer paper reads frames 8, these clips",
+        ),
+        ({"frames": 20, "size": 72}, "preset nano does not fit: "),
+        ({"extent_min_px": 43.9, "class_margin_px": 20.0}, "this world is impossible: no "),
+    ],
+)
+def test_what_a_notebook_would_refuse_is_refused_before_anything_starts(changes, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
+    monkeypatch.setattr(runner.recipes, "ATTEMPTS", 512)
+    with pytest.raises(ParameterError, match=words):
+        runner.run(Config(**changes))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_few_clips_are_no_contradiction_in_a_notebook_that_does_not_train():
+    """The data stage is given no batch_size, so its default must go with any number of clips."""
+    own = next(stage for stage in runner.plan(Config(clips=40, batch_size=8)) if stage.kind == "data")
+    assert Config(**own.parameters).clips == 40

@@ -12,13 +12,16 @@ import shutil
 import subprocess
 import time
 
+import numpy as np
 import yaml
 
 from trajnb import ROOT, __version__, files
-from trajnb.config import ParameterError
+from trajnb.config import Config, ParameterError
 from trajnb.runs import guard, processes, provenance, record, sight
 from trajnb.runs.stages import chosen, package_hash, plan, source
+from trajnb.world import recipes
 
+DEFAULT_CLIPS = (Config().preset, Config().frames, Config().size)
 LAST_LINES, LONGEST_LINE = 15, 400  # of a failing cell's error that are shown, and characters of each
 RUNNING = "notebook.running.ipynb"
 FULL = 1_000_000  # bytes left on a disk that is as good as full
@@ -41,7 +44,7 @@ def run(cfg, stages=None, *, force=False, dry_run=False, only=(), start=None):
     anything is written, StageFailed at the first failure, KeyboardInterrupt.
     """
     stages = plan(cfg) if stages is None else stages
-    check_device(cfg)
+    check_fits(cfg)
     names, forced = chosen(stages, only, start)
     found = record.settle(cfg.run_dir)
     done, package = found.get("stages", {}), package_hash()
@@ -246,13 +249,31 @@ def ensure(cfg, *kinds):
         run(cfg, stages, only=missing)
 
 
-def check_device(cfg):
-    """Raise ParameterError when a GPU is asked for and none is there; imports torch only then."""
-    if cfg.device == "cuda":
+def check_fits(cfg):
+    """Raise ParameterError for what a notebook would refuse later: no GPU, a network for other clips, no such world.
+
+    Imports torch only where device, preset or clips are not the default.
+    """
+    if cfg.world() != Config().world():
+        try:
+            recipes.draw(cfg, cfg.data_seed, np.arange(64))
+        except recipes.ImpossibleWorld as error:
+            raise ParameterError(f"this world is impossible: {error}") from None
+    if cfg.device == "cuda" or (cfg.preset, cfg.frames, cfg.size) != DEFAULT_CLIPS:
         import torch
 
-        if not torch.cuda.is_available():
+        from trajnb import models
+
+        if cfg.device == "cuda" and not torch.cuda.is_available():
             raise ParameterError("device: 'cuda' is not there, torch finds no GPU: write auto or cpu.")
+        try:
+            for model in cfg.models:
+                with torch.device("meta"):
+                    models.build(cfg.replace(model=model))
+        except ValueError as error:
+            raise ParameterError(
+                f"preset {cfg.preset} does not fit: {error}: write preset: nano or base, or other clips."
+            ) from None
 
 
 def relative(path):
