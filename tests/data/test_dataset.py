@@ -143,6 +143,7 @@ def test_a_control_changes_training_clips_alone_where_it_permutes_labels(folder)
     train = data.load(cfg, "train", folder)
     assert sorted(train.label_N) == sorted(plain.label_N)
     assert (train.label_N == plain.label_N).mean() < 0.5
+    assert np.array_equal(train.label_N, data.load(cfg, "train", folder).label_N), "always the same way"
     for which in ("val", "test"):
         assert np.array_equal(data.load(cfg, which, folder).label_N, data.load(CFG, which, folder).label_N)
     shuffled = CFG.replace(control="shuffled")
@@ -153,6 +154,6 @@ def test_a_control_changes_training_clips_alone_where_it_permutes_labels(folder)
 def test_taken_clips_are_those_clips(folder):
     clips = data.load(CFG, "train", folder)
     some = clips.take(np.array([5, 3]))
-    assert len(some) == 2
+    assert len(some) == 2 and list(some.table) == list(clips.table)
     assert some.batch(np.array([1])).video.equal(clips.batch(np.array([3])).video)
     assert some.table["index"].tolist() == clips.table["index"].iloc[[5, 3]].tolist()

@@ -47,7 +47,8 @@ def test_the_head_by_hand(head):
         q, k, v = (x.unflatten(-1, (6, 16)).transpose(1, 2) for x in (q, k, v))
         weights = (q @ k.transpose(2, 3) / 4).softmax(-1)
         query = query + pool.proj((weights @ v).transpose(1, 2).flatten(2))
-        query = query + pool.mlp(query)
+        norm, wider, _, narrower = pool.mlp
+        query = query + narrower(torch.nn.functional.gelu(wider(norm(query))))
     query = head.norm(query)
     output = head(grid)
     torch.testing.assert_close(output.logits_BK, head.to_class(query[:, 0]))
