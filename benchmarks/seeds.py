@@ -3,8 +3,8 @@
 Commands  python benchmarks/seeds.py train MODEL FOLDER        about 7 x 4 minutes for the Transformer on two cores
           python benchmarks/seeds.py rule [EXPERIMENTS] [SEED_SD] [CLIPS]     1000 0.01 10000: 5 minutes on one core
 
-train   Trains one network of the quick run on one seed in several ways that differ in rounding alone (threads, vector
-        instructions, and a GPU where there is one), and on further seeds with one thread; prints test top-1 and ADE of
+train   Trains one network of the quick run on one seed in ways that differ in rounding alone (threads, and a GPU
+        where there is one), and on further seeds with one thread; prints test top-1 and ADE of
         each, and both spreads. Each way is a process of its own; what FOLDER has already is not trained again.
 rule    Trains nothing: it draws what training runs would predict. A clip has a difficulty, the same for all; a training
         run has a skill, normal around that of its architecture, so that top-1 has a standard deviation of SEED_SD. For
@@ -30,11 +30,9 @@ from trajnb.config import Config
 from trajnb.evaluation import leaderboard, metrics, seeds
 from trajnb.training import fit, predict
 
-# name: (seed, device, threads, further environment). AVX2 rounds as a processor without AVX-512 does.
-AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
-WAYS = {"1 thread": (0, "cpu", 1, {}), "2 threads": (0, "cpu", 2, {}), "4 threads": (0, "cpu", 4, {})}
-WAYS |= {"1 thread, AVX2": (0, "cpu", 1, AVX2), "GPU": (0, "cuda", 1, {})}
-WAYS |= {f"seed {seed}": (seed, "cpu", 1, {}) for seed in (1, 2, 3)}
+# name: (seed, device, threads)
+WAYS = {"1 thread": (0, "cpu", 1), "2 threads": (0, "cpu", 2), "4 threads": (0, "cpu", 4), "GPU": (0, "cuda", 1)}
+WAYS |= {f"seed {seed}": (seed, "cpu", 1) for seed in (1, 2, 3)}
 QUICK = {"run_name": "quick", "clips": 10_000, "test_clips": 10_000, "epochs": 3}
 EASE, SPREAD = 4.0, 2.5  # of the clips' difficulty, in logits: a mean top-1 of about 0.91
 KINDS = ("a", "b", "c", "d")
@@ -122,13 +120,13 @@ def train(model, folder):
 
 def start(model, folder, name):
     """A process that trains in one way; none is started for what is there."""
-    environment = os.environ | WAYS[name][3] | {"OMP_NUM_THREADS": str(WAYS[name][2]), "OMP_WAIT_POLICY": "PASSIVE"}
+    environment = os.environ | {"OMP_NUM_THREADS": str(WAYS[name][2]), "OMP_WAIT_POLICY": "PASSIVE"}
     return subprocess.Popen([sys.executable, __file__, "one", model, str(folder), name], env=environment)
 
 
 def one(model, folder, name):
     """Train in one way, and write its scores on test clips."""
-    (seed, device, threads, _), mine = WAYS[name], Path(folder) / model / name
+    (seed, device, threads), mine = WAYS[name], Path(folder) / model / name
     if (mine / "scores.json").is_file():
         return
     cfg = Config(**QUICK, model=model, seed=seed, device=device, threads=threads)
