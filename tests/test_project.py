@@ -112,7 +112,7 @@ def test_imports_run_downward(path):
 
 def test_every_target_of_the_makefile_says_what_it_does():
     said = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    targets = ["help", "env", "run", "test", "lint", "lab", "notebooks", "bench", "clean"]
+    targets = ["help", "env", "run", "test", "lint", "lab", "notebooks", "bench", "mutants", "clean"]
     assert [line.split()[1] for line in said.splitlines()] == targets
     assert all(len(line.split()) > 3 for line in said.splitlines())
 
