@@ -1,6 +1,7 @@
 """Trained networks come back as what they were trained as, on the device asked for, or not at all."""
 
 import pytest
+import safetensors
 import torch
 
 from trajnb import files, models
@@ -34,6 +35,12 @@ def test_weights_of_other_data_are_refused(weights, changes, name):
 
 def test_what_only_evaluation_asks_for_is_free(weights):
     trained.load_trained(CFG.replace(test_clips=80, suite_clips=4, attention_clips=4, models=["i3d"], threads=1))
+
+
+def test_the_same_weights_are_the_same_bytes_in_any_process(weights):
+    """safetensors keeps metadata in a hash map, whose order differs from one process to the next."""
+    with safetensors.safe_open(CFG.stage_dir(CFG.train_stage) / trained.FILE, "pt") as file:
+        assert list(file.metadata()) == ["trajnb"]
 
 
 @pytest.mark.parametrize("room", trained.ROOMS)

@@ -38,11 +38,14 @@ def identity(cfg) -> dict:
 
 
 def save(path: Path, net, cfg):
-    """Write the weights as safetensors; `identity(cfg)`, net.precision and the folder's mark are their metadata."""
+    """Write the weights as safetensors; `identity(cfg)`, net.precision and the folder's mark are their metadata.
+
+    They are one JSON under one name: safetensors writes several names in no fixed order, and the same training has to
+    leave the same bytes.
+    """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    about = {"identity": json.dumps(identity(cfg)), "precision": net.precision}
-    about |= {"mark": mark} if (mark := files.mark(path.parent)) else {}
-    files.write_bytes(path, safetensors.torch.save(weights, about))
+    about = {"identity": identity(cfg), "precision": net.precision, "mark": files.mark(path.parent)}
+    files.write_bytes(path, safetensors.torch.save(weights, {"trajnb": json.dumps(about)}))
 
 
 def load_trained(cfg, folder=None) -> models.TrajectoryNet:
@@ -55,8 +58,9 @@ def load_trained(cfg, folder=None) -> models.TrajectoryNet:
     if not path.is_file():
         raise FileNotFoundError(f"{path.parent.name}/{FILE} is missing in run '{cfg.run_name}': run 02_train first")
     with safetensors.safe_open(path, "pt") as file:
-        about, weights = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
-    old = json.loads(about.get("identity", "{}"))
+        about = json.loads((file.metadata() or {}).get("trajnb", "{}"))
+        weights = {name: file.get_tensor(name) for name in file.keys()}
+    old = about.get("identity", {})
     differ = [name for name, value in identity(cfg).items() if old.get(name) != value]
     if differ:
         raise ValueError(f"{path.parent.name}/{FILE} was trained with another {', '.join(differ)}: run 02_train again")
