@@ -77,9 +77,9 @@ def command(port):
         ["make", "-n", "--no-print-directory", "lab"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     words = shlex.split(printed.splitlines()[-1])
-    assert words[0].endswith("/jupyter") and words[1] == "lab"
+    assert words[:3] == [".venv/bin/python", "-m", "jupyterlab"]
     more = ["--no-browser", f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--allow-root"]
-    return [str(Path(sys.executable).with_name("jupyter")), *words[1:], *more]
+    return [sys.executable, *words[1:], *more]
 
 
 def environment(folder):
