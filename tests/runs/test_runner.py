@@ -16,6 +16,7 @@ from trajnb import ROOT, files
 from trajnb.config import Config, ParameterError
 from trajnb.runs import guard, record, runner, status
 from trajnb.runs.stages import Stage
+from trajnb.world import recipes
 
 GOOD = "from pathlib import Path; Path(folder, 'product').write_text(str(epochs)); print('epoch', epochs)"
 
@@ -452,7 +453,7 @@ def test_force_changes_no_result_and_so_repeats_no_stage(cfg, make, capsys):
 )
 def test_what_a_notebook_would_refuse_is_refused_before_anything_starts(changes, words, tmp_path, monkeypatch):
     monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
-    monkeypatch.setattr(runner.recipes, "ATTEMPTS", 512)
+    monkeypatch.setattr(recipes, "ATTEMPTS", 512)
     with pytest.raises(ParameterError, match=words):
         runner.run(Config(**changes), dry_run=True)
     assert list(tmp_path.iterdir()) == []

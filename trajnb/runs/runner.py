@@ -12,14 +12,12 @@ import shutil
 import subprocess
 import time
 
-import numpy as np
 import yaml
 
 from trajnb import ROOT, __version__, files
 from trajnb.config import Config, ParameterError
 from trajnb.runs import guard, processes, provenance, record, sight
 from trajnb.runs.stages import chosen, package_hash, plan, source
-from trajnb.world import recipes
 
 DEFAULT_CLIPS = (Config().preset, Config().frames, Config().size)
 LAST_LINES, LONGEST_LINE = 15, 400  # of a failing cell's error that are shown, and characters of each
@@ -252,11 +250,13 @@ def ensure(cfg, *kinds):
 def check_fits(cfg):
     """Raise ParameterError for what a notebook would refuse later: no GPU, a network for other clips, no such world.
 
-    Imports torch only where device, preset or clips are not the default.
+    Imports what takes long only where world, device, preset or clips are not the default.
     """
     if cfg.world() != Config().world():
+        from trajnb.world import recipes
+
         try:
-            recipes.draw(cfg, cfg.data_seed, np.arange(64))
+            recipes.draw(cfg, cfg.data_seed, range(64))
         except recipes.ImpossibleWorld as error:
             raise ParameterError(f"this world is impossible: {error}") from None
     if cfg.device == "cuda" or (cfg.preset, cfg.frames, cfg.size) != DEFAULT_CLIPS:
