@@ -31,7 +31,10 @@ def test_the_estimates_are_above_the_largest_network(preset):
     [
         ({"threads": 1000}, r"threads: 1000 is above the \d+ cores here: write at most \d+, or 0."),
         ({"clips": 10_000_000, "memory_limit_mb": 8000}, r"memory: data takes about 15,\d+ MB, 8,000 MB are there"),
-        ({"preset": "paper", "memory_limit_mb": 30_000}, r"memory: train-\w+ takes about 9\d,\d+ MB.*lower batch_size"),
+        (
+            {"preset": "base", "batch_size": 320, "memory_limit_mb": 30_000},
+            r"memory: train-\w+ takes about 9\d,\d+ MB.*lower batch_size",
+        ),
         ({"attention_clips": 500, "memory_limit_mb": 3000}, r"memory: attention takes about 4,4\d\d MB, 3,000 MB are"),
         ({"disk_reserve_mb": 99_999_999}, r"disk: 953,674 MB are free.* lower checkpoints_kept or disk_reserve_mb."),
     ],

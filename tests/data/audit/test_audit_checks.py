@@ -102,7 +102,7 @@ def test_test_clips_of_the_training_seed_are_found(own, tmp_path):
     table = pd.read_parquet(own / "recipes.parquet").iloc[:40].assign(split="test")
     report = audited_with(own, tmp_path, "test.parquet", table, test_seed=0)
     assert [test.evidence.split(" (")[0] for test in of(report, 3)] == ["80 clips are in two splits"]
-    with pytest.raises(audit.AuditError, match="without the data it stands for"):
+    with pytest.raises(audit.AuditError, match="without the data it belongs to"):
         audited_with(own, tmp_path, "test.parquet", pd.read_parquet(own / "test.parquet"), test_seed=0)
 
 
