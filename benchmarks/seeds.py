@@ -1,11 +1,11 @@
 """What a spread over seeds is worth: how far training runs differ, and whether interval and rule keep their promise.
 
-Commands  python benchmarks/seeds.py train MODEL FOLDER        about 7 x 4 minutes for the Transformer on two cores
+Commands  python benchmarks/seeds.py train MODEL FOLDER [WAY...]   about 6 x 4 minutes for the Transformer on two cores
           python benchmarks/seeds.py rule [EXPERIMENTS] [SEED_SD] [CLIPS]     1000 0.01 10000: 5 minutes on one core
 
-train   Trains one network of the quick run on one seed in ways that differ in rounding alone (threads, and a GPU
-        where there is one), and on further seeds with one thread; prints test top-1 and ADE of
-        each, and both spreads. Each way is a process of its own; what FOLDER has already is not trained again.
+train   Trains one network of the quick run on one seed in ways that differ in rounding alone, and on further seeds;
+        prints test top-1 and ADE of each, and both spreads. A way is SEED:DEVICE:THREADS, as in 0:cuda:1. Each is a
+        process of its own, as many at a time as there are cores; what FOLDER has already is not trained again.
 rule    Trains nothing: it draws what training runs would predict. A clip has a difficulty, the same for all; a training
         run has a skill, normal around that of its architecture, so that top-1 has a standard deviation of SEED_SD. For
         3, 5 and 10 seeds of four architectures: how often the 95 % interval holds the true mean; how often any of four
@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.special import expit
 from tqdm import tqdm
 
@@ -30,9 +29,7 @@ from trajnb.config import Config
 from trajnb.evaluation import leaderboard, metrics, seeds
 from trajnb.training import fit, predict
 
-# name: (seed, device, threads)
-WAYS = {"1 thread": (0, "cpu", 1), "2 threads": (0, "cpu", 2), "4 threads": (0, "cpu", 4), "GPU": (0, "cuda", 1)}
-WAYS |= {f"seed {seed}": (seed, "cpu", 1) for seed in (1, 2, 3)}
+WAYS = ("0:cpu:1", "0:cpu:2", "0:cpu:4", "1:cpu:1", "2:cpu:1", "3:cpu:1")  # SEED:DEVICE:THREADS
 QUICK = {"run_name": "quick", "clips": 10_000, "test_clips": 10_000, "epochs": 3}
 EASE, SPREAD = 4.0, 2.5  # of the clips' difficulty, in logits: a mean top-1 of about 0.91
 KINDS = ("a", "b", "c", "d")
@@ -94,48 +91,61 @@ def rule(experiments=1000, sd=0.01, clips=10000):
             print(f"{head} {held}; {false}", flush=True)
 
 
-def train(model, folder):
-    """Train `model` in every way that this machine allows, two single threads at a time, and print the two spreads."""
-    folder, ways = Path(folder).resolve(), {n: w for n, w in WAYS.items() if w[1] == "cpu" or torch.cuda.is_available()}
+def train(model, folder, *ways):
+    """Train `model` in each way, as many at a time as the cores allow, and print the two spreads."""
+    folder, ways = Path(folder).resolve(), ways or WAYS
     if not (folder / "data" / "manifest.json").is_file():
         data.make(Config(**QUICK), folder / "data")
-    single = [name for name, way in ways.items() if way[2] == 1]
-    for together in [*zip(single[::2], single[1::2], strict=False), *([n] for n in ways if ways[n][2] > 1)]:
-        for running in [start(model, folder, name) for name in together]:
-            running.wait()
-    for left in single[len(single) // 2 * 2 :]:
-        start(model, folder, left).wait()
-    rows = {name: files.read_json(folder / model / name / "scores.json") for name in ways}
-    table = pd.DataFrame(rows).T
+    cores = len(os.sched_getaffinity(0))
+    running = []
+    for way in sorted(ways, key=threads_of):
+        while running and sum(threads for threads, _ in running) + threads_of(way) > cores:
+            running.pop(0)[1].wait()
+        running.append((threads_of(way), start(model, folder, way)))
+    for _, process in running:
+        process.wait()
+    table = pd.DataFrame({way: files.read_json(place(folder, model, way) / "scores.json") for way in ways}).T
     print(table.round(4).to_string())
-    by_seed = table.index.str.startswith("seed") | (table.index == "1 thread")
-    for what, part in {
-        "rounding alone, seed 0": table[table["seed"] == 0],
-        "seeds, one thread": table[by_seed],
-    }.items():
-        for score in ("top1", "ade_px"):
-            one = part[score]
-            print(f"{model}, {what}: {score} {one.min():.4f} to {one.max():.4f}, sd {one.std():.4f}, n {len(one)}")
+    spread(model, "rounding alone, seed 0", table[table["seed"] == 0])
+    for how, part in table.groupby(table.index.str.split(":", n=1).str[1]):
+        spread(model, f"seeds, {how}", part)
 
 
-def start(model, folder, name):
-    """A process that trains in one way; none is started for what is there."""
-    environment = os.environ | {"OMP_NUM_THREADS": str(WAYS[name][2]), "OMP_WAIT_POLICY": "PASSIVE"}
-    return subprocess.Popen([sys.executable, __file__, "one", model, str(folder), name], env=environment)
+def spread(model, what, table):
+    """Print lowest, highest and standard deviation of both scores."""
+    for score in ("top1", "ade_px") if len(table) > 1 else ():
+        one = table[score]
+        print(f"{model}, {what}: {score} {one.min():.4f} to {one.max():.4f}, sd {one.std():.4f}, n {len(one)}")
 
 
-def one(model, folder, name):
-    """Train in one way, and write its scores on test clips."""
-    (seed, device, threads), mine = WAYS[name], Path(folder) / model / name
+def threads_of(way):
+    """Threads of a way."""
+    return int(way.split(":")[2])
+
+
+def place(folder, model, way):
+    """Where a way keeps its training."""
+    return Path(folder) / model / way.replace(":", "-")
+
+
+def start(model, folder, way):
+    """A process that trains in one way."""
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads_of(way)), "OMP_WAIT_POLICY": "PASSIVE"}
+    return subprocess.Popen([sys.executable, __file__, "one", model, str(folder), way], env=environment)
+
+
+def one(model, folder, way):
+    """Train in one way, and write its scores on test clips; what is there stays."""
+    (seed, device, threads), mine = way.split(":"), place(folder, model, way)
     if (mine / "scores.json").is_file():
         return
-    cfg = Config(**QUICK, model=model, seed=seed, device=device, threads=threads)
+    cfg = Config(**QUICK, model=model, seed=int(seed), device=device, threads=int(threads))
     clips = {which: data.load(cfg, which, Path(folder) / "data") for which in ("train", "val", "test")}
     net = models.build(cfg)
     history = fit(net, clips["train"], clips["val"], cfg, mine)
-    found = leaderboard.said_by(predict(net, clips["test"], cfg))
-    error = metrics.displacement_px(found.track_NHx3, clips["test"].track_NFx3[:, cfg.frames :], cfg).mean()
-    scores = {"seed": seed, "top1": metrics.top1(found.prob_NK, clips["test"].label_N), "ade_px": float(error)}
+    predicted = leaderboard.said_by(predict(net, clips["test"], cfg))
+    error = metrics.displacement_px(predicted.track_NHx3, clips["test"].track_NFx3[:, cfg.frames :], cfg).mean()
+    scores = {"seed": int(seed), "top1": metrics.top1(predicted.prob_NK, clips["test"].label_N), "ade_px": float(error)}
     files.write_json(mine / "scores.json", scores | {"val_top1": history[-1]["val_top1"]})
 
 
