@@ -8,7 +8,7 @@ from trajnb import files, models
 from trajnb.config import Config
 from trajnb.models import trained
 
-CFG = Config(model="i3d", seed=3)
+CFG = Config(model="i3d", seed=3, device="cpu")
 
 
 @pytest.fixture
@@ -79,5 +79,5 @@ def test_the_network_lies_on_the_configured_device(weights, monkeypatch):
 def test_auto_takes_a_gpu_where_there_is_one(monkeypatch):
     for there, where in ((True, "cuda"), (False, "cpu")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
-        assert trained.device(CFG).type == where
+        assert trained.device(CFG.replace(device="auto")).type == where
         assert trained.device(CFG.replace(device="cpu")).type == "cpu"
