@@ -19,9 +19,9 @@ import av
 import numpy as np
 import pandas as pd
 
+from trajnb.audit import CHECKS, audit, clipfile, examine, material
 from trajnb.config import Config
 from trajnb.data import ClipSet
-from trajnb.data.audit import CHECKS, audit, clipfile, examine, material
 from trajnb.world import recipes
 
 WORLDS = ({}, {"decoy": True}, {"noise_min": 0.02, "noise_max": 0.05}, {"texture": 0.2}, {"extent_max_px": 30.0})

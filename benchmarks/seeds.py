@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from trajnb import data, files, models
 from trajnb.config import Config
-from trajnb.evaluation import leaderboard, metrics, seeds
+from trajnb.evaluation import metrics, predictions, seeds
 from trajnb.training import fit, predict
 
 WAYS = ("0:cpu:1", "0:cpu:2", "0:cpu:4", "1:cpu:1", "2:cpu:1", "3:cpu:1")  # SEED:DEVICE:THREADS
@@ -143,7 +143,7 @@ def one(model, folder, way):
     clips = {which: data.load(cfg, which, Path(folder) / "data") for which in ("train", "val", "test")}
     net = models.build(cfg)
     history = fit(net, clips["train"], clips["val"], cfg, mine)
-    predicted = leaderboard.said_by(predict(net, clips["test"], cfg))
+    predicted = predictions.from_output(predict(net, clips["test"], cfg))
     error = metrics.displacement_px(predicted.track_NHx3, clips["test"].track_NFx3[:, cfg.frames :], cfg).mean()
     scores = {"seed": int(seed), "top1": metrics.top1(predicted.prob_NK, clips["test"].label_N), "ade_px": float(error)}
     files.write_json(mine / "scores.json", scores | {"val_top1": history[-1]["val_top1"]})

@@ -245,7 +245,7 @@ def audit(
     json: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Also write audit.json into this folder.")] = None,
 ):
     """Check data for 17 flaws that make results meaningless: clips in two splits, a stamp that predicts the label."""
-    from trajnb.data import audit as auditing
+    from trajnb import audit as auditing
 
     try:
         report = auditing.audit(path)

@@ -8,7 +8,7 @@ import pytest
 
 from trajnb.config import Config
 from trajnb.evaluation import comparisons
-from trajnb.evaluation.leaderboard import Said
+from trajnb.evaluation.leaderboard import Predictions
 
 CFG = Config()
 
@@ -31,7 +31,7 @@ def network(test, wrong, error_px, seed):
     rows = rng.permutation(len(label_N))[:wrong]
     label_N[rows] = (label_N[rows] + 1) % 4
     future = test.track_NFx3[:, 16:] + rng.normal(0, error_px / 64, (len(label_N), 5, 3))
-    return Said(np.eye(4)[label_N], future)
+    return Predictions(np.eye(4)[label_N], future)
 
 
 def test_one_against_itself_shows_nothing(test):
@@ -77,8 +77,8 @@ def test_a_pair_by_hand():
     def off(*pixels):
         return 0.5 + np.array(pixels)[:, None, None] / 64 * [[3 / 5, 4 / 5, 9]] + np.zeros((6, 2, 3))
 
-    first = Said(np.eye(2)[[0, 0, 0, 1, 0, 1]], off(3, 2, 2, 3, 4, 4))
-    second = Said(np.eye(2)[[1, 1, 1, 0, 0, 1]], off(2, 2, 1, 1, 3, 3))
+    first = Predictions(np.eye(2)[[0, 0, 0, 1, 0, 1]], off(3, 2, 2, 3, 4, 4))
+    second = Predictions(np.eye(2)[[1, 1, 1, 0, 0, 1]], off(2, 2, 1, 1, 3, 3))
     row = comparisons.pair(("a", "b"), [first, second], test, CFG)
     sd = np.std([1, 0, 1, 2, 1, 1], ddof=1) / 6**0.5
     expected = {"first": "a", "second": "b", "n": 6, "only_first": 3, "only_second": 1, "top1_difference": 2 / 6}

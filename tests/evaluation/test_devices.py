@@ -8,8 +8,9 @@ from trajnb import models
 from trajnb.attention import table
 from trajnb.config import Config
 from trajnb.data import ClipSet
-from trajnb.evaluation import leaderboard, robustness
+from trajnb.evaluation import leaderboard, predictions
 from trajnb.models import trained
+from trajnb.robustness import study as robustness
 from trajnb.world import recipes
 
 CFG = Config(models=["i3d"], model="i3d")
@@ -30,7 +31,7 @@ def test_predictions(monkeypatch):
     seen = []
     monkeypatch.setattr(leaderboard, "predict", lambda net, clips, cfg: seen.append(net))
     monkeypatch.setattr(leaderboard, "said_by", lambda predictions: predictions)
-    leaderboard.network(CFG, None)
+    predictions.of_training_run(CFG, None)
     assert where(seen[0]) == {"meta"}
 
 

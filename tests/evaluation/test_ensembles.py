@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trajnb.evaluation import ensembles
-from trajnb.evaluation.leaderboard import Said
+from trajnb.evaluation.leaderboard import Predictions
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def member(truth, right, error, seed):
     track_NHx3 = np.concatenate(
         [future_NHx3[..., :2] + noise[..., :2], future_NHx3[..., 2:] * np.exp(noise[..., 2:])], -1
     )
-    return Said(prob_NK, track_NHx3, np.full(future_NHx3.shape, 2 * np.log(error)))
+    return Predictions(prob_NK, track_NHx3, np.full(future_NHx3.shape, 2 * np.log(error)))
 
 
 def test_weights_go_to_the_member_that_knows(truth):
@@ -51,7 +51,8 @@ def test_independent_errors_average_out(truth):
 
 def test_moments_of_the_mixture_by_hand():
     low, high = (
-        Said(np.full((1, 2), 0.5), np.full((1, 1, 3), x), np.full((1, 1, 3), np.log(v))) for x, v in [(1, 2), (3, 4)]
+        Predictions(np.full((1, 2), 0.5), np.full((1, 1, 3), x), np.full((1, 1, 3), np.log(v)))
+        for x, v in [(1, 2), (3, 4)]
     )
     joined = ensembles.join([low, high], ensembles.Weights(np.array([0.5, 0.5]), np.array([0.25, 0.75])))
     assert joined.track_NHx3[0, 0, 0] == pytest.approx(2.5)
@@ -71,10 +72,10 @@ def test_weights_by_hand():
     assert ensembles.mixture_weights(np.array([[3.0, 1.0, 1.0]]))[0] > 0.999
     future = np.array([[[0.5, 0.5, 2.0]], [[0.5, 0.5, 3.0]], [[0.5, 0.5, 4.0]]])
     deviation = np.log(np.array([0.1, 0.1, 0.2]) ** 2) + np.zeros((3, 1, 3))
-    near = Said(np.array([[0.8, 0.2], [0.4, 0.6], [0.5, 0.5]]), future * [1.2, 1.4, 2.0], deviation)
+    near = Predictions(np.array([[0.8, 0.2], [0.4, 0.6], [0.5, 0.5]]), future * [1.2, 1.4, 2.0], deviation)
     expected = -0.5 * (1 + 4 + (np.log(2) / 0.2) ** 2 + 2 * np.log(0.1) * 2 + 2 * np.log(0.2))
     assert ensembles.log_likelihood(near, future) == pytest.approx(np.full((3, 1), expected))
-    far = Said(near.prob_NK[:, ::-1], future * [1.2, 1.4, 1.0], deviation + 200.0)
+    far = Predictions(near.prob_NK[:, ::-1], future * [1.2, 1.4, 1.0], deviation + 200.0)
     label = np.array([0, 0, 0])
     weights = ensembles.fit([near, far], label, future)
     assert weights.class_M == pytest.approx(ensembles.mixture_weights(np.array([[0.8, 0.2], [0.4, 0.6], [0.5, 0.5]])))
@@ -82,7 +83,7 @@ def test_weights_by_hand():
 
 
 def test_each_seed_has_its_ensemble_and_shares_are_means():
-    said = [Said(np.eye(2)[[k, k]], np.full((2, 1, 3), 1.0 + k), np.zeros((2, 1, 3))) for k in (0, 1)]
+    said = [Predictions(np.eye(2)[[k, k]], np.full((2, 1, 3), 1.0 + k), np.zeros((2, 1, 3))) for k in (0, 1)]
     val = SimpleNamespace(label_N=np.array([0, 0]), track_NFx3=np.ones((2, 3, 3)))
     networks = {"a": [said[0], said[1]], "b": [said[1], said[0]]}
     found = ensembles.joined(networks, networks, val, SimpleNamespace(frames=2))

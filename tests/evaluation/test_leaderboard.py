@@ -7,7 +7,8 @@ import pytest
 from trajnb import files, models, training
 from trajnb.config import Config
 from trajnb.data import ClipSet
-from trajnb.evaluation import ensembles, leaderboard, metrics
+from trajnb.evaluation import baselines, ensembles, leaderboard, metrics, predictions
+from trajnb.evaluation.predictions import Predictions
 from trajnb.models import trained
 from trajnb.world import recipes
 
@@ -26,7 +27,7 @@ def test():
 
 @pytest.fixture(scope="module")
 def others(test):
-    return leaderboard.baselines(clips_of(80, 0), clips_of(40, 1), test, CFG)
+    return baselines.baselines(clips_of(80, 0), clips_of(40, 1), test, CFG)
 
 
 @pytest.fixture
@@ -36,11 +37,11 @@ def folder(tmp_path, monkeypatch):
 
 
 def perfect(test):
-    return leaderboard.Said(np.eye(4)[test.label_N], test.track_NFx3[:, CFG.frames :], np.zeros((60, 5, 3)) - 9)
+    return Predictions(np.eye(4)[test.label_N], test.track_NFx3[:, CFG.frames :], np.zeros((60, 5, 3)) - 9)
 
 
 def test_the_baselines_are_those_of_the_table_in_their_order(others, test):
-    assert list(others) == list(leaderboard.BASELINES)
+    assert list(others) == list(baselines.KINDS)
     table = leaderboard.board({}, others, test, CFG).set_index("model")
     assert table.loc["chance", "test_top1"] == 0.25
     assert np.isnan(table.loc["chance", "test_top1_low"]), "nothing was measured, so there is no interval"
@@ -55,20 +56,20 @@ def test_the_baselines_are_those_of_the_table_in_their_order(others, test):
 
 
 def test_a_trained_network_gets_its_row_and_its_predictions_are_kept(others, test, folder):
-    one = leaderboard.trainings(CFG)["transformer"][0]
+    one = predictions.training_runs(CFG)["transformer"][0]
     net = models.build(one)
     trained.save(one.stage_dir("train-transformer") / trained.FILE, net, one)
     files.write_json(one.stage_dir("train-transformer") / "metrics.json", OWN)
-    networks = {"transformer": [leaderboard.network(one, test)]}
+    networks = {"transformer": [predictions.of_training_run(one, test)]}
     table = leaderboard.board(networks, others, test, CFG)
     leaderboard.save(table, networks, others, test, CFG)
 
     kept = pd.read_csv(folder / "leaderboard.csv")
     assert kept.columns.tolist() == leaderboard.COLUMNS
-    assert kept["model"].tolist() == ["transformer", *leaderboard.BASELINES]
+    assert kept["model"].tolist() == ["transformer", *baselines.KINDS]
     clip_by_clip = pd.read_parquet(folder / "evaluate" / "predictions" / "transformer-s0.parquet")
     assert (clip_by_clip["predicted"] == clip_by_clip["motion"]).mean() == pytest.approx(kept["test_top1"][0])
-    said = leaderboard.said_by(training.predict(net, test, CFG))
+    said = predictions.from_output(training.predict(net, test, CFG))
     assert np.allclose(clip_by_clip[["u1", "v1", "z1"]], said.track_NHx3[:, 0])
 
 
@@ -87,9 +88,9 @@ def test_an_ensemble_costs_what_its_members_cost_together(test, folder):
 
 def test_several_seeds_are_averaged_with_students_interval_and_so_are_their_ensembles(test, folder):
     cfg = CFG.replace(seeds=2)
-    for one in leaderboard.trainings(cfg)["transformer"]:
+    for one in predictions.training_runs(cfg)["transformer"]:
         files.write_json(one.stage_dir(one.train_stage) / "metrics.json", OWN)
-    half = leaderboard.Said(np.eye(4)[np.where(np.arange(60) % 2, test.label_N, 0)], perfect(test).track_NHx3)
+    half = Predictions(np.eye(4)[np.where(np.arange(60) % 2, test.label_N, 0)], perfect(test).track_NHx3)
     row = leaderboard.network_row("transformer", [perfect(test), half], test, cfg)
     expected = (1 + metrics.top1(half.prob_NK, test.label_N)) / 2
     assert row["test_top1"] == pytest.approx(expected)
@@ -142,7 +143,7 @@ def test_networks_that_should_fail_are_asked_about_fewer_clips(others, test, fol
         one = cfg.replace(model="i3d", control=name.removeprefix("train-i3d").removeprefix("-") or "none")
         trained.save(cfg.stage_dir(name) / trained.FILE, models.build(one), one)
     monkeypatch.setattr(leaderboard, "ASKED", 40)
-    found = leaderboard.control_networks(cfg, test)
+    found = baselines.control_networks(cfg, test)
     assert list(found) == ["i3d_shuffled", "i3d_reversed", "i3d_trained_shuffled", "i3d_trained_permuted"]
     table = leaderboard.board({}, others | found, test, cfg).set_index("model")
     assert table["n_test"].loc[list(found)].tolist() == [40, 40, 60, 60]
@@ -161,7 +162,7 @@ def test_a_network_that_needs_the_order_of_frames_loses_it(test, folder):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(leaderboard, "network", spy)
-        leaderboard.control_networks(cfg, test)
+        baselines.control_networks(cfg, test)
     plain, (shuffled, reverse) = test.render(np.arange(2)), seen
     assert np.array_equal(reverse, plain[:, ::-1])
     assert not np.array_equal(shuffled, plain)
@@ -169,7 +170,7 @@ def test_a_network_that_needs_the_order_of_frames_loses_it(test, folder):
 
 
 def test_shares_of_the_pixel_oracle(others, test):
-    half = leaderboard.Said(np.tile(np.eye(4)[0], (60, 1)), others["pixel_oracle"].track_NHx3)
+    half = Predictions(np.tile(np.eye(4)[0], (60, 1)), others["pixel_oracle"].track_NHx3)
     table = leaderboard.board({}, others | {"i3d_reversed": half}, test, CFG).set_index("model")
     assert table.loc["i3d_reversed", "ade_over_pixel_oracle"] == 1
     share = table.loc["i3d_reversed", "test_top1"] / table.loc["pixel_oracle", "test_top1"]
@@ -191,7 +192,7 @@ def two_clips():
     test = ClipSet(cfg, 0, pd.DataFrame({"index": [7, 9], "motion": ["linear", "random"]}), xyz)
     off = np.array([[[3, 0, 0.0], [0, 4, 0.5]], [[0, 0, 0], [3, 4, 0]]]) / [64, 64, 1]
     deviation = np.full((2, 2, 3), 2 * np.log(1 / 64))
-    return cfg, test, leaderboard.Said(np.array([[0.25, 0.75], [0.4, 0.6]]), test.track_NFx3[:, 4:] + off, deviation)
+    return cfg, test, Predictions(np.array([[0.25, 0.75], [0.4, 0.6]]), test.track_NFx3[:, 4:] + off, deviation)
 
 
 def test_tables_by_hand():
@@ -199,7 +200,7 @@ def test_tables_by_hand():
     contenders = {
         "net": said,
         "class": said._replace(track_NHx3=None),
-        "place": leaderboard.Said(None, said.track_NHx3),
+        "place": Predictions(None, said.track_NHx3),
     }
     rows = leaderboard.per_class(contenders, test, cfg).set_index(["contender", "motion"])
     assert rows["n"].tolist() == [1] * 6
@@ -227,9 +228,9 @@ def test_predictions_clip_by_clip_and_back(tmp_path):
     assert table.iloc[1, :5].tolist() == [9, "random", "linear", 0.4, 0.6]
     assert table.loc[0, "u1"] == pytest.approx(said.track_NHx3[0, 0, 0]) and table.loc[1, "z2"] == 2
     files.write_parquet(tmp_path / "net.parquet", table)
-    assert all(np.array_equal(a, b) for a, b in zip(leaderboard.kept(tmp_path / "net.parquet", cfg), said, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(predictions.load(tmp_path / "net.parquet", cfg), said, strict=True))
     raw = {"logits_NK": np.log([[1.0, 3.0]]), "mean_NHx3": np.array([[[0.5, 0.25, np.log(3)]]]), "logvar_NHx3": 5}
-    prob, track, spread = leaderboard.said_by(raw)
+    prob, track, spread = predictions.from_output(raw)
     assert prob == pytest.approx(np.array([[0.25, 0.75]])) and spread == 5
     assert track == pytest.approx(np.array([[[0.5, 0.25, 3.0]]]))
 
@@ -241,21 +242,21 @@ def test_rows_by_hand(folder):
     for seed, number in ((3, 1.0), (4, 3.0)):
         one = {name: number for name in leaderboard.OWN} | {"device": f"device {number:g}"}
         files.write_json(folder / f"train-i3d-s{seed}" / "metrics.json", one)
-    assert [(one.model, one.seed) for one in leaderboard.trainings(cfg)["i3d"]] == [("i3d", 3), ("i3d", 4)]
+    assert [(one.model, one.seed) for one in predictions.training_runs(cfg)["i3d"]] == [("i3d", 3), ("i3d", 4)]
     row = leaderboard.network_row("i3d", [said, said], test, cfg)
     assert [row[name] for name in leaderboard.OWN if name != "device"] == [2.0] * (len(leaderboard.OWN) - 1)
     assert (row["model"], row["kind"], row["preset"], row["device"]) == ("i3d", "network", "nano", "device 1")
     assert (row["test_top1"], row["ade_px"], row["n_test"]) == pytest.approx((0.5, 3, 2), rel=1e-5)
-    oracle = leaderboard.Said(np.array([[0.1, 0.9], [0.9, 0.1]]), said.track_NHx3)
-    guess = leaderboard.Said(np.full((2, 2), 0.5))
+    oracle = Predictions(np.array([[0.1, 0.9], [0.9, 0.1]]), said.track_NHx3)
+    guess = Predictions(np.full((2, 2), 0.5))
     table = leaderboard.board({"i3d": [said, said]}, {"pixel_oracle": oracle, "chance": guess}, test, cfg)
     assert table["top1_over_pixel_oracle"].tolist() == [0.5, 1, 0.5]
     assert table["ade_over_pixel_oracle"].tolist()[:2] == [1, 1]
     assert table["test_nll"].tolist()[2] == pytest.approx(np.log(2))
     assert list(leaderboard.numbered({"i3d": [said, said]}, cfg)) == ["i3d-s3", "i3d-s4"]
-    leaderboard.save_validation({"i3d": [said, said]}, test, cfg)
+    predictions.save_validation({"i3d": [said, said]}, test, cfg)
     leaderboard.save(table, {"i3d": [said, said]}, {}, test, cfg, pairs=table[["model"]])
     for where in ("predictions/val", "predictions"):
-        found = leaderboard.kept_networks(cfg, where)["i3d"]
+        found = predictions.load_networks(cfg, where)["i3d"]
         assert len(found) == 2 and np.array_equal(found[1].prob_NK, said.prob_NK)
     assert pd.read_csv(folder / "comparisons.csv")["model"].tolist() == ["i3d", "pixel_oracle", "chance"]

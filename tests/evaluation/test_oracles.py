@@ -6,7 +6,7 @@ from scipy.stats import multivariate_normal
 
 from trajnb.config import Config
 from trajnb.data import ClipSet
-from trajnb.evaluation import leaderboard, metrics, oracles
+from trajnb.evaluation import baselines, metrics, oracles
 from trajnb.evaluation.measure import measure
 from trajnb.world import camera, recipes
 
@@ -208,7 +208,7 @@ def test_the_pixel_oracle_has_the_measurement_error_of_its_world(world):
     least, changes = WORLDS[world]
     cfg = CFG.replace(**changes)
     val, test = (ClipSet(cfg, seed, recipes.draw(cfg, seed, np.arange(200))) for seed in (3, 4))
-    found = leaderboard.tracks(val, test, cfg)
+    found = baselines.tracks(val, test, cfg)
     assert metrics.top1(found["pixel_oracle"].prob_NK, test.label_N) > least
     assert metrics.top1(oracles.pixel_oracle(test, cfg)[0], test.label_N) > least
 

@@ -15,7 +15,6 @@ from trajnb.evaluation import (
     reconstruction,
     robustness,
     seeds,
-    suites,
     trackers,
 )
 from trajnb.figures import style
@@ -34,7 +33,7 @@ def said(clips):
     rng = np.random.default_rng(0)
     prob = rng.dirichlet(np.ones(4), len(clips))
     future = clips.track_NFx3[:, CFG.frames :]
-    return leaderboard.Said(prob, future + rng.normal(0, 0.02, future.shape), np.full(future.shape, -7.0))
+    return Predictions(prob, future + rng.normal(0, 0.02, future.shape), np.full(future.shape, -7.0))
 
 
 def figures_of_data(clips):
@@ -49,7 +48,7 @@ def figures_of_data(clips):
 
 
 def figures_of_results(clips, said):
-    contenders = {"transformer": said, "constant_velocity": leaderboard.Said(None, said.track_NHx3)}
+    contenders = {"transformer": said, "constant_velocity": Predictions(None, said.track_NHx3)}
     yield figures.confusion(contenders, clips.label_N, CFG.motions)
     yield figures.reliability({"transformer": said}, clips.label_N)
     yield figures.futures(clips, said, "transformer")
@@ -92,7 +91,7 @@ def figures_of_robustness(clips, said, monkeypatch):
     yield figures.robustness.calibrated(one, calibration.scaled(one, one, clips), clips)
     yield figures.robustness.selective(one, clips)
     yield figures.robustness.coverage(calibration.regions(one, one, clips, clips, CFG))
-    base = suites.base(CFG.replace(suite_clips=8))
+    base = conditions.base(CFG.replace(suite_clips=8))
     yield figures.robustness.questions(base)
     monkeypatch.setattr(
         robustness,

@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from trajnb.evaluation import suites
 from trajnb.report import trust
 
 
@@ -49,7 +48,7 @@ def curve(suite, level, contender, top1):
 
 
 def test_a_leader_no_better_than_a_control_is_said_to_be_so():
-    hardest = suites.SUITES["noise"].levels[-1]
+    hardest = conditions.SUITES["noise"].levels[-1]
     others = {"mean_frame": 0.4, "motion_energy": 0.3, "pixel_oracle": 0.9}
     leaders = pd.DataFrame(
         [{"suite": "noise", "best": "i3d", "second": "magvit", "area": 0.7, "second_area": 0.6, "seeds": 1, "p": 0.2}]
@@ -64,10 +63,10 @@ def test_a_leader_no_better_than_a_control_is_said_to_be_so():
 
 
 def test_frames_needed_and_steps_won_are_counted():
-    rows = [curve(suites.USUAL, 0, "i3d", 1.0)]
+    rows = [curve(conditions.USUAL, 0, "i3d", 1.0)]
     rows += [curve("seen", level, "i3d", top1) for level, top1 in {12: 0.95, 8: 0.91, 4: 0.5}.items()]
     assert next(iter(trust.of_early(pd.DataFrame(rows), ["i3d"]))).startswith("i3d needs 8 of 16 frames for 90%")
-    rows = [curve(suites.USUAL, 0, "i3d", 1.0), curve("seen", 12, "i3d", 0.3)]
+    rows = [curve(conditions.USUAL, 0, "i3d", 1.0), curve("seen", 12, "i3d", 0.3)]
     assert "more than 12" in next(iter(trust.of_early(pd.DataFrame(rows), ["i3d"])))
     steps = pd.DataFrame(
         {"i3d": [2.0, 1.0], "magvit": [0.5, 0.5], "slowfast": [9, 9], "constant_velocity": [1.0, 2.0]}, index=[1, 2]

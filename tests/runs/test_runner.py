@@ -390,7 +390,7 @@ UNSOUND = {"name": "class missing", "evidence": "val: 0 linear", "mend": "split 
 @pytest.fixture
 def severe(cfg, make, monkeypatch):
     """A stage that leaves data which the audit finds severe, and a training of them: (stages, path of audit.json)."""
-    from trajnb.data.audit import admission
+    from trajnb.audit import admission
 
     path = cfg.stage_dir("data") / "audit.json"
     monkeypatch.setattr(admission.material, "identity", lambda folder: "these")

@@ -15,9 +15,9 @@ from trajnb.attention import sanity, scores
 from trajnb.attention.controls import controls
 from trajnb.attention.maps import Map, between, methods
 from trajnb.attention.stages import Explained, device
+from trajnb.evaluation.statistics import holm
 from trajnb.models.trained import load_trained
 from trajnb.progress import Progress
-from trajnb.statistics import holm
 
 AT_ONCE = 32  # clips whose maps are in memory together
 CHECKED = 64  # clips whose maps are compared with those of random networks: each of these costs all maps once more

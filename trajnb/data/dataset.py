@@ -106,7 +106,7 @@ class Stream(ClipSet):
 def make(cfg, folder):
     """Draw a run's clips, split them and write the data folder; returns the manifest.
 
-    Whether they are sound is for the audit to say (trajnb.data.audit).
+    Whether they are sound is for the audit to say (trajnb.audit).
     """
     folder = Path(folder)
     table = hashed(cfg, cfg.data_seed, cfg.clips)

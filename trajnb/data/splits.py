@@ -1,7 +1,7 @@
 """Splits by content: a clip's recipe decides where it goes, so a larger data set keeps a smaller one's split.
 
 The predecessor split by position in a list that was ordered by class; its validation set held one class. Such a split
-can be asked for, to see what it does; the audit (trajnb.data.audit) refuses it before anything is trained.
+can be asked for, to see what it does; the audit (trajnb.audit) refuses it before anything is trained.
 """
 
 import hashlib

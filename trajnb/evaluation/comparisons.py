@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.stats import binomtest, norm
 
 from trajnb.evaluation import metrics
-from trajnb.statistics import holm
+from trajnb.evaluation.statistics import holm
 
 COLUMNS = (
     "first second n only_first only_second top1_difference top1_p ade_difference_px ade_low ade_high ade_p".split()
@@ -20,7 +20,7 @@ COLUMNS = (
 
 
 def pairs(contenders, test, cfg):
-    """Every pair of {name: Said}: differences first - second, with p-values after Holm; one row each (COLUMNS)."""
+    """Every pair of {name: Predictions}: differences first - second, with p-values after Holm; one row each (COLUMNS)."""
     rows = [pair(names, [contenders[name] for name in names], test, cfg) for names in combinations(contenders, 2)]
     table = pd.DataFrame(rows, columns=COLUMNS)
     for name in ("top1_p", "ade_p"):

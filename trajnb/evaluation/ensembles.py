@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from trajnb.evaluation.leaderboard import Said
+from trajnb.evaluation.predictions import Predictions
 
 ENSEMBLES = {"ensemble_all": None, "ensemble_magvit_i3d": ("magvit", "i3d")}  # None: every network of the run
 ROUNDS = 200  # of expectation-maximisation; it moves by less than 1e-6 long before
@@ -27,11 +27,11 @@ class Weights(NamedTuple):
 class Ensemble(NamedTuple):
     members: tuple[str, ...]
     weights: Weights
-    said: Said  # predictions for the test clips
+    said: Predictions  # predictions for the test clips
 
 
 def joined(on_val, on_test, val, cfg):
-    """{name: [Ensemble of each seed]} of predictions {model: [Said of each seed]}: the networks of one seed together.
+    """{name: [Ensemble of each seed]} of predictions {model: [Predictions of each seed]}: the networks of one seed together.
 
     Weights come from validation clips, predictions are for test clips.
     """
@@ -61,7 +61,7 @@ def members(networks):
 
 
 def fit(said, label_N, future_NHx3) -> Weights:
-    """The weights under which the mixture of `said` [Said of each member] makes the validation clips most likely."""
+    """The weights under which the mixture of `said` [Predictions of each member] makes the validation clips most likely."""
     rows = np.arange(len(label_N))
     class_NM = np.stack([one.prob_NK[rows, label_N] for one in said], axis=1)
     future_NM = np.stack([log_likelihood(one, future_NHx3) for one in said], axis=-1).reshape(-1, len(said))
@@ -84,7 +84,7 @@ def mixture_weights(likelihood_NM):
     return share_M
 
 
-def join(said, weights: Weights) -> Said:
+def join(said, weights: Weights) -> Predictions:
     """What the ensemble says: averaged probabilities, and mean and variance of the mixture of futures."""
     prob_NK = np.tensordot(weights.class_M, np.stack([one.prob_NK for one in said]), axes=1)
     mean_MNHx3 = np.stack([as_log(one.track_NHx3) for one in said])
@@ -92,7 +92,7 @@ def join(said, weights: Weights) -> Said:
     mean_NHx3 = np.tensordot(weights.future_M, mean_MNHx3, axes=1)
     variance_NHx3 = np.tensordot(weights.future_M, variance_MNHx3 + (mean_MNHx3 - mean_NHx3) ** 2, axes=1)
     track_NHx3 = np.concatenate([mean_NHx3[..., :2], np.exp(mean_NHx3[..., 2:])], axis=-1)
-    return Said(prob_NK, track_NHx3, np.log(variance_NHx3))
+    return Predictions(prob_NK, track_NHx3, np.log(variance_NHx3))
 
 
 def as_log(track_x3):

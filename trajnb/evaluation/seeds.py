@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.stats import mannwhitneyu, norm, t, ttest_ind
 
 from trajnb.evaluation import metrics
-from trajnb.statistics import holm
+from trajnb.evaluation.statistics import holm
 
 MOST_UNRANKED = 3  # so many seeds or fewer show a spread and no order
 LEVEL, LIKELY = (
@@ -33,7 +33,7 @@ class Trained(NamedTuple):
 
 
 def trained(networks, test, cfg):
-    """{model: Trained} of {model: [Said of each seed]}."""
+    """{model: Trained} of {model: [Predictions of each seed]}."""
     future_NHx3 = test.track_NFx3[:, cfg.frames :]
     return {
         model: Trained(

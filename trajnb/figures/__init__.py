@@ -1,7 +1,5 @@
 """Every plot a notebook shows, one function each; each takes what it draws and returns a matplotlib Figure."""
 
-from trajnb.figures import attention as attention
-from trajnb.figures import robustness as robustness
 from trajnb.figures.data import class_balance, film_strips, image_paths, nuisances, single_frames, world_paths
 from trajnb.figures.evaluation import (
     confusion,
@@ -14,7 +12,6 @@ from trajnb.figures.evaluation import (
     standing,
     tradeoffs,
 )
-from trajnb.figures.postmortem import beside_the_report, file_order, old_target, top1_by_epoch
 from trajnb.figures.style import save
 from trajnb.figures.tour import answer, answers, scene
 from trajnb.figures.training import learning_curves
@@ -22,4 +19,3 @@ from trajnb.figures.training import learning_curves
 __all__ = ["answer", "answers", "class_balance", "confusion", "error_by_step", "film_strips", "futures", "image_paths"]
 __all__ += ["learning_curves", "nuisances", "race", "reconstructions", "regions", "reliability", "save", "scene"]
 __all__ += ["single_frames", "standing", "tradeoffs", "world_paths"]
-__all__ += ["beside_the_report", "file_order", "old_target", "top1_by_epoch"]

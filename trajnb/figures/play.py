@@ -6,9 +6,9 @@ What a slider shows lives in the page's memory: it does not survive in a rendere
 import ipywidgets as widgets
 
 from trajnb.attention import examples
+from trajnb.attention import figures as figure_of_map
 from trajnb.data import scenes
-from trajnb.evaluation import leaderboard, trackers
-from trajnb.figures import attention as figure_of_map
+from trajnb.evaluation import predictions, trackers
 from trajnb.figures import style, tour
 from trajnb.progress import interactive
 from trajnb.training import predict
@@ -31,7 +31,7 @@ def network(net, cfg, folder):
 
     def draw(scene):
         clips = scenes.clip(cfg, scene)
-        said = leaderboard.said_by(predict(net, clips, cfg))
+        said = predictions.from_output(predict(net, clips, cfg))
         return tour.answer(clips, said, trackers.measured_constant_velocity(clips))
 
     return turn(draw, cfg, folder, "own_answer")

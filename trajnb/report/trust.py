@@ -2,7 +2,7 @@
 
 from math import isnan
 
-from trajnb.evaluation import seeds, suites
+from trajnb.evaluation import seeds
 
 LEVEL = 0.05  # of tests, after Holm's correction
 ENOUGH = 0.9  # of a network's own top-1 on whole clips: what it takes to have recognised
@@ -98,9 +98,9 @@ def of_suites(table, leaders):
 def beside(table, row):
     """How the best network of a suite does at the hardest level, beside the pixel oracle and the best control."""
     part = table[table["suite"] == row.suite]
-    if row.suite not in suites.SUITES:
+    if row.suite not in conditions.SUITES:
         return ""
-    hardest = part[part["level"] == suites.SUITES[row.suite].levels[-1]].set_index("contender")["top1"]
+    hardest = part[part["level"] == conditions.SUITES[row.suite].levels[-1]].set_index("contender")["top1"]
     control = hardest[["mean_frame", "motion_energy"]].max()
     oracle = f", the pixel oracle {hardest['pixel_oracle']:.2f}" if "pixel_oracle" in hardest else ""
     below = "" if hardest[row.best] > control else "; that is no better than a control without motion"
@@ -111,11 +111,11 @@ def of_early(table, networks):
     """On how many frames each network needs to have recognised the motion."""
     for name in networks:
         mine = table[table["contender"] == name]
-        whole = mine[mine["suite"] == suites.USUAL]["top1"].iloc[0]
+        whole = mine[mine["suite"] == conditions.USUAL]["top1"].iloc[0]
         part = mine[mine["suite"] == "seen"].sort_values("level")
         enough = part[part["top1"] >= ENOUGH * whole]["level"]
         needs = f"{enough.min():.0f}" if len(enough) else f"more than {part['level'].max():.0f}"
-        of = f"of {suites.SUITES['seen'].usual} frames"
+        of = f"of {conditions.SUITES['seen'].usual} frames"
         yield f"{name} needs {needs} {of} for {ENOUGH:.0%} of its top-1 on whole clips."
 
 

@@ -141,7 +141,7 @@ def refusal(cfg):
             return None
     except (OSError, ValueError, KeyError, TypeError):  # then the notebook audits them itself
         return None
-    from trajnb.data.audit import admission  # its imports take seconds, and data are seldom severe
+    from trajnb.audit import admission  # its imports take seconds, and data are seldom severe
 
     wrong = admission.severe(admission.saved(cfg.stage_dir("data")))
     return admission.refusal(wrong) if wrong else None

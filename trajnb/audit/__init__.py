@@ -5,8 +5,8 @@ print(report.table()); report.severe; report.save(folder)
 print(admit(cfg, folder))                 # a run's own data; AuditError where a finding is severe
 """
 
-from trajnb.data.audit.admission import admit
-from trajnb.data.audit.examination import CHECKS, audit, examine
-from trajnb.data.audit.findings import AuditError, Report
+from trajnb.audit.admission import admit
+from trajnb.audit.examination import CHECKS, audit, examine
+from trajnb.audit.findings import AuditError, Report
 
 __all__ = ["CHECKS", "AuditError", "Report", "admit", "audit", "examine"]

@@ -21,11 +21,11 @@ import pandas as pd
 from pyarrow import ArrowException
 
 from trajnb import files
+from trajnb.audit import clipfile, tables
+from trajnb.audit.findings import NOTE, SEVERE, AuditError
+from trajnb.audit.tables import TRAIN, clip_name
 from trajnb.config import Config
 from trajnb.data import dataset, splits
-from trajnb.data.audit import clipfile, tables
-from trajnb.data.audit.findings import NOTE, SEVERE, AuditError
-from trajnb.data.audit.tables import TRAIN, clip_name
 
 SYSTEM = {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found"}  # folders that are no classes
 MOST_NAMED = 3  # clips named in one sentence

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trajnb.audit import postmortem
 from trajnb.config import Config
 from trajnb.data import ClipSet
-from trajnb.evaluation import leaderboard, postmortem
 from trajnb.training import checkpoints
 from trajnb.world import recipes
 
@@ -33,7 +33,7 @@ def taught():
     """Made-up results: validation top-1 of network and epoch by formula; one that says the last seen position."""
     cfg = CFG.replace(target="last_seen")
     val = ClipSet(cfg, 0, recipes.draw(cfg, 0, np.arange(80)))
-    exact = leaderboard.Said(np.eye(4)[val.label_N], val.track_NFx3[:, cfg.frames :])
+    exact = Predictions(np.eye(4)[val.label_N], val.track_NFx3[:, cfg.frames :])
     found = []
     for number, setting in enumerate(postmortem.settings(CFG, "i3d")):
         history = pd.DataFrame({"epoch": [1, 2], "val_top1": [number / 100, number / 50]})

@@ -13,7 +13,7 @@ import pytest
 from videos import encode
 
 from trajnb import cli, files
-from trajnb.data.audit import AuditError, audit, clipfile, features, material, soundness, tables
+from trajnb.audit import AuditError, audit, clipfile, features, material, soundness, tables
 
 
 def disc(seed=0, frames=20, height=32, width=32):

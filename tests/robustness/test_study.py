@@ -6,21 +6,23 @@ import pytest
 
 from trajnb import files
 from trajnb.config import Config
-from trajnb.evaluation import metrics, oracles, robustness, suites
+from trajnb.evaluation import metrics, oracles
+from trajnb.robustness import conditions
+from trajnb.robustness import study as robustness
 
 CFG = Config(suite_clips=24)
 
 
 @pytest.fixture(scope="module")
 def base():
-    return suites.base(CFG)
+    return conditions.base(CFG)
 
 
 def table_of(right, name="one", suite="noise", seed=0):
     """Answers of one contender: `right` {level: value of every clip}, the usual level first."""
     parts = []
     for k, (level, value_N) in enumerate(right.items()):
-        where = suites.USUAL if k == 0 else suite
+        where = conditions.USUAL if k == 0 else suite
         part = pd.DataFrame({"clip": range(len(value_N)), "right": value_N, "ade_px": 1.0})
         parts.append(part.assign(suite=where, level=0.0 if k == 0 else level, contender=name, seed=seed))
     return pd.concat(parts)
@@ -93,7 +95,7 @@ def test_few_seeds_state_no_order_of_a_suite_and_many_are_tested_over_seeds():
 
 
 def test_oracles_answer_hard_questions_and_the_pixel_oracle_knows_its_errors(base):
-    shaken = suites.Asked("jitter", 1.0, suites.filmed(base, jitter_px=1.0), 16)
+    shaken = conditions.Asked("jitter", 1.0, conditions.filmed(base, jitter_px=1.0), 16)
     told = robustness.knowing(shaken)
     assert metrics.top1(told["true_oracle"].prob_NK, base.label_N) == 1
     assert metrics.top1(told["pixel_oracle"].prob_NK, base.label_N) > 0.85, "0.25 with the error of the default world"
@@ -103,11 +105,11 @@ def test_oracles_answer_hard_questions_and_the_pixel_oracle_knows_its_errors(bas
 
 
 def test_an_oracle_of_few_frames_knows_how_little_a_circle_turns_in_them(base):
-    told = robustness.knowing(suites.Asked("seen", 8.0, suites.held(base, 8), 8))
+    told = robustness.knowing(conditions.Asked("seen", 8.0, conditions.held(base, 8), 8))
     assert metrics.top1(told["true_oracle"].prob_NK, base.label_N) > 0.8
     wrong = robustness.brief(base.cfg, 8)
     assert wrong.sweep_max_deg == pytest.approx(400 * 7 / 15)
-    assert set(robustness.knowing(suites.Asked("seen", 2.0, suites.held(base, 2), 2))) == {"constant_velocity"}
+    assert set(robustness.knowing(conditions.Asked("seen", 2.0, conditions.held(base, 2), 2))) == {"constant_velocity"}
 
 
 def test_answers_hold_every_contender_at_every_level(base, monkeypatch, tmp_path):
@@ -116,7 +118,7 @@ def test_answers_hold_every_contender_at_every_level(base, monkeypatch, tmp_path
     class Net:
         pass
 
-    monkeypatch.setattr(suites, "SUITES", {"noise": suites.SUITES["noise"]})
+    monkeypatch.setattr(suites, "SUITES", {"noise": conditions.SUITES["noise"]})
     monkeypatch.setattr(
         robustness,
         "predict",
@@ -131,12 +133,12 @@ def test_answers_hold_every_contender_at_every_level(base, monkeypatch, tmp_path
     who = robustness.Contenders({"i3d": [Net(), Net()]}, {})
     table = robustness.answers(who, CFG)
     state = files.read_json(tmp_path / "smoke" / "robustness" / "progress.json")
-    assert state["done"] == state["total"] == 1 + 4 + len(suites.TOGETHER), "trajnb status shows how far it is"
+    assert state["done"] == state["total"] == 1 + 4 + len(conditions.TOGETHER), "trajnb status shows how far it is"
     mine = table[table["contender"] == "i3d"]
     assert (mine["right"] == 1).all()
     assert mine["ade_px"].max() < 1e-3
     assert mine.groupby(["suite", "level"])["seed"].nunique().eq(2).all()
-    assert len(mine) == 2 * 24 * (1 + 4 + len(suites.TOGETHER))
+    assert len(mine) == 2 * 24 * (1 + 4 + len(conditions.TOGETHER))
     assert (robustness.together(robustness.curves(table))["i3d"] == 1).all()
     straight = table[table["contender"] == "constant_velocity"]
     assert straight["right"].isna().all()

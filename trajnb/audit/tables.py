@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 import numpy as np
 import pandas as pd
 
-from trajnb.data.audit.clipfile import is_clip
-from trajnb.data.audit.findings import AuditError
+from trajnb.audit.clipfile import is_clip
+from trajnb.audit.findings import AuditError
 
 TRAIN = "train"
 ALIASES = {"training": TRAIN, "valid": "val", "validation": "val", "testing": "test"}

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from trajnb.data.audit import features, leaks, partition, soundness
-from trajnb.data.audit.findings import NotChecked, Report, correct
-from trajnb.data.audit.material import TRAIN, read
+from trajnb.audit import features, leaks, partition, soundness
+from trajnb.audit.findings import NotChecked, Report, correct
+from trajnb.audit.material import TRAIN, read
 
 CHECKS = {**partition.CHECKS, **leaks.CHECKS, **soundness.CHECKS}
 MOST = 12_000  # clips whose pixels are looked at

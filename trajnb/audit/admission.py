@@ -6,9 +6,9 @@ Then every folder of products holds a mark that says so (trajnb.files.MARK), and
 from pathlib import Path
 
 from trajnb import files
-from trajnb.data.audit import material
-from trajnb.data.audit.examination import audit
-from trajnb.data.audit.findings import CHECKS, SEVERE, AuditError
+from trajnb.audit import material
+from trajnb.audit.examination import audit
+from trajnb.audit.findings import CHECKS, SEVERE, AuditError
 
 
 def admit(cfg, folder, data_dir=None, made_from=()):

@@ -6,10 +6,10 @@ Shapes:   N clips   T seen frames   H targets   last axis: u, v
 import numpy as np
 from scipy.stats import binom, mannwhitneyu
 
-from trajnb.data.audit import tables
-from trajnb.data.audit.findings import NOTE, SEVERE, WARNING, AuditError, NotChecked, Test
-from trajnb.data.audit.partition import groups, named
-from trajnb.data.audit.tables import TRAIN
+from trajnb.audit import tables
+from trajnb.audit.findings import NOTE, SEVERE, WARNING, AuditError, NotChecked, Test
+from trajnb.audit.partition import groups, named
+from trajnb.audit.tables import TRAIN
 
 QUIET = 8.0  # standard errors within which a still scene's coarse cells stay
 ALIVE = 0.25  # of the frames must show an object that moves

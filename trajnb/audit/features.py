@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import uniform_filter
 
-from trajnb.data.audit.findings import AuditError
+from trajnb.audit.findings import AuditError
 
 CHUNK = 64  # clips worked on at once
 GRID = 8  # cells a side of a coarse frame

@@ -3,10 +3,9 @@
 import pandas as pd
 import pytest
 
-from trajnb import data, files
+from trajnb import audit, data, files
+from trajnb.audit import admission
 from trajnb.config import Config
-from trajnb.data import audit
-from trajnb.data.audit import admission
 
 CFG = Config(run_name="admission", clips=200, test_clips=60)
 

@@ -11,10 +11,12 @@ import pandas as pd
 from scipy.stats import bootstrap, ttest_rel
 
 from trajnb import data
-from trajnb.evaluation import controls, leaderboard, metrics, oracles, seeds, suites, trackers
+from trajnb.evaluation import controls, metrics, oracles, predictions, seeds, trackers
+from trajnb.evaluation.predictions import Predictions
+from trajnb.evaluation.statistics import holm
 from trajnb.models.trained import load_trained
 from trajnb.progress import Progress
-from trajnb.statistics import holm
+from trajnb.robustness import conditions
 from trajnb.training import predict
 
 TAUGHT_CLIPS = 2000  # training clips that teach the controls: more change them little and cost seconds
@@ -33,7 +35,9 @@ class Contenders(NamedTuple):
 
 def contenders(cfg):
     """The run's trained networks, and controls taught on its training clips."""
-    networks = {model: [load_trained(one) for one in several] for model, several in leaderboard.trainings(cfg).items()}
+    networks = {
+        model: [load_trained(one) for one in several] for model, several in predictions.training_runs(cfg).items()
+    }
     return Contenders(networks, controls.picture_trees(data.load(cfg, "train").spread(TAUGHT_CLIPS)))
 
 
@@ -42,7 +46,7 @@ def answers(who, cfg):
 
     Columns suite, level, contender, seed, clip, right (0, 1 or NaN) and ade_px (NaN for who says no place).
     """
-    asked, parts = list(suites.questions(suites.base(cfg))), []
+    asked, parts = list(conditions.questions(conditions.base(cfg))), []
     with Progress(len(asked), "difficulty suites", "level", cfg.stage_dir("robustness") / "progress.json") as progress:
         for one in asked:
             parts.append(scored(one, said(who, one)))
@@ -51,20 +55,20 @@ def answers(who, cfg):
 
 
 def said(who, asked):
-    """{(contender, seed): Said} about one question's clips."""
+    """{(contender, seed): Predictions} about one question's clips."""
     clips = asked.clips
     found = {
-        (model, seed): leaderboard.said_by(predict(net, clips, clips.cfg))
+        (model, seed): predictions.from_output(predict(net, clips, clips.cfg))
         for model, nets in who.networks.items()
         for seed, net in enumerate(nets)
     }
     picture = controls.pictures(clips)
-    found |= {(name, 0): leaderboard.Said(trees.predict_proba(picture[name])) for name, trees in who.trees.items()}
+    found |= {(name, 0): Predictions(trees.predict_proba(picture[name])) for name, trees in who.trees.items()}
     return found | {(name, 0): one for name, one in knowing(asked).items()}
 
 
 def knowing(asked):
-    """{name: Said} of constant velocity and of the oracles, from the seen frames alone.
+    """{name: Predictions} of constant velocity and of the oracles, from the seen frames alone.
 
     The pixel oracle is told how large its errors are at this level; it takes them for Gaussian, which those of a hidden
     object or of a second one are not.
@@ -74,7 +78,7 @@ def knowing(asked):
     uv_NTx2, z_NT = (x[:, seen] for x in oracles.measured_track(clips, clips.cfg))
     true_NTx3 = clips.xyz_NFx3[:, : clips.cfg.frames][:, seen]
     forecast = trackers.constant_velocity(trackers.track(uv_NTx2, z_NT, cfg), cfg.horizon)
-    found = {"constant_velocity": leaderboard.Said(None, forecast)}
+    found = {"constant_velocity": Predictions(None, forecast)}
     if asked.seen < FEWEST_SEEN:
         return found
     track = oracles.camera.project(true_NTx3, cfg), true_NTx3[..., 2]
@@ -82,7 +86,7 @@ def knowing(asked):
     inputs = {"pixel_oracle": (uv_NTx2, z_NT, sds), "true_oracle": (*track, [oracles.TRUE_SD])}
     for name, what in inputs.items():
         prob_NK, future_NHx3 = oracles.infer(*what, cfg)
-        found[name] = leaderboard.Said(prob_NK, metrics.to_track(future_NHx3, cfg))
+        found[name] = Predictions(prob_NK, metrics.to_track(future_NHx3, cfg))
     return found
 
 
@@ -155,10 +159,10 @@ def areas(table, score="right"):
 def clip_areas(table, suite, name, score):
     """Area (N,) of each clip's own curve, the mean over seeds; None where the contender has not answered all levels."""
     mine = table[table["contender"] == name]
-    levels = suites.SUITES[suite].usual if suite in suites.SUITES else None
+    levels = conditions.SUITES[suite].usual if suite in conditions.SUITES else None
     part = mine[mine["suite"] == suite]
     if levels is not None:
-        part = pd.concat([mine[mine["suite"] == suites.USUAL].assign(level=float(levels)), part])
+        part = pd.concat([mine[mine["suite"] == conditions.USUAL].assign(level=float(levels)), part])
     wide = part.pivot_table(index="clip", columns="level", values=score, aggfunc="mean", dropna=False)
     asked = table.loc[table["suite"] == suite, "level"].nunique() + (levels is not None)
     if wide.isna().any(axis=None) or wide.shape[1] < asked:
@@ -170,28 +174,28 @@ def clip_areas(table, suite, name, score):
 
 
 def wide(found):
-    """The robustness table: a row for each contender, a column for each suite, and the mean over the suites."""
+    """The robustness table: a row for each contender, a column for each suite, and the mean over the conditions."""
     shown = found.pivot(index="contender", columns="suite", values="area")
     shown = shown.loc[found["contender"].unique(), found["suite"].unique()]
-    return shown.assign(mean=shown.drop(columns=suites.USUAL).mean(axis=1, skipna=False))
+    return shown.assign(mean=shown.drop(columns=conditions.USUAL).mean(axis=1, skipna=False))
 
 
 def together(table):
     """Top-1 (from `curves`) under each pair of nuisances at once: a row for each pair, a column for each contender."""
-    part = table[(table["suite"] == suites.PAIRED) & table["top1"].notna()]
-    names = dict(enumerate(suites.TOGETHER))
+    part = table[(table["suite"] == conditions.PAIRED) & table["top1"].notna()]
+    names = dict(enumerate(conditions.TOGETHER))
     wide = part.assign(pair=part["level"].map(names)).pivot(index="pair", columns="contender", values="top1")
     return wide.loc[list(names.values()), part["contender"].unique()]
 
 
 def leaders(table, names, score="right"):
-    """In each suite the best network by area and the runner-up, with p after Holm's correction over suites.
+    """In each suite the best network by area and the runner-up, with p after Holm's correction over conditions.
 
     One training run of each is tested over the same clips (paired t): that compares these trained networks. Several are
     tested over seeds (Welch), and up to seeds.MOST_UNRANKED of them state no order: p is NaN. A row for each suite, of
     LEADERS; none where there is one network only.
     """
-    rows, evaluated = [], [s for s in table["suite"].unique() if s != suites.USUAL and len(names) > 1]
+    rows, evaluated = [], [s for s in table["suite"].unique() if s != conditions.USUAL and len(names) > 1]
     for suite in evaluated:
         area = {name: seed_areas(table, suite, name, score) for name in names}
         best, second = sorted(names, key=lambda n: area[n].mean(), reverse=score == "right")[:2]
@@ -224,14 +228,17 @@ def ahead(who, cfg):
 
     Beyond the frames that a network was asked to learn, its last two positions are carried on in a straight line.
     """
-    clips = suites.far(suites.base(cfg))
+    clips = conditions.far(conditions.base(cfg))
     horizon, true_NHx3 = clips.cfg.horizon, clips.track_NFx3[:, clips.cfg.frames :]
     told = {
-        model: [straight_on(leaderboard.said_by(predict(net, clips, clips.cfg)).track_NHx3, horizon) for net in nets]
+        model: [
+            straight_on(predictions.from_output(predict(net, clips, clips.cfg)).track_NHx3, horizon) for net in nets
+        ]
         for model, nets in who.networks.items()
     }
     told |= {
-        name: [one.track_NHx3] for name, one in knowing(suites.Asked(suites.USUAL, 0.0, clips, cfg.frames)).items()
+        name: [one.track_NHx3]
+        for name, one in knowing(conditions.Asked(conditions.USUAL, 0.0, clips, cfg.frames)).items()
     }
     error = {n: [metrics.displacement_px(t, true_NHx3, cfg).mean(axis=0) for t in tracks] for n, tracks in told.items()}
     steps = pd.Index(range(1, horizon + 1), name="step")

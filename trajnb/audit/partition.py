@@ -11,10 +11,10 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import gammaln
 from scipy.stats import binom, chi2, hypergeom, norm
 
+from trajnb.audit.findings import NOTE, SEVERE, WARNING, NotChecked, Test
+from trajnb.audit.leaks import FEWEST_CLIPS, guess, trees
+from trajnb.audit.material import MOST_NAMED, TRAIN
 from trajnb.data import splits
-from trajnb.data.audit.findings import NOTE, SEVERE, WARNING, NotChecked, Test
-from trajnb.data.audit.leaks import FEWEST_CLIPS, guess, trees
-from trajnb.data.audit.material import MOST_NAMED, TRAIN
 from trajnb.world import families
 
 FEW = 5  # clips of a class expected in a split: with fewer it may be missing by chance, which is a note

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from trajnb import files
-from trajnb.statistics import holm
+from trajnb.evaluation.statistics import holm
 
 LEVEL = 0.01  # chance of any false finding among all tests of one audit, as far as p-values say it
 SEVERE, WARNING, NOTE = ORDER = "severe", "warning", "note"

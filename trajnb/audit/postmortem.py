@@ -12,10 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from trajnb import data, files, models
+from trajnb import audit, data, files, models
 from trajnb.config import Config
-from trajnb.data import audit
-from trajnb.evaluation import leaderboard, metrics, trackers
+from trajnb.evaluation import metrics, predictions, trackers
 from trajnb.models.trained import load_trained
 from trajnb.progress import Progress, duration
 from trajnb.training import fit, predict, validate
@@ -51,7 +50,7 @@ class Taught(NamedTuple):
     verdict: str  # the audit's, in a sentence
     history: pd.DataFrame
     val: data.ClipSet
-    on_val: leaderboard.Said
+    on_val: Predictions
     scores: dict  # a row of `table`
 
 
@@ -94,7 +93,7 @@ def teach(setting, folder):
     with contextlib.redirect_stdout(io.StringIO()):  # a line an epoch of every training would bury the rest
         history = pd.DataFrame(fit(models.build(own), train, val, own, mine))
     net = load_trained(own, mine)
-    on_val = leaderboard.said_by(predict(net, val, own))
+    on_val = predictions.from_output(predict(net, val, own))
     row = scores(setting, history, net, {"train": train, "val": val, "test": test})
     return Taught(setting, verdict, history, val, on_val, row | {"mark": files.mark(mine)})
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from trajnb.config import Config
-from trajnb.evaluation import calibration, leaderboard, metrics
+from trajnb.evaluation import metrics
+from trajnb.evaluation.predictions import Predictions
+from trajnb.robustness import calibration
 
 
 def simulated(n, sureness, seed=0):
@@ -83,7 +85,7 @@ def test_regions_cover_and_their_size_is_told():
     def said(clips, claimed):
         prob_NK = np.full((3000, 4), 0.25)
         true_NHx3 = clips.track_NFx3[:, cfg.frames :]
-        return leaderboard.Said(
+        return Predictions(
             prob_NK, true_NHx3 + 0.1 * rng.normal(size=true_NHx3.shape), np.full(true_NHx3.shape, np.log(claimed**2))
         )
 
@@ -97,7 +99,7 @@ def test_regions_cover_and_their_size_is_told():
 
 def test_each_network_is_shown_as_it_is_and_scaled():
     prob_NK, label_N = simulated(2000, 2.0)
-    said, clips = leaderboard.Said(prob_NK), type("Clips", (), {"label_N": label_N})
+    said, clips = Predictions(prob_NK), type("Clips", (), {"label_N": label_N})
     table = calibration.table({"a": said}, calibration.scaled({"a": said}, {"a": said}, clips), clips)
     raw, scaled = table.iloc[0], table.iloc[1]
     assert scaled["rms_error"] < raw["rms_low"]

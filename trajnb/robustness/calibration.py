@@ -16,6 +16,7 @@ from scipy.special import logsumexp
 from sklearn.metrics import auc, brier_score_loss
 
 from trajnb.evaluation import leaderboard, metrics
+from trajnb.evaluation.predictions import Predictions
 
 RESAMPLES = 500
 BINS = 15  # of equally many clips
@@ -26,7 +27,7 @@ class Scaled(NamedTuple):
     """A network's answers whose logits were divided by a temperature."""
 
     temperature: float
-    said: leaderboard.Said
+    said: Predictions
 
 
 def temperature(prob_NK, label_N):
@@ -106,13 +107,13 @@ def row(prob_NK, label_N):
 
 
 def scaled(on_val, on_test, val):
-    """{name: Scaled} of networks {name: Said}, each at the temperature of its validation clips."""
+    """{name: Scaled} of networks {name: Predictions}, each at the temperature of its validation clips."""
     warmth = {name: temperature(said.prob_NK, val.label_N) for name, said in on_val.items()}
     return {n: Scaled(warmth[n], s._replace(prob_NK=tempered(s.prob_NK, warmth[n]))) for n, s in on_test.items()}
 
 
 def table(on_test, at_temperature, test):
-    """Each network {name: Said} as it is and {name: Scaled} at its temperature: two rows each."""
+    """Each network {name: Predictions} as it is and {name: Scaled} at its temperature: two rows each."""
     rows = []
     for name, said in on_test.items():
         warmth, warmed = at_temperature[name]

@@ -14,8 +14,8 @@ from scipy.stats import binom
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.model_selection import cross_val_predict
 
-from trajnb.data.audit.findings import SEVERE, WARNING, NotChecked, Test
-from trajnb.data.audit.material import TRAIN
+from trajnb.audit.findings import SEVERE, WARNING, NotChecked, Test
+from trajnb.audit.material import TRAIN
 
 LEARN = 3000  # clips that a classifier learns from at most
 FEWEST_CLIPS, FEWEST_OF_A_CLASS = 40, 10

@@ -7,7 +7,7 @@ import pytest
 from planted import SUITE, write
 
 from trajnb import files
-from trajnb.data.audit import AuditError, audit, clipfile
+from trajnb.audit import AuditError, audit, clipfile
 
 
 def faults(report):

@@ -3,8 +3,9 @@
 import numpy as np
 import seaborn as sns
 
-from trajnb.evaluation import calibration, metrics, suites
+from trajnb.evaluation import metrics
 from trajnb.figures.style import COLOURS, CONTENDER_COLOURS, GREY, bare, panels
+from trajnb.robustness import calibration, conditions
 
 LABELS = {"top1": "top-1", "ade_px": "ADE, px"}
 
@@ -26,7 +27,7 @@ def spread(kinds, table):
 
 
 def calibrated(on_test, at_temperature, test):
-    """Reliability of every network {name: Said} as it is (above) and {name: Scaled} at its temperature (below)."""
+    """Reliability of every network {name: Predictions} as it is (above) and {name: Scaled} at its temperature (below)."""
     kinds = {"as it is": on_test, "scaled": {name: one.said for name, one in at_temperature.items()}}
     figure, axes = panels(2, len(on_test), 2.3, 2.1, sharex=True, sharey=True)
     for line, (kind, told) in zip(axes, kinds.items(), strict=True):
@@ -78,7 +79,7 @@ def coverage(regions):
 
 def questions(clips, frame=8):
     """What suites look like: the hardest level of each on one clip, a frame of it, and all frames added up."""
-    hardest = {one.suite: one for one in suites.questions(clips) if one.suite in suites.SUITES}
+    hardest = {one.suite: one for one in conditions.questions(clips) if one.suite in conditions.SUITES}
     figure, axes = panels(4, -(-len(hardest) // 2), 1.15, 1.3)
     for number, one in enumerate(hardest.values()):
         video_TSS = one.clips.render([0])[0]
@@ -98,14 +99,16 @@ def curves(table, score="top1"):
 
     Networks with 95 % bands; oracles and controls dashed.
     """
-    names = [s for s in table["suite"].unique() if s in suites.SUITES]
+    names = [s for s in table["suite"].unique() if s in conditions.SUITES]
     figure, axes = panels(-(-len(names) // 5), 5, 2.1, 1.9, sharey=True)
     low, high = ("top1_low", "top1_high") if score == "top1" else ("ade_low", "ade_high")
     for axis, name in zip(axes.flat, names, strict=False):
-        suite = suites.SUITES[name]
-        both = table["suite"].isin([name, suites.USUAL])
+        suite = conditions.SUITES[name]
+        both = table["suite"].isin([name, conditions.USUAL])
         for contender, part in table[both & table[score].notna()].groupby("contender", sort=False):
-            part = part.assign(x=np.where(part["suite"] == suites.USUAL, suite.usual, part["level"])).sort_values("x")
+            part = part.assign(x=np.where(part["suite"] == conditions.USUAL, suite.usual, part["level"])).sort_values(
+                "x"
+            )
             network = contender in CONTENDER_COLOURS
             axis.plot(
                 part["x"],
@@ -146,9 +149,11 @@ def sooner_and_later(table, steps, horizon):
     """Left: top-1 against the frames seen. Right: error against the frames ahead, learned ones left of the line."""
     figure, axes = panels(1, 2, 4.2, 3)
     early, late = axes[0]
-    rows = table[table["suite"].isin(["seen", suites.USUAL]) & table["top1"].notna()]
+    rows = table[table["suite"].isin(["seen", conditions.USUAL]) & table["top1"].notna()]
     for contender, part in rows.groupby("contender", sort=False):
-        part = part.assign(x=np.where(part["suite"] == suites.USUAL, suites.SUITES["seen"].usual, part["level"]))
+        part = part.assign(
+            x=np.where(part["suite"] == conditions.USUAL, conditions.SUITES["seen"].usual, part["level"])
+        )
         part = part.sort_values("x")
         style = "o-" if contender in CONTENDER_COLOURS else "--"
         early.plot(part["x"], part["top1"], style, color=COLOURS.get(contender), markersize=3, label=contender)

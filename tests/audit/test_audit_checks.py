@@ -5,10 +5,9 @@ import pandas as pd
 import pytest
 from planted import SUITE
 
-from trajnb import data, files
+from trajnb import audit, data, files
+from trajnb.audit import findings, material, partition
 from trajnb.config import Config
-from trajnb.data import audit
-from trajnb.data.audit import findings, material, partition
 
 CLEAR = [(check, bug, strengths[-1]) for check, bug, strengths in SUITE.BUGS]
 
