@@ -11,7 +11,7 @@ unexport $(filter PYTHON%,$(.VARIABLES))
 export PIP_USER := 0
 
 .DEFAULT_GOAL := help
-.PHONY: anew help env run test lint lab notebooks bench mutants clean
+.PHONY: anew help env run test lint lab notebooks site results pull verify bench mutants clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -34,8 +34,12 @@ env: .venv/.ready  ## Make .venv with the exact versions of requirements.lock
 	.venv/tools/bin/python -m pip install --disable-pip-version-check -r tests/tools.lock
 	@touch $@
 
-run: env  ## The lab: data, training, evaluation, page (PARAMS=params/quick.yaml)
-	$(BIN)/python -m trajnb.cli run $(PARAMS)
+RUN ?= $(or $(shell sed -n 's/^run_name: *\([A-Za-z0-9._-]*\).*/\1/p' $(PARAMS) 2>/dev/null),smoke)
+SNAKEMAKE := $(BIN)/python -m snakemake --profile profiles/local
+
+run: env  ## The lab: data, training, evaluation, pages (PARAMS=params/quick.yaml ARGS="--config epochs=2" REMOTE=s3:bucket/lab)
+	@$(BIN)/python -m trajnb.config $(PARAMS)
+	$(if $(REMOTE),$(BIN)/python -m trajnb.remote push "$(REMOTE)" "$(RUN)") $(SNAKEMAKE) $(ARGS) --configfile $(PARAMS)
 
 test: lint .venv/tools/.ready  ## Lint, unit tests, the smoke lab through the runner, committed notebooks against their outputs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -50,7 +54,19 @@ lab: env  ## JupyterLab with the tour open, on this machine only, with a token
 	$(BIN)/python -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb
 
 notebooks: env  ## Execute the committed notebooks in place with their smoke defaults
-	$(BIN)/python -m trajnb.runs.refresh
+	$(BIN)/python notebooks/refresh.py
+
+site: env  ## Write the pages of a run anew and zip them (RUN=quick)
+	$(BIN)/python -m trajnb.pages $(RUN) --zip
+
+results: env  ## Write RESULTS.md from the runs in outputs/
+	$(BIN)/python benchmarks/results.py
+
+pull: env  ## Fetch a run from a remote and check it (REMOTE=s3:bucket/lab RUN=quick)
+	$(BIN)/python -m trajnb.remote pull "$(REMOTE)" "$(RUN)"
+
+verify:  ## Compare every file of a run with its SHA256SUMS (RUN=quick)
+	cd outputs/$(RUN) && sha256sum --quiet -c SHA256SUMS && echo "$(RUN): every file is as it was left"
 
 bench: env  ## Speed of the parts, as ratios to a fixed matrix product
 	@for file in benchmarks/world.py benchmarks/training_speed.py; do echo "$$file"; $(BIN)/python "$$file" || exit 1; done

@@ -8,7 +8,7 @@ import tempfile
 
 import ipykernel.kernelspec
 
-from trajnb.runs import kernel
+from trajnb import kernel
 
 folder = tempfile.mkdtemp(prefix="trajnb-")
 atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -18,5 +18,5 @@ for name in os.environ.keys() - own.keys():
 os.environ |= own
 # nbval starts the kernel that ipykernel describes.
 ipykernel.kernelspec.make_ipkernel_cmd = functools.partial(
-    ipykernel.kernelspec.make_ipkernel_cmd, mod="trajnb.runs.kernel"
+    ipykernel.kernelspec.make_ipkernel_cmd, mod="trajnb.kernel"
 )

@@ -54,17 +54,17 @@ def make(folder, python, *targets, **environment):
 def assert_installed_and_run(calls, folder):
     assert {call.split("|")[0] for call in calls} == {str(folder)}
     asked = [call.split("|")[1] for call in calls]
-    assert [words.split()[1] for words in asked[1:]] == ["venv", "pip", "pip", "trajnb.cli"], asked
+    assert [words.split()[1] for words in asked[1:]] == ["venv", "pip", "pip", "trajnb.config", "snakemake"], asked
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_copy_has_an_environment_of_its_own(lab, python, tmp_path, name):
     assert_installed_and_run(make(lab, python), lab)
-    assert len(make(lab, python)) == 1, "nothing is installed twice"
+    assert len(make(lab, python)) == 2, "nothing is installed twice"
     copy = tmp_path / name
     subprocess.run(["cp", "-a", lab, copy], check=True)
     assert_installed_and_run(make(copy, python), copy)
-    assert len(make(copy, python)) == len(make(lab, python)) == 1
+    assert len(make(copy, python)) == len(make(lab, python)) == 2
 
 
 @pytest.mark.parametrize("name", ["a$b", "a{b}", "a:b"])
@@ -82,7 +82,7 @@ def test_a_renamed_folder_gets_its_environment_anew(lab, python, tmp_path):
     moved = lab.rename(tmp_path / "other")
     assert_installed_and_run(make(moved, python), moved)
     assert not (moved / ".venv" / "old").exists()
-    assert len(make(moved.rename(lab), python)) == 5, "and once more when it is moved back"
+    assert len(make(moved.rename(lab), python)) == 6, "and once more when it is moved back"
 
 
 def test_a_python_that_has_gone_is_replaced(lab, python, tmp_path):
@@ -98,17 +98,17 @@ def test_an_environment_to_which_the_lab_links_is_left_to_it(lab, python, tmp_pa
     (lab / ".venv").symlink_to(elsewhere)
     subprocess.run(["cp", "-a", lab, tmp_path / "copy"], check=True)
     assert_installed_and_run(make(tmp_path / "copy", python), tmp_path / "copy")
-    assert len(make(lab, python)) == 1
+    assert len(make(lab, python)) == 2
 
 
 def test_a_changed_lock_is_installed_over_the_environment(lab, python):
     make(lab, python)
     os.utime(lab / "requirements.lock", (2**31, 2**31))
     (lab / ".venv" / "kept").touch()
-    assert len(make(lab, python)) == 5
+    assert len(make(lab, python)) == 6
     assert (lab / ".venv" / "kept").exists()
 
 
 def test_settings_for_other_pythons_are_not_passed_on(lab, python):
     calls = make(lab, python, PYTHONPATH="/strange", PYTHONOPTIMIZE="2")
-    assert [call.split("|")[2] for call in calls] == [""] * 5
+    assert [call.split("|")[2] for call in calls] == [""] * 6

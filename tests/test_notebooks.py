@@ -10,9 +10,8 @@ import pytest
 
 from trajnb import ROOT
 from trajnb.config import Config, literals
-from trajnb.runs import stages
 
-NOTEBOOKS = sorted(stages.NOTEBOOKS.glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PARAMS = sorted((ROOT / "params").rglob("*.yaml"))
 LARGEST_OUTPUT = 200_000  # bytes: what is larger makes a notebook slow to open and its differences unreadable
 HOME = re.compile(r"/(?:home|Users|root)/|[A-Z]:\\\\Users")
@@ -37,10 +36,10 @@ def test_one_parameters_cell_with_the_defaults_of_the_config(path, code):
     assert {name: type(value) for name, value in found.items()} == {name: type(defaults[name]) for name in found}
 
 
-def test_papermill_sees_every_parameter(path):
+def test_papermill_sees_every_parameter(path, code):
     import papermill
 
-    assert list(papermill.inspect_notebook(str(path))) == list(stages.declared(path))
+    assert list(papermill.inspect_notebook(str(path))) == list(literals(code[0].source))
 
 
 def test_cells_are_short_and_define_nothing(path, code):

@@ -1,21 +1,19 @@
-"""Every parameter once: name, type, unit, bounds, default, meaning. The defaults are the smoke run, ready in seconds.
+"""Every parameter once: name, type, unit, bounds, default, meaning, and which steps it affects.
 
-Flat names, so that papermill's `-f` files can be stacked (a later file wins). Whatever is wrong with a parameter
-is said in one sentence that names it, its value, the bound and the mend, and before any kernel starts.
+The defaults are the smoke run. Names are flat, so that papermill's `-f` files can be stacked (a later file wins). A
+value that cannot be used is refused in one sentence before any kernel starts.
 """
 
 import ast
-import contextlib
 import difflib
 import functools
-import math
 import re
-import reprlib
+import sys
 from pathlib import Path
 from typing import Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from trajnb import ParameterError, outputs
 
@@ -36,14 +34,6 @@ Attention = Literal[
 LARGEST_FILE = 100_000  # bytes; a parameter file is a page, not a data set
 LARGEST_SEED = 2**31 - 1
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
-RULES = ("ge", "le", "multiple_of")
-URL = r"[a-z][a-z0-9+.-]*://[^\s?#@:]*(:\d+)?(/[^\s?#@]*)?"  # without user, password, query
-LIMITS = {"cell_limit_s", "stage_limit_s", "memory_limit_mb", "disk_reserve_mb"}  # the runner's own: no result depends
-LIMITS |= {"sync"}
-# What concerns one kind of stage alone.
-ONE_STAGE = {"attention_clips": "attention", "attention_methods": "attention", "suite_clips": "robustness"}
-SILENT = {"force"}  # a notebook is told, but where it changes anything the products say so
-KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}
 
 
 def parameter(default, low=None, high=None, unit="", text="", **more):
@@ -56,8 +46,8 @@ class WorldParams(BaseModel):
     """What happens before the lens, and the lens. Camera frame x right, y down, z forward."""
 
     motions: list[Motion] = parameter(["linear", "parabolic", "circular", "random"], text="classes, in label order")
-    frames: int = parameter(16, 4, 128, "frames", "frames a network sees", multiple_of=4)
-    horizon: int = parameter(5, 1, 64, "frames", "frames after the last seen one whose positions are predicted")
+    frames: int = parameter(16, 4, 128, "frames", "observed frames, which a network sees", multiple_of=4)
+    horizon: int = parameter(5, 1, 64, "frames", "frames after the last observed one whose positions are predicted")
     size: int = parameter(64, 32, 512, "px", "height and width of a clip", multiple_of=8)
     frame_rate: float = parameter(30.0, 1.0, 1000.0, "1/s", "frames a second")
     focal_px: float = parameter(64.0, 8.0, 2000.0, "px", "focal length of the pinhole camera")
@@ -69,18 +59,18 @@ class WorldParams(BaseModel):
     speed_max: float = parameter(4.0, 0.0, 100.0, "m/s", "fastest linear motion and launch")
     circle_radius_min_m: float = parameter(0.25, 0.01, 10.0, "m", "smallest circle")
     circle_radius_max_m: float = parameter(0.8, 0.01, 10.0, "m", "largest circle")
-    sweep_min_deg: float = parameter(120.0, 10.0, 3600.0, "deg", "least angle swept in the seen frames")
-    sweep_max_deg: float = parameter(400.0, 10.0, 3600.0, "deg", "largest angle swept in the seen frames")
+    sweep_min_deg: float = parameter(120.0, 10.0, 3600.0, "deg", "least angle swept in the observed frames")
+    sweep_max_deg: float = parameter(400.0, 10.0, 3600.0, "deg", "largest angle swept in the observed frames")
     tilt_max_deg: float = parameter(60.0, 0.0, 90.0, "deg", "largest angle of a circle's plane to the image plane")
     ou_time_s: float = parameter(0.1, 0.01, 10.0, "s", "correlation time of random motion's velocity")
     ou_speed_min: float = parameter(1.0, 0.0, 100.0, "m/s", "least typical speed of random motion")
     ou_speed_max: float = parameter(4.0, 0.0, 100.0, "m/s", "largest typical speed of random motion")
     helix_speed_min: float = parameter(0.5, 0.0, 100.0, "m/s", "least speed along a helix's axis")
     helix_speed_max: float = parameter(1.5, 0.0, 100.0, "m/s", "largest speed along a helix's axis")
-    extent_min_px: float = parameter(14.0, 1.0, 512.0, "px", "least extent of the seen path in the image")
-    extent_max_px: float = parameter(44.0, 1.0, 512.0, "px", "largest extent of the seen path in the image")
+    extent_min_px: float = parameter(14.0, 1.0, 512.0, "px", "least extent of the observed path in the image")
+    extent_max_px: float = parameter(44.0, 1.0, 512.0, "px", "largest extent of the observed path in the image")
     class_margin_px: float = parameter(0.5, 0.0, 20.0, "px", "least deviation from every simpler motion")
-    frame_margin_px: float = parameter(3.0, 0.0, 100.0, "px", "least distance of a seen centre from the border")
+    frame_margin_px: float = parameter(3.0, 0.0, 100.0, "px", "least distance of an observed centre from the border")
     brightness_min: float = parameter(0.6, 0.0, 1.0, "full scale", "darkest object")
     brightness_max: float = parameter(1.0, 0.0, 1.0, "full scale", "brightest object")
     background_min: float = parameter(0.05, 0.0, 1.0, "full scale", "darkest background")
@@ -96,7 +86,7 @@ class WorldParams(BaseModel):
     speed_factor_max: float = parameter(1.0, 0.1, 10.0, "", "largest factor on the image extent of the path")
     size_factor_min: float = parameter(1.0, 0.1, 10.0, "", "least factor on the object's radius")
     size_factor_max: float = parameter(1.0, 0.1, 10.0, "", "largest factor on the object's radius")
-    dropped_frames: int = parameter(0, 0, 64, "frames", "seen frames replaced by the one before; 0 is off")
+    dropped_frames: int = parameter(0, 0, 64, "frames", "observed frames replaced by the one before; 0 is off")
     varied: bool = parameter(
         False,
         text="each clip draws at most one of blur, texture, occluder, decoy, jitter and drops, and how much of it",
@@ -137,7 +127,7 @@ class TrainParams(BaseModel):
     grad_clip: float = parameter(1.0, 0.001, 1.0e6, "", "largest norm of the gradient")
     ema: float = parameter(0.0, 0.0, 0.99999, "", "decay of the averaged weights; 0 is off")
     position_weight: float = parameter(1.0, 0.0, 1000.0, "", "weight of the future positions' loss")
-    seen_weight: float = parameter(1.5, 0.0, 1000.0, "", "weight of the seen positions' loss")
+    observed_weight: float = parameter(1.5, 0.0, 1000.0, "", "weight of the observed positions' loss")
     beta_nll: float = parameter(0.5, 0.0, 1.0, "", "power of the variance that weighs the Gaussian loss")
     aux_weight: float = parameter(1.0, 0.0, 1000.0, "", "weight of the extractor's own loss")
     mirror: bool = parameter(True, text="mirror half of the training clips left to right")
@@ -146,7 +136,7 @@ class TrainParams(BaseModel):
     checkpoint_every: int = parameter(2, 1, 10_000, "epochs", "epochs between checkpoints")
     checkpoint_seconds: float = parameter(60.0, 0.0, 1.0e6, "s", "most seconds between checkpoints; 0 is no such limit")
     checkpoints_kept: int = parameter(2, 1, 1000, "", "newest checkpoints kept, beside that of the best epoch")
-    seed: int = parameter(0, 0, LARGEST_SEED, "", "seed of the first weights, the order and the augmentation")
+    seed: int = parameter(0, 0, LARGEST_SEED, "", "seed of initialisation, order and augmentation")
     device: Literal["auto", "cpu", "cuda"] = parameter("auto", text="where to train; auto takes a GPU if there is one")
     precision: Literal["float32", "bfloat16", "auto"] = parameter(
         "float32", text="arithmetic of the forward pass; auto probes once what pays on this device"
@@ -164,36 +154,52 @@ class RunParams(BaseModel):
     models: list[Extractor] = parameter(["transformer", "i3d", "slowfast", "magvit"], text="the extractors to compare")
     seeds: int = parameter(1, 1, 100, "", "trainings of each extractor, from `seed` upward")
     controls: list[Literal["shuffled", "permuted"]] = parameter([], text="further trainings of each that should fail")
-    suite_clips: int = parameter(8, 4, 1_000_000, "clips", "clips at each level of each difficulty suite")
-    attention_clips: int = parameter(
-        8, 4, 1_000_000, "clips", "test clips whose maps of attention are drawn and scored"
-    )
+    robustness_clips: int = parameter(8, 4, 1_000_000, "clips", "clips for each corruption and severity")
+    attention_clips: int = parameter(8, 4, 1_000_000, "clips", "test clips whose attention maps are scored")
     attention_methods: list[Attention] = parameter(
         ["head", "gradient_attention", "activation", "gradcam"], text="kinds of maps; a network has those it allows"
     )
     study: Literal["comparison", "postmortem"] = parameter("comparison", text="what a run is: its notebooks")
-    force: bool = parameter(False, text="go on although the audit finds the data severe; every product then says so")
-    cell_limit_s: int = parameter(0, 0, 10_000_000, "s", "longest a notebook's cell may run; 0 is no limit")
-    stage_limit_s: int = parameter(0, 0, 10_000_000, "s", "longest a stage may run; 0 is no limit")
-    memory_limit_mb: int = parameter(0, 0, 100_000_000, "MB", "most memory a stage may take; 0 is what the machine has")
-    disk_reserve_mb: int = parameter(300, 0, 100_000_000, "MB", "free disk that a run never touches")
-    sync: str = parameter("", text="URL to which the run is pushed while it runs; empty: nowhere")
+    cell_limit_s: int = parameter(0, 0, 10_000_000, "s", "longest time for one notebook cell; 0 is no limit")
 
 
 GROUPS = (RunParams, DataParams, ModelParams, TrainParams, WorldParams)
+WORLD, DATA, MODEL, TRAIN = (set(group.model_fields) for group in (WorldParams, DataParams, ModelParams, TrainParams))
+EXECUTION = {"device", "threads"}  # where a network runs, not what it is
+NETWORKS = {"models", "preset", "seed", "seeds", "controls"}
+# {step: the parameters that affect it}: what makes a step run again, and what its notebook is given.
+AFFECTS = {
+    "data": WORLD | DATA,
+    "train": WORLD | DATA - {"test_clips"} | MODEL | TRAIN | {"seeds"},
+    "evaluate": WORLD | DATA | NETWORKS | EXECUTION,
+    "robustness": WORLD | DATA | NETWORKS | EXECUTION | {"robustness_clips"},
+    "attention": WORLD | DATA | NETWORKS | EXECUTION | {"attention_clips", "attention_methods"},
+    "report": WORLD | DATA | NETWORKS | EXECUTION | {"epochs"},
+    "postmortem": WORLD | DATA | MODEL | TRAIN | {"models"},
+}
 
 
 class Config(*reversed(GROUPS)):
     """All parameters of a run, checked. Frozen; `replace` makes a changed copy. Raises ParameterError."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
     def __init__(self, /, **values):
-        refuse_unknown(values)
+        for name in values:
+            if name not in type(self).model_fields:
+                raise ParameterError(f"{str(name)[:60]} is not a parameter; {closest(str(name))}")
         try:
             super().__init__(**values)
         except ValidationError as error:
             raise ParameterError(sentence(error.errors()[0])) from None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def no_number_from_a_switch(cls, value, info):
+        """YAML 1.1 reads yes, no, on and off as true and false, and pydantic takes these for 1 and 0."""
+        if isinstance(value, bool) != (cls.model_fields[info.field_name].annotation is bool):
+            raise ValueError(f"{info.field_name}: {value!r} does not fit: write {bounds(info.field_name)}.")
+        return value
 
     @model_validator(mode="after")
     def check_together(self):
@@ -207,23 +213,21 @@ class Config(*reversed(GROUPS)):
         values = {}
         for path in paths:
             values |= read_parameters(path)
-        values |= overrides or {}
-        refuse_unknown(values)
-        return cls(**values)
+        return cls(**{str(name): value for name, value in (values | (overrides or {})).items()})
 
     @classmethod
     def from_notebook(cls, namespace):
         """The plain variables of a notebook's `globals()`, as its parameters cell and papermill have set them.
 
         A plain variable that is no parameter is refused when the parameters cell or papermill set it; results of later
-        cells are left alone, so that the set-up cell can be run again. What no cell sets, a file in IPython's startup
-        folder for instance, is none of the notebook's.
+        cells are ignored, so that the set-up cell can be run again, and so is what no cell sets.
         """
         plain = {n: v for n, v in namespace.items() if not n.startswith("_") and isinstance(v, PLAIN)}
         plain = {n: v for n, v in plain.items() if n not in ("In", "Out")}
-        meant = assigned(namespace["In"]) if "In" in namespace else set(plain)
-        known = mentioned(namespace["In"]) & set(cls.model_fields) if "In" in namespace else set(cls.model_fields)
-        return cls(**{n: v for n, v in plain.items() if n in known or n in meant})
+        if "In" not in namespace:
+            return cls(**plain)
+        given, words = assigned(namespace["In"]), set(re.findall(r"\w+", " ".join(namespace["In"])))
+        return cls(**{n: v for n, v in plain.items() if n in given or n in words & set(cls.model_fields)})
 
     def replace(self, **changes):
         """A copy with other values, checked like any other."""
@@ -231,7 +235,7 @@ class Config(*reversed(GROUPS)):
 
     def world(self):
         """The parameters of what is filmed, as a dict: what a data set's hash covers."""
-        return self.model_dump(include=set(WorldParams.model_fields))
+        return self.model_dump(include=WORLD)
 
     @property
     def run_dir(self):
@@ -239,7 +243,7 @@ class Config(*reversed(GROUPS)):
 
     @property
     def train_stage(self):
-        """The stage of `model`, `control` and `seed`: train-i3d, train-i3d-s1 of several, train-i3d-shuffled."""
+        """The folder of `model`, `control` and `seed`: train-i3d, train-i3d-s1 of several, train-i3d-shuffled."""
         control = "" if self.control == "none" else f"-{self.control}"
         return f"train-{self.model}{control}" + (f"-s{self.seed}" if self.seeds > 1 else "")
 
@@ -267,99 +271,36 @@ def contradictions(cfg):
         if len(value) < least:
             yield f"{name}: {len(value)} given, at least {least} needed: write more names in the list."
         if len(set(value)) < len(value):
-            yield f"{name}: {max(value, key=value.count)} stands there twice: write each name once."
-    if cfg.sync and not re.fullmatch(URL, cfg.sync):
-        yield f"sync: {show(without_credentials(cfg.sync))} is no plain URL: write {bounds('sync')}."
+            yield f"{name}: {max(value, key=value.count)} is given twice: write each name once."
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", cfg.run_name):
         yield (
-            f"run_name: {show(cfg.run_name)} cannot name a folder: write a letter or digit, then at most 63 "
+            f"run_name: {cfg.run_name[:70]!r} cannot name a folder: write a letter or digit, then at most 63 "
             "letters, digits, dots, dashes and underscores."
         )
 
 
-def without_credentials(url):
-    """A URL without what stands before an @ or after a question mark: a refusal must not print what it refuses."""
-    return re.sub(r"\?.*", "?...", re.sub(r"//.*@", "//...@", url))
-
-
 def sentence(error):
-    """One sentence for one of pydantic's errors."""
+    """One sentence for one of pydantic's errors: the parameter, its value, what is wrong, what may be written."""
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
-    name, value = error["loc"][0], error["input"]
-    problem = {
-        "greater_than_equal": f"is below {yaml_float(error.get('ctx', {}).get('ge'))}",
-        "less_than_equal": f"is above {yaml_float(error.get('ctx', {}).get('le'))}",
-        "multiple_of": "is between the steps allowed",
-        "finite_number": "is not a finite number",
-        "literal_error": "is not known",
-    }.get(error["type"])
-    if problem and not (error["type"] == "literal_error" and not isinstance(value, str)):
-        return f"{name}: {show(value)} {problem}: write {bounds(name)}."
-    default = Config.model_fields[name].get_default(call_default_factory=True)
-    wanted = str if len(error["loc"]) > 1 else type(default)
-    return f"{name}: {show(value)} is {kind(value)}, not {KINDS[wanted]}: {mend(name, value, wanted)}"
-
-
-def mend(name, value, wanted):
-    """What to write instead of a value of the wrong type."""
-    if wanted is list and isinstance(value, str):
-        return f"write [{value}]."
-    if name == "run_name":
-        return "write it in quotes."
-    number = as_number(value) if wanted in (int, float) and isinstance(value, (str, float)) else None
-    if number is None or (wanted is int and not number.is_integer()):
-        return f"write {bounds(name)}."
-    if wanted is int:
-        return f"write {int(number)}."
-    if re.search(r"e", value, re.IGNORECASE):
-        return f"write {yaml_float(value)} (YAML reads {value} as text)."
-    return f"write {number!r} without quotes."
-
-
-def as_number(value):
-    """The finite number that a text spells, also as 0x1F or 0o17, or None."""
-    for read in (float, functools.partial(int, base=0)):
-        with contextlib.suppress(ValueError, TypeError):
-            return float(read(value)) if math.isfinite(read(value)) else None
-    return None
-
-
-def yaml_float(value):
-    """A number as YAML reads it back as a number: with a point, and a sign in the exponent."""
-    power = re.fullmatch(r"([+-]?\d+)(\.\d*)?e([+-]?)0*(\d+)", f"{value}", re.IGNORECASE)
-    return f"{power[1]}{power[2] or '.0'}e{power[3] or '+'}{power[4]}" if power else f"{value}"
-
-
-def kind(value):
-    """What a value is, in words."""
-    if isinstance(value, float):
-        return "a number with a point"
-    if value is None:
-        return "empty"
-    return next((words for cls, words in KINDS.items() if isinstance(value, cls)), f"a {type(value).__name__}")
-
-
-def show(value):
-    """A value as it would be written, cut short."""
-    text = repr(value) if isinstance(value, str) else reprlib.repr(value)  # reprlib ends also where a list holds itself
-    return text if len(text) < 70 else text[:66] + " ..."
+    name, value = error["loc"][0], repr(error["input"])
+    value = value if len(value) < 70 else f"{value[:66]} ..."
+    return f"{name}: {value} does not fit ({error['msg'][0].lower()}{error['msg'][1:]}): write {bounds(name)}."
 
 
 def bounds(name):
     """What may be written for a parameter, in words."""
     field = Config.model_fields[name]
-    if name == "sync":
-        return "s3://BUCKET/FOLDER or file:///FOLDER, without a user or a key (those come from the environment)"
     if field.annotation in (bool, str):
         return {bool: "true or false", str: "letters, digits, dots, dashes and underscores"}[field.annotation]
     if field.annotation not in (int, float):
         choices = get_args(field.annotation)
         return f"a list of {', '.join(get_args(choices[0]))}" if get_args(choices[0]) else " or ".join(choices)
-    limits = {key: getattr(rule, key) for rule in field.metadata for key in RULES if hasattr(rule, key)}
-    step = f", a multiple of {limits['multiple_of']}" if "multiple_of" in limits else ""
-    number = "a whole number" if field.annotation is int else "a number"
-    return f"{number} from {yaml_float(limits['ge'])} to {yaml_float(limits['le'])}{step}"
+    rules = {
+        key: getattr(rule, key) for rule in field.metadata for key in ("ge", "le", "multiple_of") if hasattr(rule, key)
+    }
+    step = f", a multiple of {rules['multiple_of']}" if "multiple_of" in rules else ""
+    return f"{'a whole number' if field.annotation is int else 'a number'} from {rules['ge']} to {rules['le']}{step}"
 
 
 def describe():
@@ -370,13 +311,10 @@ def describe():
             yield name, default, field.json_schema_extra["unit"], bounds(name), field.description
 
 
-def refuse_unknown(values):
-    """Raise ParameterError for the first name that is no parameter, with the closest one that is."""
-    for name in values:
-        if name not in Config.model_fields:
-            close = difflib.get_close_matches(str(name), Config.model_fields, 1)
-            hint = f"did you mean {close[0]}?" if close else "`trajnb params` lists them all."
-            raise ParameterError(f"{str(name)[:60]} is not a parameter; {hint}")
+def closest(name):
+    """A hint for a name that is no parameter."""
+    close = difflib.get_close_matches(name, Config.model_fields, 1)
+    return f"did you mean {close[0]}?" if close else "`trajnb params` lists them all."
 
 
 def assigned(cells):
@@ -384,17 +322,12 @@ def assigned(cells):
     names, first = set(), True
     for source in cells:
         try:
-            found = set(literals(source))
+            literal = set(literals(source))
         except (SyntaxError, ValueError):
             first = False
             continue
-        names |= found if first or not found.isdisjoint(Config.model_fields) else set()
+        names |= literal if first or not literal.isdisjoint(Config.model_fields) else set()
     return names
-
-
-def mentioned(cells):
-    """The words in the sources of cells."""
-    return {word for source in cells for word in re.findall(r"\w+", source)}
 
 
 def literals(source):
@@ -415,7 +348,7 @@ class UniqueKeyLoader(yaml.SafeLoader):
         keys = [key.value for key, _ in node.value]
         for key, _ in node.value:
             if keys.count(key.value) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands there twice", key.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} is given twice", key.start_mark)
         return super().construct_mapping(node, deep)
 
 
@@ -464,5 +397,13 @@ def read_parameters(path):
         raise ParameterError(f"{path} has {size} bytes, above {LARGEST_FILE}: write only lines of `name: value`.")
     values = read_yaml(text, path)
     if not isinstance(values, dict | None):
-        raise ParameterError(f"{path} holds {kind(values)}, not names and values: write lines of `name: value`.")
+        raise ParameterError(f"{path} holds no names and values: write lines of `name: value`.")
     return values or {}
+
+
+if __name__ == "__main__":  # python -m trajnb.config FILE...: whether parameter files can be used, before a run starts
+    try:
+        Config.from_files(sys.argv[1:])
+    except ParameterError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -1,19 +1,24 @@
 """The kernel that notebooks run in: the same on every machine, whoever is logged in.
 
-`python -m trajnb.runs.kernel -f FILE` is such a kernel: it reads no settings of the person or the machine.
+`python -m trajnb.kernel -f FILE` is the kernel: it reads no settings of the person or the machine.
 """
 
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
+sys.modules.setdefault("rfc3987_syntax", None)  # jsonschema does without it; its grammar takes seconds to import
 
-from trajnb import PACKAGE, outputs
+from jupyter_client.kernelspec import KernelSpec  # noqa: E402
+from jupyter_client.manager import AsyncKernelManager  # noqa: E402
+
+from trajnb import PACKAGE, outputs  # noqa: E402
 
 # What a person sets for interpreters, Jupyter, figures and the terminal at hand.
 PERSONAL = re.compile(r"I?PYTHON.*|JUPYTER.*|MATPLOTLIBRC|MPLBACKEND|COLUMNS|LINES")
@@ -21,22 +26,22 @@ LONGEST_SOCKET = 90  # characters; a Unix socket's path may have about a hundred
 
 
 def environment(folder):
-    """This process's environment without the person's settings, for a kernel or what starts one.
+    """This process's environment without personal settings, for a kernel.
 
     `folder`: an empty one, where IPython and Jupyter find no settings and write what they must. The package imported
     is this one, also where another copy is installed.
     """
-    own = dict.fromkeys(("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"), str(folder))
-    own |= {"PYTHONPATH": str(PACKAGE.parent), "PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
+    fixed = dict.fromkeys(("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"), str(folder))
+    fixed |= {"PYTHONPATH": str(PACKAGE.parent), "PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
     if os.environ.get("TRAJNB_OUTPUTS"):
-        own["TRAJNB_OUTPUTS"] = str(outputs())  # kernels start in other folders
+        fixed["TRAJNB_OUTPUTS"] = str(outputs())  # kernels start in other folders
     if os.path.expanduser("~") == "~":  # no HOME, and a user without a name
-        own["HOME"] = str(folder)
-    return {name: value for name, value in os.environ.items() if not PERSONAL.fullmatch(name)} | own
+        fixed["HOME"] = str(folder)
+    return {name: value for name, value in os.environ.items() if not PERSONAL.fullmatch(name)} | fixed
 
 
 class ThisPython(AsyncKernelManager):
-    """Starts a kernel with this very interpreter, whatever kernel is installed by the name that was asked for.
+    """Starts a kernel with this very interpreter, whatever kernel is installed under the name that a notebook gives.
 
     Where there are Unix sockets it is reached by them, in a folder that only this user may enter: kernels started at
     the same moment never race for a TCP port, and nobody else on the machine can talk to them.
@@ -50,7 +55,7 @@ class ThisPython(AsyncKernelManager):
 
     @property
     def kernel_spec(self):
-        argv = [sys.executable, "-m", "trajnb.runs.kernel", "-f", "{connection_file}"]
+        argv = [sys.executable, "-m", "trajnb.kernel", "-f", "{connection_file}"]
         return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
     async def _async_pre_start_kernel(self, **more):
@@ -62,10 +67,23 @@ class ThisPython(AsyncKernelManager):
             shutil.rmtree(self.sockets, ignore_errors=True)
 
 
+def end_with_parent(signal_number, seconds=0.5):
+    """Send this process `signal_number` when its parent has gone, so that a killed run leaves nothing behind."""
+    parent = os.getppid()
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(seconds)
+        os.kill(os.getpid(), signal_number)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 if __name__ == "__main__":
     from ipykernel import kernelapp
     from IPython.core import application
 
+    end_with_parent(signal.SIGKILL)
     application.SYSTEM_CONFIG_DIRS.clear()  # /etc/ipython and the like; the person's are in IPYTHONDIR
     application.ENV_CONFIG_DIRS.clear()
     kernelapp.launch_new_instance()

@@ -1,0 +1,139 @@
+"""The graph of a run: which notebook runs when, from what, with what. `make run` calls it."""
+
+import atexit
+import json
+import signal
+import sys
+
+from trajnb import ParameterError, runs
+
+try:
+    run = runs.read(workflow.configfiles, dict(workflow.config_settings.config))
+    runs.check(run)
+except ParameterError as error:
+    print(error, file=sys.stderr)
+    sys.exit(2)
+
+OUT = run.cfg.run_dir
+# exec: the notebook's process is a child of Snakemake, and ends with it.
+EXECUTE = f"exec {sys.executable} -m trajnb.runs {run.cfg.cell_limit_s}"
+THREADS = run.cfg.threads or workflow.cores
+FRONT = OUT / ("postmortem/postmortem.csv" if run.cfg.study == "postmortem" else "index.html")
+
+
+localrules: run, pages
+
+
+rule run:
+    input: FRONT
+
+
+rule data:
+    """Draw recipes, split them, and look at the clips."""
+    output: [OUT / "data" / name for name in ("recipes.parquet", "test.parquet", "manifest.json", "notebook.ipynb")]
+    params: **runs.job("data", run.cfg)
+    threads: THREADS
+    resources: mem_mb=runs.memory_mb("data", run.cfg)
+    message: "data"
+    shell: EXECUTE + " notebooks/01_data.ipynb {OUT}/data {params:q}"
+
+
+rule train:
+    """Train one extractor from one seed, or one control."""
+    input: rules.data.output[:3]
+    output: [OUT / "{training}" / n for n in ("final.safetensors", "history.csv", "metrics.json", "notebook.ipynb")]
+    wildcard_constraints: training="train-.+"
+    params: **runs.jobs("train", run.training)
+    threads: THREADS
+    resources:
+        mem_mb=lambda wildcards: runs.memory_mb("train", run.training[wildcards.training]),
+        gpu=1,
+    message: "{wildcards.training}"
+    shell: EXECUTE + " notebooks/02_train.ipynb {OUT}/{wildcards.training} {params:q}"
+
+
+TRAINED = [OUT / training / "final.safetensors" for training in run.training]
+
+
+rule evaluate:
+    """Compare all networks with baselines, controls and oracles on test clips."""
+    input: rules.data.output[:3], TRAINED
+    output: [OUT / "evaluate" / name for name in ("leaderboard.csv", "comparisons.csv", "notebook.ipynb")]
+    params: **runs.job("evaluate", run.cfg)
+    threads: THREADS
+    resources: mem_mb=runs.memory_mb("evaluate", run.cfg), gpu=1
+    message: "evaluate"
+    shell: EXECUTE + " notebooks/03_evaluate.ipynb {OUT}/evaluate {params:q}"
+
+
+rule robustness:
+    """Seeds, calibration, and accuracy under corruptions."""
+    input: rules.data.output[:3], TRAINED, rules.evaluate.output[0]
+    output: [OUT / "robustness" / name for name in ("curves.csv", "mean_accuracy.csv", "notebook.ipynb")]
+    params: **runs.job("robustness", run.cfg)
+    threads: THREADS
+    resources: mem_mb=runs.memory_mb("robustness", run.cfg), gpu=1
+    message: "robustness"
+    shell: EXECUTE + " notebooks/04_robustness.ipynb {OUT}/robustness {params:q}"
+
+
+rule attention:
+    """What the networks attend to, scored."""
+    input: rules.data.output[:3], TRAINED
+    output: [OUT / "attention" / name for name in ("scores.csv", "notebook.ipynb")]
+    params: **runs.job("attention", run.cfg)
+    threads: THREADS
+    resources: mem_mb=runs.memory_mb("attention", run.cfg), gpu=1
+    message: "attention"
+    shell: EXECUTE + " notebooks/05_attention.ipynb {OUT}/attention {params:q}"
+
+
+rule report:
+    """The front page: answer, chart, table, clips."""
+    input: rules.evaluate.output[:2], rules.robustness.output[:2], rules.attention.output[0]
+    output: OUT / "report" / "notebook.ipynb"
+    params: **runs.job("report", run.cfg)
+    threads: THREADS
+    resources: mem_mb=runs.memory_mb("report", run.cfg)
+    message: "report"
+    shell: EXECUTE + " notebooks/report.ipynb {OUT}/report {params:q}"
+
+
+rule pages:
+    """Every executed notebook as a page, the manifest, and SHA256SUMS of all files."""
+    input:
+        [rule_.output[-1] for rule_ in (rules.data, rules.evaluate, rules.robustness, rules.attention, rules.report)],
+        [OUT / training / "notebook.ipynb" for training in run.training],
+    output: OUT / "index.html", OUT / "manifest.json", OUT / "SHA256SUMS"
+    params:
+        code=runs.pages_code(),
+        values=json.dumps(run.cfg.model_dump()),
+    message: "pages: outputs/{run.cfg.run_name}/index.html"
+    shell:
+        "{sys.executable} -m trajnb.pages {run.cfg.run_name} && "
+        "{sys.executable} -m trajnb.provenance {OUT} {params.values:q}"
+
+
+rule postmortem:
+    """The predecessor's two mistakes, made once more."""
+    output: [OUT / "postmortem" / name for name in ("postmortem.csv", "notebook.ipynb")]
+    params: **runs.job("postmortem", run.cfg)
+    threads: THREADS
+    resources: mem_mb=runs.memory_mb("postmortem", run.cfg), gpu=1
+    message: "postmortem"
+    shell: EXECUTE + " notebooks/postmortem.ipynb {OUT}/postmortem {params:q}"
+
+
+onerror:
+    atexit.register(runs.print_errors, run.cfg)  # the last thing printed
+
+
+onstart:
+    try:
+        runs.lock(run.cfg)
+    except ParameterError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes ends no run
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, runs.stop)

@@ -1,0 +1,110 @@
+"""A notebook is the same whoever starts it, and tells the truth about what did not finish."""
+
+import json
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from trajnb import kernel
+
+LOOK = """
+import os, sys
+print("set:", sorted({"noise_max", "size", "frames", "epochs_x"} & set(globals())))
+print("optimised:", sys.flags.optimize, "hash:", os.environ["PYTHONHASHSEED"], "python:", sys.executable)
+print("strange modules:", sorted({"sitecustomize", "stranger"} & set(sys.modules)))
+print("shows:", get_ipython().ast_node_interactivity)
+"""
+EXPECTED = f"set: []\noptimised: 0 hash: 0 python: {sys.executable}\nstrange modules: []\nshows: last_expr\n"
+
+
+@pytest.fixture
+def person(tmp_path, monkeypatch):
+    """Personal settings that change every kernel: startup files, configuration, another kernel, variables."""
+    home = tmp_path / "home"
+    texts = {
+        ".ipython/profile_default/startup/00.py": "noise_max = 0.2",
+        ".ipython/profile_default/ipython_config.py": "c.InteractiveShellApp.exec_lines = ['size = (3, 4)']\n"
+        "c.InteractiveShell.ast_node_interactivity = 'all'",
+        ".ipython/profile_default/ipython_kernel_config.py": "c.IPKernelApp.exec_lines = ['epochs_x = 3']",
+        "startup.py": "frames = 8",
+        "modules/sitecustomize.py": "import stranger",
+        "modules/stranger.py": "",
+        ".local/share/jupyter/kernels/python3/kernel.json": json.dumps(
+            {"argv": ["/nowhere/python", "{connection_file}"], "display_name": "Mine", "language": "python"}
+        ),
+    }
+    for name, text in texts.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    jupyter = home / ".local/share/jupyter"
+    changed = {"HOME": home, "IPYTHONDIR": home / ".ipython", "PYTHONSTARTUP": home / "startup.py"}
+    changed |= {"PYTHONOPTIMIZE": 2, "PYTHONHASHSEED": 7, "JUPYTER_PATH": jupyter, "JUPYTER_DATA_DIR": jupyter}
+    changed |= {"PYTHONPATH": home / "modules", "PYTHONWARNINGS": "error", "COLUMNS": 20}
+    for name, value in changed.items():
+        monkeypatch.setenv(name, str(value))
+
+
+def written(path, *sources):
+    nbformat.write(new_notebook(cells=[new_code_cell(source) for source in sources]), path)
+    return path
+
+
+def papermill(path):
+    """The notebook that papermill writes with our engine, and its exit code."""
+    out = path.with_name("out.ipynb")
+    command = [sys.executable, "-m", "papermill", path, out, "--engine", "trajnb", "-k", "python3", "-l", "python"]
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONWARNINGS", "PYTHONPATH")}
+    done = subprocess.run(command, env=environment, capture_output=True)
+    return nbformat.read(out, as_version=4), done.returncode
+
+
+def test_papermill_with_our_engine_reads_no_personal_settings(person, tmp_path):
+    notebook, code = papermill(written(tmp_path / "a.ipynb", LOOK))
+    assert (code, notebook.cells[0].outputs[0].text) == (0, EXPECTED)
+
+
+def test_a_dead_kernel_is_told_from_a_finished_one(tmp_path):
+    notebook, code = papermill(written(tmp_path / "a.ipynb", "1", "import os; os._exit(1)", "2"))
+    assert code != 0
+    assert [cell.metadata.papermill.status for cell in notebook.cells] == ["completed", "failed", "pending"]
+    assert "kernel" in notebook.cells[1].outputs[-1].evalue.lower()
+
+
+def test_nbval_starts_kernels_without_personal_settings(person, tmp_path):
+    """In a process of its own, where conftest.py has removed the settings before nbval starts its kernel."""
+    path = written(tmp_path / "a.ipynb", LOOK)
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0] |= {"outputs": [nbformat.v4.new_output("stream", text=EXPECTED)], "execution_count": 1}
+    nbformat.write(notebook, path)
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-c", "pyproject.toml"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    command += ["--confcutdir=.", "-p", "conftest", path]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+
+
+def test_a_system_wide_profile_is_not_read():
+    """As /etc/ipython may have one: here the environment's, which IPython reads likewise."""
+    script = (
+        "import runpy, sys\nfrom IPython.core import application\nfrom ipykernel import kernelapp\n"
+        "application.SYSTEM_CONFIG_DIRS.append('x')\nkernelapp.launch_new_instance = lambda: None\n"
+        "runpy.run_module('trajnb.kernel', run_name='__main__')\n"
+        "print(application.SYSTEM_CONFIG_DIRS + application.ENV_CONFIG_DIRS)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_the_outputs_folder_is_resolved_where_the_command_was_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRAJNB_OUTPUTS", "results {a}/ü")
+    assert kernel.environment("x")["TRAJNB_OUTPUTS"] == str(tmp_path / "results {a}" / "ü")
+
+
+def test_a_user_without_home_and_name_gets_a_folder(monkeypatch):
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    assert kernel.environment("x")["HOME"] == "x"

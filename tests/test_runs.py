@@ -1,0 +1,201 @@
+"""The runner: what runs again and why; whatever kills a run, the same command goes on without a flag or an unlock."""
+
+import os
+import signal
+import subprocess
+import time
+
+import psutil
+import pytest
+
+from tests.runs import Lab
+
+SLOW = "print('begun', flush=True)\nimport time\ntime.sleep(60)"
+
+
+@pytest.fixture(scope="session")
+def done(tmp_path_factory):
+    """A lab whose run has ended, of one network."""
+    lab = Lab(tmp_path_factory.mktemp("done"))
+    code, printed = lab.run("--config", "models=[i3d]")
+    assert code == 0, printed
+    assert "index.html" in printed
+    return lab
+
+
+@pytest.fixture
+def lab(tmp_path):
+    return Lab(tmp_path)
+
+
+def planned(lab, *arguments):
+    """The steps that would run, and the whole output."""
+    code, printed = lab.run("-n", "--config", "models=[i3d]", *arguments)
+    assert code == 0, printed
+    return {line.split(": ")[1] for line in printed.splitlines() if line.startswith("Job ")}, printed
+
+
+def begin(lab, *arguments, body=SLOW):
+    """The runner, once its first notebook has begun a cell."""
+    lab.write("01_data", body)
+    process = lab.start(*arguments, "data")
+    for line in process.stdout:
+        if "begun" in line:
+            return process
+    raise AssertionError("the notebook never began")
+
+
+def nothing_is_left(lab, seconds=15):
+    """Wait until no process of the lab is there."""
+    end = time.monotonic() + seconds
+    while left := [process.cmdline() for process in lab.processes()]:
+        assert time.monotonic() < end, left
+        time.sleep(0.1)
+
+
+def goes_on(lab):
+    """The same command, once the notebook is quick, ends well."""
+    lab.write("01_data", BODY)
+    code, printed = lab.run("data")
+    assert code == 0, printed
+    assert (lab.run_dir / "data" / "notebook.ipynb").is_file()
+    assert not list(lab.run_dir.rglob("notebook.*ing.ipynb"))
+
+
+BODY = "\n".join(
+    [
+        "from trajnb.config import Config",
+        "folder = Config.from_notebook(globals()).stage_dir('data')",
+        "for name in ('recipes.parquet', 'test.parquet', 'manifest.json'):",
+        "    (folder / name).write_text('x')",
+    ]
+)
+
+
+def test_a_run_leaves_pages_manifest_and_sums(done):
+    names = {path.name for path in done.run_dir.iterdir()} - {".lock"}
+    steps = {"data", "train-i3d", "evaluate", "robustness", "attention", "report"}
+    assert names == steps | {"index.html", "manifest.json", "SHA256SUMS"}
+    subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=done.run_dir, check=True)
+    assert "epochs 2" in (done.run_dir / "train-i3d" / "log.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "steps", "reason"),
+    [
+        ("nothing", set(), "Nothing to be done"),
+        ("touched", set(), "Nothing to be done"),
+        ("comment in a notebook's output", set(), "Nothing to be done"),
+        ("epochs", {"train-i3d", "evaluate", "robustness", "attention", "report"}, "'epochs=2' now: 'epochs=3'"),
+        ("model file", {"train-i3d", "evaluate", "robustness", "attention", "report"}, "now: 'lr=0.005'"),
+        ("colour", {"evaluate", "robustness", "attention", "report"}, "code="),
+        ("layer", {"train-i3d", "evaluate", "robustness", "attention", "report"}, "code="),
+        ("other layer", {"evaluate", "robustness", "attention", "report"}, "code="),
+        ("attention", {"attention", "report"}, "attention_clips=9"),
+        ("limit", set(), "Nothing to be done"),
+    ],
+)
+def test_what_runs_again(done, change, steps, reason):
+    edits = {
+        "colour": ("trajnb/figures/style.py", "\n# another colour\n"),
+        "layer": ("trajnb/models/i3d.py", "\n# another layer\n"),
+        "other layer": ("trajnb/models/magvit.py", "\n# another layer\n"),
+        "model file": ("params/models/i3d.yaml", "\nlr: 0.005\n"),
+    }
+    words = {"epochs": ["epochs=3"], "attention": ["attention_clips=9"], "limit": ["cell_limit_s=9"]}.get(change, [])
+    if change == "touched":
+        (done.run_dir / "data" / "recipes.parquet").touch()
+    path = done.folder / edits.get(change, ("README", ""))[0]
+    before = path.read_text() if path.is_file() else ""
+    text = before.replace("lr:", "#") if change == "model file" else before
+    path.write_text(text + edits.get(change, ("", ""))[1])
+    try:
+        found, printed = planned(done, *words)
+    finally:
+        path.write_text(before)
+    assert found - {"pages"} == steps
+    assert reason in printed
+
+
+def test_a_bad_parameter_ends_with_two_and_one_sentence(lab):
+    for words, sentence in {
+        "epochs=0": "epochs: 0 does not fit (input should be greater than or equal to 1): write",
+        "epchs=3": "epchs is not a parameter; did you mean epochs?",
+        "threads=1000": "threads: 1000 is above the",
+        "preset=paper": "preset paper does not fit",
+    }.items():
+        code, printed = lab.run("--config", words)
+        assert code == 2
+        assert sentence in printed.splitlines()[-1]
+    assert not (lab.folder / "outputs").exists()
+
+
+def test_a_failing_cell_is_the_last_thing_printed_and_the_notebook_is_kept(lab):
+    lab.write("01_data", "print('before')", "raise ValueError('no such clip')", "print('after')")
+    code, printed = lab.run("data")
+    assert code == 1
+    assert printed.splitlines()[-1].endswith("ValueError: no such clip")
+    assert (lab.run_dir / "data" / "notebook.failed.ipynb").is_file()
+    goes_on(lab)
+
+
+def test_a_cell_that_hangs_is_stopped_at_its_limit(lab):
+    lab.write("01_data", SLOW)
+    code, printed = lab.run("data", "--config", "cell_limit_s=2")
+    assert code == 1
+    assert "CellTimeoutError" in printed or "timed out" in printed.lower()
+    nothing_is_left(lab)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_saves_its_notebook_and_goes_on(lab, number):
+    process = begin(lab)
+    process.send_signal(number)
+    assert process.wait(20) == 1
+    nothing_is_left(lab)
+    assert "begun" in (lab.run_dir / "data" / "notebook.failed.ipynb").read_text()
+    goes_on(lab)
+
+
+@pytest.mark.parametrize("victim", ["runner", "papermill", "kernel"])
+def test_whatever_is_killed_leaves_nothing_and_the_same_command_goes_on(lab, victim):
+    process = begin(lab)
+    runner = psutil.Process(process.pid)
+    below = {("kernel" if "trajnb.kernel" in p.cmdline() else "papermill"): p for p in runner.children(recursive=True)}
+    (below | {"runner": runner})[victim].kill()
+    assert process.wait(20) != 0
+    nothing_is_left(lab)
+    goes_on(lab)
+
+
+def test_a_second_run_of_the_same_name_is_refused(lab):
+    process = begin(lab)
+    code, printed = lab.run("data")
+    assert code == 2
+    assert printed.splitlines()[-1].startswith("run_name: smoke is already running")
+    process.send_signal(signal.SIGTERM)
+    process.wait(20)
+
+
+def test_leftovers_of_a_power_cut_do_not_matter(lab):
+    assert lab.run("data")[0] == 0
+    for path in (lab.folder / ".snakemake" / "metadata").iterdir():
+        path.write_bytes(b"")
+    (lab.run_dir / "data" / "notebook.running.ipynb").write_text("{")
+    (lab.run_dir / "data" / "recipes.parquet").unlink()
+    goes_on(lab)
+
+
+def test_a_full_disk_is_named(lab):
+    mounted = lab.folder / "outputs"
+    mounted.mkdir()
+    if (
+        os.geteuid()
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", mounted], capture_output=True).returncode
+    ):
+        pytest.skip("no small disk can be mounted here: a full disk is not tested")
+    try:
+        code, printed = lab.run("data")
+        assert (code, printed.splitlines()[-1].split(":")[0]) == (2, "disk")
+    finally:
+        subprocess.run(["umount", mounted], check=True)

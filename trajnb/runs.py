@@ -1,0 +1,315 @@
+"""What the Snakefile needs: what each step depends on, and how its notebook is executed.
+
+`python -m trajnb.runs LIMIT_S NOTEBOOK FOLDER NAME=VALUE...` executes one notebook with papermill and our engine. What
+it prints goes to the terminal and FOLDER/log.txt; the result is FOLDER/notebook.ipynb, or notebook.failed.ipynb.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import yaml
+
+from trajnb import PACKAGE, ROOT, ParameterError, config, files
+from trajnb.config import Config
+
+NOTEBOOKS = {"data": "01_data", "train": "02_train", "evaluate": "03_evaluate", "robustness": "04_robustness"}
+NOTEBOOKS |= {"attention": "05_attention", "report": "report", "postmortem": "postmortem"}
+# Source files of the package on which a step depends. The first steps draw figures, too, but are not repeated for a
+# colour: Snakemake would repeat all that follows from them.
+CODE = {"train": ("world", "data", "models", "training")}
+CODE["data"] = ("world", "data")
+CODE["evaluate"] = (*CODE["train"], "evaluation", "figures")
+CODE |= {name: (*CODE["evaluate"], name) for name in ("robustness", "attention")}
+CODE |= {"report": CODE["evaluate"], "postmortem": (*CODE["evaluate"], "audit")}
+LOCKS = []
+RUNNING = "TRAJNB_STEP"  # set where Snakemake has already made what a notebook needs
+MB = 2**20
+STEP_MB = {
+    "data": 1500,
+    "train": 1500,
+    "evaluate": 2500,
+    "robustness": 2500,
+    "attention": 2200,
+    "report": 1500,
+    "postmortem": 2500,
+}
+CLIP_MB = {
+    "nano": 15,
+    "base": 300,
+    "paper": 3000,
+}  # that a training step on a CPU keeps per clip (measured; paper guessed)
+DISK_MB = 500  # that a run needs at most, beside its clips' recipes
+
+
+class Run(NamedTuple):
+    """A run's parameters, and those of each of its training runs by name."""
+
+    cfg: Config
+    training: dict
+
+
+def read(paths, overrides):
+    """The Run of parameter files and Snakemake's --config values; raises ParameterError.
+
+    A training run takes params/models/<model>.yaml over the run's own files; `overrides` win over both.
+    """
+    cfg, training = Config.from_files(paths, overrides), {}
+    ways = [(cfg.seed + i, "none") for i in range(cfg.seeds)] + [(cfg.seed, control) for control in cfg.controls]
+    for model in cfg.models:
+        path = ROOT / "params" / "models" / f"{model}.yaml"
+        chosen = config.read_parameters(path) if path.is_file() else {}
+        for seed, control in ways:
+            values = cfg.model_dump() | chosen | overrides | {"model": model, "seed": seed, "control": control}
+            training[Config(**values).train_stage] = Config(**values)
+    return Run(cfg, training)
+
+
+def job(step, cfg):
+    """{name: "name=value"} of all that a step depends on, for Snakemake to compare: parameters, notebook and code."""
+    values = {name: value for name, value in cfg.model_dump().items() if name in config.AFFECTS[step]}
+    values |= {"run_name": cfg.run_name}
+    cells = json.loads(notebook(step).read_bytes())["cells"]
+    source = "\0".join("".join(cell["source"]) for cell in cells)
+    values |= {"notebook": hashlib.sha256(source.encode()).hexdigest()[:16], "code": code(step, cfg)}
+    return {name: f"{name}={json.dumps(value)}" for name, value in values.items()}
+
+
+def jobs(step, configs):
+    """As `job`, for several Configs by the name that the rule's wildcard has: functions of the wildcards."""
+    lines = {name: job(step, cfg) for name, cfg in configs.items()}
+
+    def line(name):
+        return lambda wildcards: lines[wildcards.training][name]
+
+    return {name: line(name) for name in next(iter(lines.values()))}
+
+
+def notebook(step):
+    """The path of a step's notebook."""
+    return ROOT / "notebooks" / f"{NOTEBOOKS[step]}.ipynb"
+
+
+def code(step, cfg):
+    """A hash of the source on which a step depends; a training run does not depend on the other extractors'."""
+    others = {f"{name}.py" for name in config.get_args(config.Extractor) if step == "train" and name != cfg.model}
+    paths = [path for room in CODE[step] for path in sorted((PACKAGE / room).rglob("*.py")) if path.name not in others]
+    return files.hash_of(paths)
+
+
+def pages_code():
+    """A hash of what writes the pages and the manifest."""
+    return files.hash_of([*(PACKAGE / "template").rglob("*.*"), PACKAGE / "pages.py", PACKAGE / "provenance.py"])
+
+
+def memory_mb(step, cfg):
+    """About the most memory that a step takes, in MB."""
+    if step == "attention":
+        return STEP_MB[step] + max(0, cfg.attention_clips - 64) * 7
+    if step != "train" or cfg.device == "cuda" or (cfg.device == "auto" and shutil.which("nvidia-smi")):
+        return STEP_MB[step]
+    return STEP_MB[step] + round(cfg.batch_size * CLIP_MB[cfg.preset] * cfg.frames * cfg.size**2 / (16 * 64**2))
+
+
+def check(run):
+    """Raise ParameterError, before anything starts, for what a step would refuse later or what this machine lacks."""
+    cfg, cores = run.cfg, os.cpu_count() or 1
+    if cfg.threads > cores:
+        raise ParameterError(
+            f"threads: {cfg.threads} is above the {cores} cores of this machine: write at most {cores}."
+        )
+    folder = next(path for path in (cfg.run_dir, *cfg.run_dir.parents) if path.exists())
+    free, needed = shutil.disk_usage(folder).free / MB, DISK_MB + (cfg.clips + cfg.test_clips) / 100
+    if free < needed:
+        raise ParameterError(f"disk: {free:,.0f} MB are free, the run needs about {needed:,.0f} MB: make room.")
+    if cfg.world() != Config().world():
+        from trajnb.world import recipes
+
+        try:
+            recipes.draw(cfg, cfg.data_seed, range(64))
+        except recipes.ImpossibleWorld as error:
+            raise ParameterError(f"this world is impossible: {error}") from None
+    defaults = Config()
+    if cfg.device == "cuda" or (cfg.preset, cfg.frames, cfg.size) != (defaults.preset, defaults.frames, defaults.size):
+        check_networks(cfg)
+    largest, have = (
+        max(memory_mb("train", one) for one in run.training.values()),
+        psutil.virtual_memory().available / MB,
+    )
+    if largest > have:
+        raise ParameterError(
+            f"memory: a training run takes about {largest:,} MB, {have:,.0f} MB are available: "
+            "lower batch_size or take a smaller preset."
+        )
+
+
+def check_networks(cfg):
+    """Raise ParameterError where there is no GPU, or a network does not fit the clips; imports torch."""
+    import torch
+
+    from trajnb import models
+
+    if cfg.device == "cuda" and not torch.cuda.is_available():
+        raise ParameterError("device: 'cuda' is not available, torch finds no GPU: write auto or cpu.")
+    try:
+        for model in cfg.models:
+            with torch.device("meta"):
+                models.build(cfg.replace(model=model))
+    except ValueError as error:
+        raise ParameterError(
+            f"preset {cfg.preset} does not fit: {error}: write preset: nano or base, or other clips."
+        ) from None
+
+
+def lock(cfg):
+    """Take the run's lock, which ends with this process, however that ends; ParameterError where it is taken."""
+    cfg.run_dir.mkdir(parents=True, exist_ok=True)
+    file = open(cfg.run_dir / ".lock", "a+")  # noqa: SIM115  (open as long as the process lives)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ParameterError(
+            f"run_name: {cfg.run_name} is already running: wait for its end, or give another run_name."
+        ) from None
+    LOCKS.append(file)  # a file that nobody holds is closed, and its lock gone
+
+
+def stop(number, frame):
+    """Signal handler of the runner: the running notebook saves itself, then Snakemake ends."""
+    for child in psutil.Process().children():
+        child.send_signal(signal.SIGINT)
+    raise KeyboardInterrupt
+
+
+class Copied:
+    """A text stream that also writes to a file; neither a full disk nor a reader that has gone stops the writer."""
+
+    def __init__(self, stream, path):
+        self.streams = [stream, open(path, "w", buffering=1)]  # noqa: SIM115
+
+    def write(self, text):
+        for stream in self.streams:
+            try:
+                stream.write(text)
+                stream.flush()
+            except OSError:
+                pass
+
+    def flush(self):
+        pass
+
+
+def execute(path, folder, parameters, cell_limit_s=None):
+    """Execute a notebook with papermill; returns the exit code: 0, 1 where a cell failed, 130 where it was stopped."""
+    import logging
+
+    from trajnb import kernel  # before papermill: it makes that import fast
+    from papermill import execute_notebook  # isort: skip
+
+    signal.signal(signal.SIGINT, once)
+    signal.signal(signal.SIGTERM, once)
+    kernel.end_with_parent(signal.SIGINT)
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
+    os.environ |= {RUNNING: folder.name, "TQDM_DISABLE": "1"}
+    running, start = folder / "notebook.running.ipynb", time.monotonic()
+    for name in ("notebook.failed.ipynb", "error.txt"):
+        (folder / name).unlink(missing_ok=True)
+    out = sys.stdout = Copied(sys.stdout, folder / "log.txt")
+    print(f"{folder.name}: {path.stem} starts")
+    try:
+        execute_notebook(
+            *map(relative, (path, running)),
+            parameters=parameters,
+            engine_name="trajnb",
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            stdout_file=out,
+            stderr_file=out,
+            execution_timeout=cell_limit_s,
+        )
+    except BaseException as error:
+        if running.is_file():
+            running.rename(folder / "notebook.failed.ipynb")
+        text = f"{folder.name} did not finish, see {relative(folder / 'notebook.failed.ipynb')}:\n{last_lines(error)}\n"
+        (folder / "error.txt").write_text(text)
+        return 130 if isinstance(error, KeyboardInterrupt) else 1
+    running.rename(folder / "notebook.ipynb")
+    print(f"{folder.name}: done in {time.monotonic() - start:.0f} s")
+    return 0
+
+
+def print_errors(cfg):
+    """Print why steps of a run did not finish; a notebook that was killed is kept as one that failed."""
+    for path in sorted(cfg.run_dir.glob("*/notebook.running.ipynb")):
+        path.rename(path.with_name("notebook.failed.ipynb"))
+        text = f"{path.parent.name} was killed, see {relative(path.with_name('log.txt'))}\n"
+        (path.parent / "error.txt").write_text(text)
+    for path in sorted(cfg.run_dir.glob("*/error.txt")):
+        print(path.read_text(), end="", file=sys.stderr)
+
+
+def once(number, frame):
+    """Signal handler of a notebook's process: stop, and do not let a second signal disturb the saving."""
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def last_lines(error, lines=15, width=400):
+    """The last lines of an error's text, each cut where nobody reads on."""
+    import re
+
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)) or type(error).__name__
+    return "\n".join(line[:width] for line in [line for line in text.splitlines() if line.strip()][-lines:])
+
+
+def relative(path):
+    """A path as seen from the repository root, so that no executed notebook tells where that lies."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def ensure(cfg, *steps):
+    """Make the results of the given steps that are missing or out of date, for a notebook that is opened alone."""
+    if RUNNING in os.environ:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "params.yaml"
+        changed = {
+            n: v for n, v in cfg.model_dump().items() if v != getattr(Config(), n) and n not in ("model", "control")
+        }
+        path.write_text(yaml.safe_dump({"run_name": cfg.run_name} | changed))
+        command = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", "--configfile", str(path)]
+        subprocess.run([*command, "--until", *steps], cwd=ROOT, check=True)
+
+
+def given(words):
+    """{name: value} of the words NAME=JSON that are parameters and not the default, which the notebook has."""
+    values = {name: json.loads(value) for name, _, value in (word.partition("=") for word in words)}
+    defaults = Config().model_dump()
+    return {n: v for n, v in values.items() if n == "run_name" or (n in defaults and v != defaults[n])}
+
+
+def main(limit_s, path, folder, *words):
+    """Execute one notebook for Snakemake; a cell may take `limit_s` seconds, 0 is no limit."""
+    folder = Path(folder).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    job, text = folder / "job.txt", "\n".join(words) + "\n"
+    if job.is_file() and job.read_text() != text:  # what another job has begun is not continued
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    files.write_text(job, text)
+    return execute(Path(path).absolute(), folder, given(words), int(limit_s) or None)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
