@@ -27,7 +27,7 @@ from trajnb import files, models
 from trajnb.config import Config
 from trajnb.data import ClipSet
 from trajnb.models.head import Head
-from trajnb.models.transformer import SCRATCH, Transformer
+from trajnb.models.transformer import Transformer
 from trajnb.training import checkpoints, fit, predict
 from trajnb.world import recipes
 
@@ -141,7 +141,7 @@ def survive(training, kills, each=6, seed=0):
 def tiny(cfg):
     """A network of one small block, for a quick look."""
     torch.manual_seed(cfg.seed)
-    extractor = Transformer(frames=cfg.frames, size=cfg.size, tubelet=(2, 8, 8), **SCRATCH | TINY)
+    extractor = Transformer(frames=cfg.frames, size=cfg.size, tubelet=(2, 8, 8), **TINY)
     head = Head(features=24, classes=4, frames=cfg.frames, horizon=cfg.horizon, width=24, depth=1, heads=2)
     return models.TrajectoryNet(extractor, head)
 

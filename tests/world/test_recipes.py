@@ -17,7 +17,7 @@ CFG = Config()
 
 @pytest.fixture(scope="module")
 def clips():
-    return ClipSet(CFG, 5, recipes.draw(CFG, 5, np.arange(1200)))
+    return ClipSet(CFG, 5, recipes.draw(CFG, 5, np.arange(800)))
 
 
 def bytes_of(index):
