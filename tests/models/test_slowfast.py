@@ -33,12 +33,6 @@ def test_paper_preset_has_the_papers_parameters(paper):
     assert count(paper.laterals) == 216_608
 
 
-def test_fusion_kernel_7_is_the_8x8_network():
-    with torch.device("meta"):
-        net = SlowFast(**PRESETS["paper"] | {"alpha": 4}, fusion=7)
-    assert count(net) == 34_566_488 - 922_000
-
-
 def test_paper_preset_concatenates_the_papers_channels(paper):
     assert [stage[0].a.conv.in_channels for stage in paper.slow] == [64 + 16, 256 + 64, 512 + 128, 1024 + 256]
     assert [stage[0].a.conv.in_channels for stage in paper.fast] == [8, 32, 64, 128]

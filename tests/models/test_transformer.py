@@ -89,16 +89,3 @@ def test_fused_equals_readable(video):
     assert [tuple(w.shape) for w in weights[:2]] == [(3 * 4, 2, 4, 4), (3 * 4, 2, 5, 5)]
     for weight_GNLS in weights:
         torch.testing.assert_close(weight_GNLS.sum(-1), torch.ones(weight_GNLS.shape[:-1]))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"size": 20}, "size 20 .* 20 = 8 x 2.5"),
-        ({"heads": 5}, "width 24 .* 24 = 5 x 4.8"),
-        ({"tubelet": (3, 8, 8)}, "frames 4"),
-    ],
-)
-def test_wrong_sizes_stop_the_constructor(change, message):
-    with pytest.raises(ValueError, match=message):
-        Transformer(**TINY | change)

@@ -81,12 +81,3 @@ def test_resumed_state_goes_on_the_same():
     few_steps(net, optimizer, 3, seed=2)
     few_steps(twin, other, 3, seed=2)
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), twin.parameters(), strict=True))
-
-
-def test_filters_of_any_rank_are_updated():
-    net = nn.Sequential(nn.Conv3d(1, 4, 3), nn.Conv3d(4, 4, 1))
-    before = [w.clone() for w in net.parameters()]
-    optimizer = optimizers.build(net, 1e-2, 0.0)
-    net(torch.randn(2, 1, 5, 5, 5)).square().mean().backward()
-    optimizer.step()
-    assert all(not torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
