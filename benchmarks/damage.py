@@ -48,7 +48,7 @@ def damaged(content, kind, rng):
 
 
 def inject(path, notices, times, rng):
-    """(noticed, injected) of `times` damages to a file, each mended again; those that change nothing do not count."""
+    """(noticed, injected) of `times` damages to a file, each undone again; those that change nothing do not count."""
     content, noticed, injected = path.read_bytes(), 0, 0
     while injected < times:
         harmed = damaged(content, KINDS[injected % len(KINDS)], rng)
@@ -81,12 +81,12 @@ def states(times, rng):
     with tempfile.TemporaryDirectory() as folder:
         for model in models.EXTRACTORS:
             keeper = keeper_of(model, Path(folder) / model)
-            keeper.save(checkpoints.Place([{"step": 1, "val_loss": 1.0}]))
-            path = keeper.save(checkpoints.Place([{"step": 2, "val_loss": 2.0}]))
+            keeper.save(checkpoints.TrainState([{"step": 1, "val_loss": 1.0}]))
+            path = keeper.save(checkpoints.TrainState([{"step": 2, "val_loss": 2.0}]))
 
             def notices(keeper=keeper):
                 with contextlib.redirect_stdout(io.StringIO()):  # it names every damaged file
-                    return checkpoints.newest(keeper.folder)["place"]["history"][-1]["step"] == 1
+                    return checkpoints.newest(keeper.folder)["state"]["history"][-1]["step"] == 1
 
             report(f"checkpoint, {model}", *inject(path, notices, times // len(models.EXTRACTORS), rng))
 
@@ -109,7 +109,7 @@ def costs():
             keeper, saved, hashed = keeper_of(model, Path(folder) / model), [], []
             for _ in range(ROUNDS):
                 start = time.perf_counter()
-                path = keeper.save(checkpoints.Place())
+                path = keeper.save(checkpoints.TrainState())
                 saved.append(time.perf_counter() - start)
                 content = path.read_bytes()
                 start = time.perf_counter()

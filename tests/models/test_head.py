@@ -30,7 +30,7 @@ def test_units_there_and_back():
 
 
 def test_the_head_by_hand(head):
-    """Cells get their positions, queries pool and pass an MLP twice; the first gives the class, the next one future each.
+    """Cells get their positions, queries pool and pass an MLP twice; the first gives the class, the next the futures.
 
     The variance's floor is smooth. In training one query more for each observed frame, no other.
     """
