@@ -26,7 +26,7 @@ def test_splits_cover_the_table_and_test_clips_come_from_another_seed(folder):
 
 
 def test_tracks_by_hand():
-    """Pixels over the frame's width, and metres, of all frames; the old target repeats the last seen one."""
+    """Pixels over the frame's width, and metres, of all frames; the old target repeats the last observed one."""
     cfg = CFG.replace(frames=4, horizon=2, motions=["random", "linear"])
     xyz = np.zeros((1, 6, 3)) + [0.5, -0.25, 4.0] + np.arange(6)[:, None] * [0.5, 0, 0]
     table = pd.DataFrame({"index": [3], "motion": ["linear"]})

@@ -39,17 +39,17 @@ def test_changes_by_hand():
 def test_class_order_leaves_most_of_the_last_class_to_validation():
     cfg = CFG.replace(split="class_order", motions=["random", "linear", "circular", "parabolic"])
     table = recipes.draw(cfg, 0, np.arange(800))
-    found = splits.divide(table, cfg)
-    assert found["motion"].tolist() == [motion for motion in cfg.motions for _ in range(200)]
-    assert pd.crosstab(found["split"], found["motion"]).to_dict("index") == {
+    result = splits.divide(table, cfg)
+    assert result["motion"].tolist() == [motion for motion in cfg.motions for _ in range(200)]
+    assert pd.crosstab(result["split"], result["motion"]).to_dict("index") == {
         "train": {"random": 200, "linear": 200, "circular": 200, "parabolic": 40},
         "val": {"random": 0, "linear": 0, "circular": 0, "parabolic": 160},
     }
-    assert sorted(found["index"]) == list(range(800)), "the same clips, no other"
-    assert all(one.is_monotonic_increasing for _, one in found.groupby("motion")["index"]), (
+    assert sorted(result["index"]) == list(range(800)), "the same clips, no other"
+    assert all(one.is_monotonic_increasing for _, one in result.groupby("motion")["index"]), (
         "within a class as they were"
     )
-    assert list(found) == [*table, "split"]
+    assert list(result) == [*table, "split"]
 
 
 def test_the_hash_by_hand():

@@ -23,11 +23,11 @@ def test_paper_preset_has_the_papers_parameters(paper):
 
 
 def test_paper_preset_has_the_papers_end_points(paper):
-    x, found = torch.zeros(1, 3, 64, 224, 224, device="meta"), []
+    x, result = torch.zeros(1, 3, 64, 224, 224, device="meta"), []
     for layer in paper.layers:
         x = layer(x)
-        found.append(f"{x.shape[1]},{x.shape[2]},{x.shape[4]}")
-    assert found == END_POINTS
+        result.append(f"{x.shape[1]},{x.shape[2]},{x.shape[4]}")
+    assert result == END_POINTS
 
 
 def test_paper_preset_starts_as_sonnet_does(paper):

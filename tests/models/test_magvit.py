@@ -61,9 +61,9 @@ def test_quantiser_there_and_back(unit):
     quantiser = Quantiser(32, 5, unit).eval()
     number_BTHW = torch.randint(0, 32, (2, 3, 4, 4))
     code_BDTHW = quantiser.codes(number_BTHW)
-    found, again, loss = quantiser(code_BDTHW)
+    result, again, loss = quantiser(code_BDTHW)
     assert torch.equal(again, number_BTHW)
-    torch.testing.assert_close(found, code_BDTHW)
+    torch.testing.assert_close(result, code_BDTHW)
     assert loss < 1e-10
 
 

@@ -41,12 +41,12 @@ def test_paper_preset_concatenates_the_papers_channels(paper):
 
 
 def test_slow_pathway_sees_every_alpha_th_frame(net):
-    video, seen = torch.rand(1, 1, 8, 32, 32), []
-    net.slow_stem.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
-    net.fast_stem.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    video, observed = torch.rand(1, 1, 8, 32, 32), []
+    net.slow_stem.register_forward_hook(lambda module, inputs, output: observed.append(inputs[0]))
+    net.fast_stem.register_forward_hook(lambda module, inputs, output: observed.append(inputs[0]))
     with torch.no_grad():
         net(video)
-    slow, fast = seen
+    slow, fast = observed
     assert torch.equal(slow, fast[:, :, [0, 4]])
 
 

@@ -98,8 +98,8 @@ def test_two_clips_by_hand(make_cfg):
     assert rng.arguments == [(-2, 3, (2, 2)), (0.75, 1.25, 2)]
     first = torch.tensor([[60.0, 60, 20, 10]] * 3 + [[150.0, 150, 90, 80]]) / 255
     second = torch.tensor([[0.0, 0, 0, 0]] * 3 + [[153.0, 204, 204, 204]]) / 255
-    for found, plain, factor in zip(moved[:, 0, 0], (first, second), (2.0, 0.5), strict=True):
-        torch.testing.assert_close(found, (plain.mean() + factor * (plain - plain.mean())).clamp(0, 1))
+    for result, plain, factor in zip(moved[:, 0, 0], (first, second), (2.0, 0.5), strict=True):
+        torch.testing.assert_close(result, (plain.mean() + factor * (plain - plain.mean())).clamp(0, 1))
     assert after[0, 0].tolist() == [1 - 0.25 + 1 / 4, 0.5, 3.0]
     assert after[1, 2].tolist() == [0.25 - 2 / 4, 0.5 + 1 / 4, 3.0]
     assert augment(video, track, cfg.replace(mirror=False), rng)[1][0, 0, 0] == 0.25 + 1 / 4

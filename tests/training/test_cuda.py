@@ -1,4 +1,4 @@
-"""What only a GPU can show; skipped, and said so, where there is none."""
+"""What only a GPU can show; skipped where there is none."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,9 @@ from trajnb.models import trained
 from trajnb.training.fit import fit
 from trajnb.training.predictions import predict
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU: the CUDA path is not verified here")
+pytestmark = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="no GPU: the CUDA path is not verified on this machine"
+)
 
 
 @pytest.mark.parametrize("model", models.EXTRACTORS)

@@ -270,7 +270,7 @@ def test_one_step_by_hand(make_cfg, make_net, make_clips):
 
 
 def test_validation_by_hand(make_cfg, monkeypatch):
-    """Cross-entropy and the plain likelihood of the frames after the seen ones; 3 and 4 of 32 px off are 5."""
+    """Cross-entropy and the plain likelihood of the frames after the observed ones; 3 and 4 of 32 px off are 5."""
     cfg = make_cfg()
     track = np.random.default_rng(0).uniform(0.5, 2, (3, 10, 3)).astype(np.float32)
     target = np.concatenate([track[:, 8:, :2], np.log(track[:, 8:, 2:])], axis=-1)
@@ -280,12 +280,12 @@ def test_validation_by_hand(make_cfg, monkeypatch):
         "logvar_NHx3": np.full_like(target, np.log(0.01)),
     }
     monkeypatch.setattr(sys.modules[validate.__module__], "predict", lambda net, clips, cfg: predicted)
-    found = validate(None, SimpleNamespace(label_N=np.array([1, 1, 2]), track_NFx3=track), cfg)
+    result = validate(None, SimpleNamespace(label_N=np.array([1, 1, 2]), track_NFx3=track), cfg)
     squares = np.array([9 / 32**2, 16 / 32**2, 0]) / 0.01
     likelihood = np.mean(squares + np.log(0.01) + np.log(2 * np.pi)) / 2 - np.log(0.25)
-    assert found["val_loss"] == pytest.approx(np.log([4 / 2, 4 / 1, 8 / 6]).mean() + likelihood, rel=1e-5)
-    assert found["val_top1"] == pytest.approx(2 / 3)
-    assert found["val_ade_px"] == pytest.approx(5, rel=1e-5)
+    assert result["val_loss"] == pytest.approx(np.log([4 / 2, 4 / 1, 8 / 6]).mean() + likelihood, rel=1e-5)
+    assert result["val_top1"] == pytest.approx(2 / 3)
+    assert result["val_ade_px"] == pytest.approx(5, rel=1e-5)
 
 
 def test_the_first_step_that_is_not_finite_is_named(make_cfg):

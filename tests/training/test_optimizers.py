@@ -48,9 +48,9 @@ def newton_schulz(value):
 def test_orthogonal_maps_each_singular_value_by_the_quintic(rows, columns):
     left, right = torch.eye(rows)[:, [1, 0]], torch.eye(columns)[[0, 1]].flip(1)
     matrix = left @ torch.diag(torch.tensor([3.0, 4.0])) @ right
-    found = optimizers.orthogonal(torch.stack([matrix, 100 * matrix]))  # each by its own norm
+    result = optimizers.orthogonal(torch.stack([matrix, 100 * matrix]))  # each by its own norm
     expected = left @ torch.diag(torch.tensor([newton_schulz(0.6), newton_schulz(0.8)])) @ right
-    torch.testing.assert_close(found, torch.stack([expected, expected]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(result, torch.stack([expected, expected]), atol=1e-5, rtol=0)
     assert optimizers.orthogonal(torch.zeros(1, rows, columns)).abs().max() == 0, "no gradient, no step"
 
 
