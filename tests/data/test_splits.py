@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from trajnb.config import Config
 from trajnb.data import ClipSet, splits
@@ -27,13 +26,6 @@ def test_hash_thresholds():
     edges = [int(share * 2**64) for share in (0.70, 0.85)]
     hashes = [f"{number:016x}" for edge in edges for number in (edge - 2**11, edge)]
     assert splits.assign(["0" * 16, *hashes, "f" * 16]).tolist() == ["train"] * 2 + ["val"] * 2 + [""] * 2
-
-
-def test_changes_by_hand():
-    """Neighbours differ three times; shares of 3, 2 and 1 sixths; the deviation is never below one."""
-    expected = 5 * (1 - 14 / 36)
-    assert splits.changes(list("aabbac")) == pytest.approx((3, expected, np.sqrt(expected * 14 / 36)))
-    assert splits.changes(list("aab"))[2] == 1
 
 
 def test_class_order_leaves_most_of_the_last_class_to_validation():

@@ -20,7 +20,7 @@ def random_case(seed=0):
 
 
 def test_the_loss_by_hand():
-    """Future predictions meet the frames strictly after the last observed one, observed predictions the observed ones."""
+    """Future predictions meet the frames strictly after the last observed one, the others the observed ones."""
     output, label, track = random_case()
     output.observed_BTx3[0, 0] = as_target(track)[0, 0] + 0.02  # inside of smooth-L1's quadratic part
     logits, future, observed, true = (x.double().numpy() for x in (*output, track))

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 SHARES = {"train": 0.70, "val": 0.15}  # test clips come from another seed range
-FEWEST = 0.5  # of the clips a class would have in a split if classes were equally common
 FIRST = 0.80  # of the clips in class order: the predecessor's training set
 
 
@@ -37,10 +36,3 @@ def divide(table, cfg):
     rank_N = pd.Categorical(table["motion"], categories=cfg.motions).codes
     ordered = table.iloc[np.argsort(rank_N, kind="stable")].reset_index(drop=True)
     return ordered.assign(split=np.where(np.arange(len(ordered)) < FIRST * len(ordered), "train", "val"))
-
-
-def changes(labels):
-    """How often neighbours differ, its expectation in random order, and its standard deviation (Wald and Wolfowitz)."""
-    code_N, share = pd.factorize(np.asarray(labels))[0], pd.Series(labels).value_counts(normalize=True).to_numpy()
-    expected = (len(code_N) - 1) * (1 - (share**2).sum())
-    return int((np.diff(code_N) != 0).sum()), expected, max(np.sqrt(expected * (share**2).sum()), 1.0)
