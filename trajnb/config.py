@@ -96,7 +96,7 @@ class WorldParams(BaseModel):
 class DataParams(BaseModel):
     """How many clips, and which."""
 
-    clips: int = parameter(400, 40, 10_000_000, "clips", "clips to split 70/15/15 into train, validation and test")
+    clips: int = parameter(400, 40, 10_000_000, "clips", "clips: 70 % train, 15 % validation, the rest unused")
     test_clips: int = parameter(400, 40, 10_000_000, "clips", "further clips of another seed range, for test_* numbers")
     data_seed: int = parameter(0, 0, LARGEST_SEED, "", "seed of the recipes")
     stream: bool = parameter(False, text="train on ever new clips instead of the same ones each epoch")

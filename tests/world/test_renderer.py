@@ -1,8 +1,7 @@
-"""Pixels against positions, and each knob against what it promises."""
+"""Pixels against positions, and each nuisance against its definition."""
 
 import numpy as np
 import pytest
-import torch
 
 from trajnb.config import Config
 from trajnb.data import ClipSet
@@ -34,13 +33,7 @@ def test_the_disc_is_where_and_as_large_as_it_should_be():
     assert radius == pytest.approx(6.4 / clips.xyz_NFx3[:, : QUIET.frames, 2], rel=0.02)
 
 
-def test_no_subnormal_number_can_reach_a_network():
-    video = torch.from_numpy(clips_of(Config()).render(np.arange(12))).float() / 255
-    positive = video[video > 0]
-    assert positive.min() >= 1 / 255 > torch.finfo(torch.float32).tiny
-
-
-def test_noise_has_the_deviation_asked_for_and_differs_between_frames():
+def test_noise_has_the_deviation_of_its_parameter_and_differs_between_frames():
     cfg = Config(noise_min=0.02, noise_max=0.02, background_min=0.3, background_max=0.3)
     empty = everything(clips_of(cfg))[:, :, :4]  # the rim: no disc's centre comes within 3 px of the border
     frame = np.median(empty, axis=(2, 3), keepdims=True)
@@ -58,42 +51,10 @@ def test_bytes_do_not_depend_on_the_batch():
     assert (together == backwards[::-1]).all()
 
 
-def test_dropped_frames_repeat_the_one_before():
-    clips = clips_of(QUIET.replace(dropped_frames=3))
-    repeated = (np.diff(everything(clips), axis=1) == 0).all(axis=(2, 3)).sum(axis=1)
-    assert (repeated == 3).all()
-
-
-def test_occluder_hides_and_blur_softens():
-    hidden = everything(clips_of(QUIET.replace(occluder_px=20.0)))
-    assert (np.ptp(hidden, axis=(1, 2)) == 0).sum(axis=1).min() >= 20, "20 columns never change"
-    sharp, soft = everything(clips_of(QUIET)), everything(clips_of(QUIET.replace(blur_px=3.0)))
-    assert np.abs(np.diff(soft, axis=3)).max() < np.abs(np.diff(sharp, axis=3)).max()
-
-
-def test_the_decoy_steps_as_far_as_the_object_and_goes_nowhere():
-    clips = clips_of(QUIET.replace(decoy=True))
-    scene = {name: clips.table[name].to_numpy() for name in clips.table.columns}
-    uv = camera.project(clips.xyz_NFx3[:, : QUIET.frames], QUIET)
-    path = renderer.decoy(clips.cfg, clips.seed, scene, uv)
-    step = np.linalg.norm(np.diff(uv, axis=1), axis=2)
-    assert np.linalg.norm(np.diff(path, axis=1), axis=2) == pytest.approx(step)
-    assert (recipes.extent(path) < 0.5 * step.sum(axis=1)).all()
-
-
 def test_camera_shake_moves_the_picture_but_not_the_truth():
     still, shaken = clips_of(QUIET), clips_of(QUIET.replace(jitter_px=1.0))
     assert (still.track_NFx3 == shaken.track_NFx3).all()
     assert (everything(still) != everything(shaken)).any(axis=(2, 3)).mean() > 0.9
-
-
-def test_size_factor_scales_the_disc():
-    small, large = (
-        everything(clips_of(QUIET)),
-        everything(clips_of(QUIET.replace(size_factor_min=2, size_factor_max=2))),
-    )
-    back = np.median(small, axis=(1, 2, 3), keepdims=True)
-    assert (large - back).sum() == pytest.approx(4 * (small - back).sum(), rel=0.1)
 
 
 def test_the_strongest_noise_allowed_does_not_overflow():
@@ -110,23 +71,23 @@ SMALL = QUIET.replace(size=32, frames=4, extent_max_px=20.0)
 def test_discs_to_the_last_digit():
     """Coverage is 1/2 plus the signed distance to the rim over the rim's width, in steps of 1/256; then blended."""
     uv, radius = np.array([[[10.3, 20.0]], [[30.9, 1.2]]]), np.array([[3.4], [5.0]])
-    level, blur, ground = np.array([200, 40]), np.array([0.0, 2.0]), np.full((2, 1, 32, 32), 90, np.int16)
-    image = ground.copy()
+    level, blur, background = np.array([200, 40]), np.array([0.0, 2.0]), np.full((2, 1, 32, 32), 90, np.int16)
+    image = background.copy()
     renderer.draw_discs(SMALL, image, uv, radius, level.astype(np.int16), blur)
     x = (np.arange(32) * 256 + 128)[None, None, None]
     centre = np.rint(uv * 256)[..., None, None]
     distance = np.floor(np.sqrt((x - centre[:, :, 0]) ** 2 + (x.swapaxes(2, 3) - centre[:, :, 1]) ** 2))
     rim = (256 * (1 + blur))[:, None, None, None]
     cover = np.clip((np.rint(radius * 256)[..., None, None] - distance) * 256 // rim + 128, 0, 256)
-    assert (image == ground + ((level[:, None, None, None] - ground) * cover + 128) // 256).all()
+    assert (image == background + ((level[:, None, None, None] - background) * cover + 128) // 256).all()
     assert (image[1, 0, 0, 26:] != 90).all(), "the second one lies across the border"
-    untouched = ground.copy()
+    untouched = background.copy()
     renderer.draw_discs(SMALL, untouched, uv, np.full((2, 1), -1.0), level.astype(np.int16), np.zeros(2))
-    assert (untouched == ground).all(), "a negative radius draws nothing"
+    assert (untouched == background).all(), "a negative radius draws nothing"
 
 
 def test_backdrop_and_bar_by_hand(monkeypatch):
-    """Patches of 8 px, a share of the contrast around the ground; a bar between the borders, over everything."""
+    """Patches of 8 px, a share of the contrast around the background; a bar between the borders, over everything."""
     u = np.linspace(0, 1, 16)
     monkeypatch.setattr(renderer.philox, "uniforms", lambda seed, index, stream, n: u[None] if stream == 3 else 0)
     scene = {"index": np.array([0]), "texture": np.array([0.4]), "occluder_px": np.array([6.0])}
@@ -150,8 +111,10 @@ def test_noise_by_hand(monkeypatch):
         renderer.philox, "words", lambda seed, index, stream, n: {2: np.array([[5, 2**20 + 6, 7, 2**32 - 1]])}[stream]
     )
     noise = renderer.sensor_noise(SMALL, 0, {"index": np.array([0]), "noise": np.array([0.02])})
-    for found, start in zip(noise[0], (5, 6, 7, 2**20 - 1), strict=True):
-        assert (found.flatten() == np.floor(table[start].astype(int) * 20 / 128 + 0.5)).all()  # 5.1 levels: 20 quarters
+    for result, start in zip(noise[0], (5, 6, 7, 2**20 - 1), strict=True):
+        assert (
+            result.flatten() == np.floor(table[start].astype(int) * 20 / 128 + 0.5)
+        ).all()  # 5.1 levels: 20 quarters
 
 
 def test_lost_frames_by_hand(monkeypatch):
@@ -187,6 +150,6 @@ def test_the_object_is_as_large_as_its_depth_says():
     scene |= {"size_factor": np.array([1.0, 0.6]), "occluder_px": np.full(2, 4.0), "occluder_place": np.zeros(2)}
     image = renderer.chunk(SMALL, 0, scene, np.zeros((2, 4, 3)) + [0.0, 0.0, 1.6])
     assert (image[:, :, 16, 16] == 255).all() and (image[:, :, 0, -1] == 26).all()
-    assert (image[..., :4] == 140).all(), "a bar halfway between object and ground"
+    assert (image[..., :4] == 140).all(), "a bar halfway between object and background"
     area = (image[..., 4:] - 26.0).sum(axis=(2, 3)) / 229
     assert area == pytest.approx(np.pi * np.array([[16.0], [5.76]]) + np.zeros(4), rel=0.02)
