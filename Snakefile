@@ -5,7 +5,7 @@ import json
 import signal
 import sys
 
-from trajnb import ParameterError, runs
+from trajnb import ParameterError, config, runs
 
 try:
     run = runs.read(workflow.configfiles, dict(workflow.config_settings.config))
@@ -17,6 +17,7 @@ except ParameterError as error:
 OUT = run.cfg.run_dir
 # exec: the notebook's process is a child of Snakemake, and ends with it.
 EXECUTE = f"exec {sys.executable} -m trajnb.runs {run.cfg.cell_limit_s}"
+PACE = " ".join(f"{name}={getattr(run.cfg, name)}" for name in sorted(config.PACE))  # no reason to run again
 THREADS = run.cfg.threads or workflow.cores
 FRONT = OUT / ("postmortem/postmortem.csv" if run.cfg.study == "postmortem" else "index.html")
 
@@ -49,7 +50,7 @@ rule train:
         mem_mb=lambda wildcards: runs.memory_mb("train", run.training[wildcards.training]),
         gpu=1,
     message: "{wildcards.training}"
-    shell: EXECUTE + " notebooks/02_train.ipynb {OUT}/{wildcards.training} {params:q}"
+    shell: EXECUTE + " notebooks/02_train.ipynb {OUT}/{wildcards.training} {params:q} {PACE}"
 
 
 TRAINED = [OUT / training / "final.safetensors" for training in run.training]

@@ -168,7 +168,7 @@ def test_every_parameter_is_described():
 
 def test_every_parameter_affects_a_step_or_is_the_runner_s():
     affecting = set().union(*config.AFFECTS.values())
-    assert set(Config.model_fields) - affecting == {"run_name", "study", "cell_limit_s"}
+    assert set(Config.model_fields) - affecting == {"run_name", "study", "cell_limit_s", *config.PACE}
 
 
 def test_literals_reads_a_parameters_cell_only():

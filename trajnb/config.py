@@ -166,11 +166,12 @@ class RunParams(BaseModel):
 GROUPS = (RunParams, DataParams, ModelParams, TrainParams, WorldParams)
 WORLD, DATA, MODEL, TRAIN = (set(group.model_fields) for group in (WorldParams, DataParams, ModelParams, TrainParams))
 EXECUTION = {"device", "threads"}  # where a network runs, not what it is
+PACE = {"checkpoint_every", "checkpoint_seconds", "checkpoints_kept"}  # how often a training run is saved
 NETWORKS = {"models", "preset", "seed", "seeds", "controls"}
 # {step: the parameters that affect it}: what makes a step run again, and what its notebook is given.
 AFFECTS = {
     "data": WORLD | DATA,
-    "train": WORLD | DATA - {"test_clips"} | MODEL | TRAIN | {"seeds"},
+    "train": WORLD | DATA - {"test_clips"} | MODEL | TRAIN - PACE | {"seeds"},
     "evaluate": WORLD | DATA | NETWORKS | EXECUTION,
     "robustness": WORLD | DATA | NETWORKS | EXECUTION | {"robustness_clips"},
     "attention": WORLD | DATA | NETWORKS | EXECUTION | {"attention_clips", "attention_methods"},

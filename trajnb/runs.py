@@ -304,7 +304,8 @@ def main(limit_s, path, folder, *words):
     """Execute one notebook for Snakemake; a cell may take `limit_s` seconds, 0 is no limit."""
     folder = Path(folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    job, text = folder / "job.txt", "\n".join(words) + "\n"
+    compared = [word for word in words if word.split("=")[0] not in config.EXECUTION | config.PACE]
+    job, text = folder / "job.txt", "\n".join(compared) + "\n"
     if job.is_file() and job.read_text() != text:  # what another job has begun is not continued
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     files.write_text(job, text)

@@ -33,13 +33,14 @@ def code(model) -> dict[str, str]:
 
 def identity(cfg) -> dict:
     """What a network is: its world, data, architecture, seed and code, as plain values."""
-    names = config.AFFECTS["data"] | {"model", "preset", "seed", "control"}
+    names = config.AFFECTS["data"] - {"test_clips"} | {"model", "preset", "seed", "control"}
     return json.loads(json.dumps(cfg.model_dump(include=names) | code(cfg.model)))
 
 
 def training_identity(cfg) -> dict:
     """What a training run is: that, and every parameter that moves a weight."""
-    return identity(cfg) | json.loads(json.dumps(cfg.model_dump(include=config.AFFECTS["train"])))
+    names = config.AFFECTS["train"] - config.EXECUTION - {"seeds"}
+    return identity(cfg) | json.loads(json.dumps(cfg.model_dump(include=names)))
 
 
 def save(path: Path, net, cfg):
