@@ -51,7 +51,7 @@ def test_the_single_frame_baseline_returns_probabilities_for_test_clips():
     assert 0 <= frame < CFG.frames
 
 
-def test_majority_says_the_same_of_every_clip():
+def test_majority_predicts_the_same_for_every_clip():
     train = clips_of(200, 0)
     train.label_N[:120] = 2
     prob = controls.majority(train, clips_of(60, 1))
@@ -70,11 +70,22 @@ def test_pictures_see_a_stamp_and_motion_energy_sees_only_what_moves():
         return video
 
     clips.render = stamped
-    told = controls.picture_controls(clips, clips)
-    assert (told["mean_frame"].argmax(axis=1) == clips.label_N).mean() == 1.0
+    found = controls.picture_controls(clips, clips)
+    assert (found["mean_frame"].argmax(axis=1) == clips.label_N).mean() == 1.0
     flat = controls.pictures(clips)["motion_energy"].reshape(-1, 16, 16)
     assert flat[:, :2, :2].max() == 0, "a stamp that stands still has no energy"
     assert flat.max() > 1
+
+
+def test_path_features_by_hand():
+    """A step of 3 px to the right in every frame; then one that turns by a right angle half way."""
+    uv = np.zeros((2, 16, 2))
+    uv[:, :, 0] = 3 * np.arange(16)
+    uv[1, 9:] = uv[1, 8] + 3 * np.arange(1, 8)[:, None] * [0, 1]
+    straight, turned = controls.path_features(uv, CFG)
+    assert straight == pytest.approx(np.array([0, 0, straight[2], 3, 0, 0, 0, 0, 0, 0, 0]), abs=1e-6)
+    assert turned[3:7] == pytest.approx([3, 0, -3 / 14, 3 / 14]) and turned[9] == pytest.approx(np.pi / 2)
+    assert (turned[:3] > straight[:3]).all() and turned[0] > 1
 
 
 def test_kinematic_features_tell_the_motions_apart():
@@ -82,19 +93,19 @@ def test_kinematic_features_tell_the_motions_apart():
     assert (prob.argmax(axis=1) == clips_of(400, 1).label_N).mean() > 0.9
 
 
-def test_boosted_trees_see_one_thread_however_many_there_are(monkeypatch):
-    seen, feature_ND, label_N = [], np.random.default_rng(0).normal(size=(300, 5)), np.arange(300) % 3
+def test_boosted_trees_use_one_thread_however_many_there_are(monkeypatch):
+    counts, feature_ND, label_N = [], np.random.default_rng(0).normal(size=(300, 5)), np.arange(300) % 3
 
     def count(most=None):
-        seen.append(threads(most))
-        return seen[-1]
+        counts.append(threads(most))
+        return counts[-1]
 
     monkeypatch.setattr(gradient_boosting, "_openmp_effective_n_threads", count)
     several = HistGradientBoostingClassifier(**controls.trees().get_params())
     with threadpool_limits(limits=2, user_api="openmp"):
         found_NK = controls.trees().fit(feature_ND, label_N).predict_proba(feature_ND)
         controls.cross_validated(feature_ND, label_N, 3)
-        assert set(seen) == {1}
+        assert set(counts) == {1}
         assert threads() == 2, "others have as many as before"
         np.testing.assert_array_equal(found_NK, several.fit(feature_ND, label_N).predict_proba(feature_ND))
-    assert set(seen) == {1, 2}
+    assert set(counts) == {1, 2}
