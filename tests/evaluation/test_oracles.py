@@ -15,7 +15,7 @@ CFG = Config()
 
 @pytest.fixture(scope="module")
 def clips():
-    return ClipSet(CFG, 3, recipes.draw(CFG, 3, np.arange(600)))
+    return ClipSet(CFG, 3, recipes.draw(CFG, 3, np.arange(400)))
 
 
 def known_track(xyz_Fx3):
@@ -125,7 +125,7 @@ def test_paths_by_hand():
     orbit = np.array([[0, 1, 3], [-0.8, 0, 3.6], [0, -1, 3]])
     assert oracles.circular_path(tilted, time, CFG)[0] == pytest.approx(orbit + time[:, None] * [1.2, 0, 1.6])
     assert oracles.orbit_radius(np.array([[0, 0, 0, 9.0], [0, 0, 0, -9.0]])) == pytest.approx(np.exp([4.6, -7]))
-    falling = oracles.falling_path(np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]), time, CFG)[0]
+    falling = oracles.thrown_path(np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]), time, CFG, CFG.gravity)[0]
     assert falling[1] == pytest.approx([3, 4.5 + 9.81 / 8, 6])
     assert oracles.seconds(CFG)[[0, 15, 20]] == pytest.approx([-0.25, 0.25, 12.5 / 30])
 
@@ -210,7 +210,7 @@ WORLDS = {  # world: least top-1 of the pixel oracle, which had 0.5 and 0.25 wit
 def test_the_pixel_oracle_has_the_measurement_error_of_its_world(world):
     least, changes = WORLDS[world]
     cfg = CFG.replace(**changes)
-    val, test = (ClipSet(cfg, seed, recipes.draw(cfg, seed, np.arange(200))) for seed in (3, 4))
+    val, test = (ClipSet(cfg, seed, recipes.draw(cfg, seed, np.arange(120))) for seed in (3, 4))
     found = baselines.tracks(val, test, cfg)
     assert metrics.top1(found["pixel_oracle"].prob_NK, test.label_N) > least
     assert metrics.top1(oracles.pixel_oracle(test, cfg)[0], test.label_N) > least
