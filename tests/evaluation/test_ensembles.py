@@ -35,12 +35,6 @@ def test_weights_go_to_the_better_member(truth):
     assert weights.class_M.sum() == pytest.approx(1)
 
 
-def test_equals_share_alike(truth):
-    weights = ensembles.fit([member(truth, 0.7, 0.05, 1), member(truth, 0.7, 0.05, 2)], *truth)
-    assert weights.class_M == pytest.approx([0.5, 0.5], abs=0.01)
-    assert weights.future_M == pytest.approx([0.5, 0.5], abs=0.1)
-
-
 def test_independent_errors_average_out(truth):
     members = [member(truth, 0.7, 0.05, seed) for seed in range(4)]
     joined = ensembles.join(members, ensembles.fit(members, *truth))

@@ -43,15 +43,6 @@ def test_a_noise_free_path_is_classified_and_continued_exactly(motion, xyz):
     assert future[0] == pytest.approx(xyz[CFG.frames :], abs=2e-3)
 
 
-def test_the_random_motions_mean_step_shrinks_by_its_memory():
-    """E[x(t + h)] = x(t) + last step (a + a^2 + ... + a^h), a = exp(-dt / tau)."""
-    path = np.cumsum(np.random.default_rng(0).normal(0, 0.05, (1, CFG.frames, 3)), axis=1) + [0, 0, 3]
-    future = oracles.conditional_mean(path, np.full((1, 3), 1e-12), CFG)
-    memory = np.exp(-1 / (CFG.frame_rate * CFG.ou_time_s))
-    weight = np.cumsum(memory ** np.arange(1, CFG.horizon + 1))[:, None]
-    assert future[0] == pytest.approx(path[0, -1] + weight * (path[0, -1] - path[0, -2]), abs=1e-4)
-
-
 def test_random_motion_is_a_gaussian_process(monkeypatch):
     """Kriging with a start of very large variance; the evidence is the density of what a shift does not change."""
     cfg = Config(frames=4, horizon=1, ou_speed_min=1.0, ou_speed_max=4.0)

@@ -16,10 +16,6 @@ def test_constant_acceleration_continues_a_fall():
     assert trackers.constant_acceleration(FALL[:, :16], 5) == pytest.approx(FALL[:, 16:])
 
 
-def test_kalman_continues_a_fall():
-    assert trackers.kalman(FALL[:, :16], 5, 1e-6) == pytest.approx(FALL[:, 16:], abs=2e-3)
-
-
 def test_kalman_without_noise_is_the_least_squares_parabola():
     track = FALL[:, :16] + np.random.default_rng(0).normal(0, 0.01, (1, 16, 3))
     fitted = np.polynomial.polynomial.polyfit(TIME[:16], track[0], 2)
