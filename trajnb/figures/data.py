@@ -70,7 +70,8 @@ def class_balance(table, test):
     counts["share"] = counts["clips"] / counts.groupby("split")["clips"].transform("sum")
     figure, axes = panels(1, 1, 6, 2.4)
     motions = [motion for motion in MOTION_COLOURS if motion in set(counts["motion"])]
-    bars = {"order": pd.concat([table, test])["split"].unique(), "hue_order": motions, "palette": MOTION_COLOURS}
+    order = [split for split in ("train", "val", "test") if split in set(counts["split"])]
+    bars = {"order": order, "hue_order": motions, "palette": MOTION_COLOURS}
     sns.barplot(counts, x="split", y="share", hue="motion", ax=axes[0, 0], **bars)
     axes[0, 0].axhline(1 / len(motions), color="0.3", linestyle=":", linewidth=1)
     axes[0, 0].legend(frameon=False, ncols=5, loc="upper center", bbox_to_anchor=(0.5, 1.22))
