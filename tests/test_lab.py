@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from trajnb import ROOT, files, models
 from trajnb.config import Config
-from trajnb.evaluation import baselines, ensembles, leaderboard
+from trajnb.evaluation import baselines, ensembles
 from trajnb.runs import runner, stages
 from trajnb.training import checkpoints
 
@@ -36,7 +36,7 @@ def test_the_smoke_lab(monkeypatch, tmp_path, capsys):
     assert all((run_dir / stage / "notebook.ipynb").is_file() for stage in FILES)
     table = pd.read_csv(run_dir / "leaderboard.csv")
     networks = list(models.EXTRACTORS)
-    failing = [f"{model}_{order}" for model in networks for order in leaderboard.ORDERS]
+    failing = [f"{model}_{order}" for model in networks for order in baselines.ORDERS]
     assert table["model"].tolist() == [*networks, *ensembles.ENSEMBLES, *baselines.KINDS, *failing]
     for model in networks:
         assert not files.mark(run_dir / f"train-{model}"), "nothing is wrong with the data"

@@ -11,7 +11,7 @@ from matplotlib.patches import Circle
 from trajnb.attention import clips as asked
 from trajnb.attention import sanity
 from trajnb.attention.table import CONTROLS, passes
-from trajnb.figures.style import CONTENDER_COLOURS, GREY, MOTION_COLOURS, bare, headline, panels
+from trajnb.figures.style import MODEL_COLOURS, GREY, MOTION_COLOURS, bare, headline, panels
 
 HEAT = matplotlib.colormaps["inferno"]
 STRONG = 0.75  # opacity of a map's highest value
@@ -120,7 +120,7 @@ def profiles(acceleration, shares):
         axis.set_zorder(other.get_zorder() + 1)
         axis.patch.set_visible(False)
         for model, found in shares.items():
-            axis.plot(found[motion], color=CONTENDER_COLOURS[model], label=model)
+            axis.plot(found[motion], color=MODEL_COLOURS[model], label=model)
         axis.axhline(1 / len(acceleration_T), color="0.5", linestyle=":", linewidth=0.8)
         axis.set_xlabel("frame")
         axis.set_title(motion, color=MOTION_COLOURS[motion])
@@ -147,7 +147,7 @@ def standing(table):
         names = list(dict.fromkeys(mine["method"]))
         for row in mine.itertuples():
             place, value = names.index(row.method) + (APART if row.clips == "decoy" else -APART), row.pointing_game
-            colour = "0.5" if row.method in CONTROLS else CONTENDER_COLOURS[model]
+            colour = "0.5" if row.method in CONTROLS else MODEL_COLOURS[model]
             look = {"markerfacecolor": colour if row.clips == "decoy" else "white", "markersize": 5}
             ends = [row.pointing_game_low, row.pointing_game_high]
             axis.plot(ends, [place, place], color=colour, linewidth=1, alpha=0.6)
@@ -197,7 +197,7 @@ def probes(table):
     figure, axes = panels(1, 2, 3.6, 2.4)
     for axis, score in zip(axes[0], ("top1", "error_px"), strict=True):
         for model, part in table.groupby("model", sort=False):
-            colour = CONTENDER_COLOURS[model]
+            colour = MODEL_COLOURS[model]
             axis.plot(part["stage"], part[score], "o-", color=colour, label=model)
             axis.plot(part["stage"], part[f"control_{score}"], "o--", color=colour, markerfacecolor="white")
         axis.set(xlabel="stage", xlim=(-0.3, 1.3))

@@ -4,7 +4,7 @@ import numpy as np
 import seaborn as sns
 
 from trajnb.evaluation import metrics
-from trajnb.figures.style import COLOURS, CONTENDER_COLOURS, GREY, bare, panels
+from trajnb.figures.style import COLOURS, MODEL_COLOURS, GREY, bare, panels
 from trajnb.robustness import calibration, conditions
 
 LABELS = {"top1": "top-1", "ade_px": "ADE, px"}
@@ -109,7 +109,7 @@ def curves(table, score="top1"):
             part = part.assign(x=np.where(part["suite"] == conditions.USUAL, suite.usual, part["level"])).sort_values(
                 "x"
             )
-            network = contender in CONTENDER_COLOURS
+            network = contender in MODEL_COLOURS
             axis.plot(
                 part["x"],
                 part[score],
@@ -155,11 +155,11 @@ def sooner_and_later(table, steps, horizon):
             x=np.where(part["suite"] == conditions.USUAL, conditions.SUITES["seen"].usual, part["level"])
         )
         part = part.sort_values("x")
-        style = "o-" if contender in CONTENDER_COLOURS else "--"
+        style = "o-" if contender in MODEL_COLOURS else "--"
         early.plot(part["x"], part["top1"], style, color=COLOURS.get(contender), markersize=3, label=contender)
     early.set(xlabel="frames seen", ylabel="top-1", ylim=(0, 1.03), title="early recognition")
     for contender in steps.columns:
-        style = "o-" if contender in CONTENDER_COLOURS else "--"
+        style = "o-" if contender in MODEL_COLOURS else "--"
         late.plot(steps.index, steps[contender], style, color=COLOURS.get(contender), markersize=3, label=contender)
     late.axvline(horizon + 0.5, color="0.7", linewidth=1)
     late.set(xlabel="frames ahead", ylabel="mean error, px", ylim=(0, None), title="longer horizon")
