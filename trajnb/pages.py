@@ -25,11 +25,9 @@ SHOWN = ["text/html", "text/markdown", "image/png", "image/jpeg", "text/plain"] 
 TAGS = """a abbr b blockquote br caption code dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i img kbd li ol p pre s
 small span strong sub summary sup table tbody td tfoot th thead tr u ul""".split()
 LINK = re.compile(r"(https?://|#)\S*|[\w-][\w./-]*\.html")  # to the web, to a heading or to another page
-ATTRIBUTES = {
-    "*": ["alt", "title", "class", "id", "colspan", "rowspan", "scope", "open"],
-    "a": lambda tag, name, value: name == "href" and bool(LINK.fullmatch(value)),
-    "img": lambda tag, name, value: name == "src" and value.startswith("data:image/"),
-}
+ATTRIBUTES = {"*": "alt title class id colspan rowspan scope open".split()}
+ATTRIBUTES |= {"a": lambda tag, name, value: name == "href" and LINK.fullmatch(value)}
+ATTRIBUTES |= {"img": lambda tag, name, value: name == "src" and value.startswith("data:image/")}
 
 
 def build(run):
@@ -42,7 +40,7 @@ def build(run):
     for step in steps:
         try:
             notebooks[step] = nbformat.read(run_dir / step / "notebook.ipynb", as_version=4)
-        except (ValueError, AttributeError, nbformat.ValidationError):
+        except (ValueError, TypeError, AttributeError, nbformat.ValidationError):
             raise ParameterError(f"{step}/notebook.ipynb is no whole notebook: run this step again.") from None
     pages = {step: "index.html" if step == "report" else f"{step}/notebook.html" for step in notebooks}
     return [files.write_text(run_dir / pages[step], page(notebooks[step], run, step, pages)) for step in pages]

@@ -24,35 +24,35 @@ def standing(board, ade):
     control = rows.loc[rows["kind"] == "control", "test_top1"].max()
     figure, axes = panels(2, 1, 6.0, 0.75 + 0.22 * len(networks))
     accuracy, error = axes[:, 0]
-    intervals(accuracy, dict(zip(networks.index, networks[TOP1].to_numpy(), strict=True)))
-    intervals(error, {model: ade[model] for model in networks.index})
+    intervals(accuracy, dict(zip(networks.index, networks[TOP1].to_numpy(), strict=True)), ".3f")
+    intervals(error, {model: ade[model] for model in networks.index}, ".2f")
     top1, ade_px = rows["test_top1"], rows["ade_px"]
     limits(accuracy, {"chance": top1["chance"], "best control": control, "pixel oracle": top1["pixel_oracle"]})
     limits(error, {"pixel oracle": ade_px["pixel_oracle"], "constant velocity": ade_px["constant_velocity"]})
     accuracy.set(xlabel="test accuracy, 95 % interval (more is better)", xlim=(0, 1.08))
-    error.set(xlabel="average displacement error (ADE), px, 95 % interval (less is better)")
-    error.set_xlim(0, 1.08 * error.get_xlim()[1])
+    error.set(xlabel="average displacement error (ADE), px, 95 % interval (less is better)", xlim=(0, None))
     sns.despine(figure)
     return figure
 
 
-def intervals(axis, scores):
-    """A row for each network: its mean {model: (mean, low, high)} as a marker, its interval as a line, its number."""
+def intervals(axis, scores, form):
+    """A row for each network {model: (mean, low, high)}: marker, interval as a line, and the mean as a number."""
     for row, (model, (mean, low, high)) in enumerate(scores.items()):
         colour = COLOURS.get(model, "0.4")
         axis.plot([low, high], [row, row], color=colour, linewidth=3, solid_capstyle="butt")
         axis.plot(mean, row, MARKERS.get(model, "o"), color=colour, markersize=6)
-        axis.annotate(f"{mean:.3g}", (high, row), (7, 0), textcoords="offset points", va="center", bbox=GROUND)
+        axis.annotate(f"{mean:{form}}", (high, row), (7, 0), textcoords="offset points", va="center", bbox=GROUND)
     axis.set_yticks(range(len(scores)), [verdict.name(model) for model in scores])
     axis.set(ylim=(len(scores) - 0.4, -0.6))
     axis.grid(axis="x", color="0.92")
 
 
 def limits(axis, values):
-    """Labelled vertical lines {label: value} between which networks are judged."""
-    for label, value in values.items():
+    """Labelled vertical lines {label: value} between which networks are judged; every second label stands higher."""
+    for number, (label, value) in enumerate(values.items()):
         axis.axvline(value, color="0.35", linestyle="--" if "oracle" in label else ":", linewidth=1.2, zorder=0)
-        axis.text(value, 1.01, label, transform=axis.get_xaxis_transform(), ha="center", va="bottom", fontsize=9)
+        height, across = 1.01 + 0.14 * (number % 2), axis.get_xaxis_transform()
+        axis.text(value, height, label, transform=across, ha="center", va="bottom", fontsize=9)
 
 
 def futures(clips, networks):
