@@ -61,7 +61,7 @@ def page(notebook, run, step, pages):
     """The HTML page of one step's notebook; `pages` {step: path below the run's folder} are what it links to."""
     front = step == "report"
     links = [(label(other), path if front else f"../{path}", other == step) for other, path in pages.items()]
-    light, dark = (HtmlFormatter(style=style).get_style_defs(".highlight") for style in ("friendly", "github-dark"))
+    light, dark = (HtmlFormatter(style=style).get_style_defs(".highlight") for style in ("xcode", "github-dark"))
     options = {"CoalesceStreamsPreprocessor": {"enabled": True}, "NbConvertBase": {"display_data_priority": SHOWN}}
     template = {"template_name": "template", "extra_template_basedirs": [str(PACKAGE)], "filters": {"clean": clean}}
     exporter = HTMLExporter(config=Config(options), exclude_anchor_links=True, **template)
