@@ -1,8 +1,7 @@
-"""A real browser: Debian's chromium, or Chrome, through playwright; without one the skip is a warning, too."""
+"""A real browser: Debian's chromium, or Chrome, through playwright; without one, the summary says so in red."""
 
 import os
 import shutil
-import warnings
 
 import pytest
 
@@ -10,12 +9,16 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MISSING = "no browser, so neither the pages nor JupyterLab were looked at: install chromium (apt-get install chromium)"
 
 
+def pytest_terminal_summary(terminalreporter):
+    if any(MISSING in str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])):
+        terminalreporter.write_line(f"SKIPPED: {MISSING}", red=True, bold=True)
+
+
 @pytest.fixture(scope="package")
 def browser():
     """One browser for this folder's tests; for the whole session, its event loop would forbid tests another."""
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if path is None:
-        warnings.warn(pytest.PytestWarning(MISSING), stacklevel=1)
         pytest.skip(MISSING)
     playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright to run this")
     root = hasattr(os, "geteuid") and os.geteuid() == 0  # whom chromium's own sandbox refuses
