@@ -31,14 +31,14 @@ def outputs_of_a_cell():
 
 
 def notebook(title):
-    links = "[page](data/notebook.html) [notebook](01_data.ipynb) [web](https://example.org/a)"
+    links = "[page](attention/notebook.html) [notebook](01_data.ipynb) [web](https://example.org/a)"
     cells = [new_markdown_cell(f"# {title}\n\n`1 < 2` {links if title == 'Question' else ''}\n\n{EVIL}")]
     return new_notebook(cells=[*cells, new_code_cell("x = '<b>'", execution_count=1, outputs=outputs_of_a_cell())])
 
 
 def write_run(folder):
     """A run of three executed notebooks and one that failed."""
-    for step, title in {"report": "Question", "train-i3d": "Train", "data": "Data & clips"}.items():
+    for step, title in {"report": "Question", "train-i3d": "Train", "attention": "Data & clips"}.items():
         (folder / "tiny" / step).mkdir(parents=True)
         nbformat.write(notebook(title), folder / "tiny" / step / "notebook.ipynb")
     (folder / "tiny" / "evaluate").mkdir()
@@ -64,13 +64,13 @@ def built(tmp_path_factory):
 
 
 def test_each_executed_notebook_has_its_page_and_every_page_links_to_all(built):
-    names = ["index.html", "data/notebook.html", "train-i3d/notebook.html"]
+    names = ["index.html", "train-i3d/notebook.html", "attention/notebook.html"]
     assert list(built) == names
     for path, page in built.items():
         up = "" if path == "index.html" else "../"
         links = page.find("nav")("a")
         assert [tag["href"] for tag in links] == [up + name for name in names]
-        assert [tag.text for tag in links] == ["Report", "Data", "Train I3D"]
+        assert [tag.text for tag in links] == ["Report", "Train I3D", "Attention"]
         assert page.find(attrs={"aria-current": "page"})["href"] == up + path
 
 
@@ -87,11 +87,11 @@ def test_nothing_runs_and_nothing_is_requested(built):
 
 def test_links_lead_to_pages_or_to_the_web(built):
     links = [tag.get("href") for tag in built["index.html"].find("section")("a")]
-    assert links == ["data/notebook.html", None, "https://example.org/a", None]
+    assert links == ["attention/notebook.html", None, "https://example.org/a", None]
 
 
 def test_a_page_has_language_title_width_and_alternative_texts(built):
-    assert [page.title.text for page in built.values()] == ["tiny: Question", "tiny: Data & clips", "tiny: Train"]
+    assert [page.title.text for page in built.values()] == ["tiny: Question", "tiny: Train", "tiny: Data & clips"]
     for page in built.values():
         assert page.html["lang"] == "en"
         assert "width=device-width" in page.find("meta", attrs={"name": "viewport"})["content"]
@@ -109,7 +109,7 @@ def test_code_is_folded_in_place_and_at_the_end_of_the_report(built):
 
 
 def test_what_a_notebook_shows_is_there(built):
-    page = built["data/notebook.html"]
+    page = built["attention/notebook.html"]
     assert [tag.text for tag in page("td")] == ["0.5"]
     assert page.find("table").parent["class"] == ["wide"]
     assert page.find("blockquote").text.strip() == "answer"
@@ -130,7 +130,7 @@ def test_a_run_without_a_report_has_a_front_page(run_dir):
     (run_dir / "report" / "notebook.ipynb").unlink()
     page = BeautifulSoup(pages.build("tiny")[0].read_text(), "html.parser")
     assert "This run has no report." in page.text
-    assert [tag["href"] for tag in page("a")] == ["index.html", "data/notebook.html", "train-i3d/notebook.html"]
+    assert [tag["href"] for tag in page("a")] == ["index.html", "train-i3d/notebook.html", "attention/notebook.html"]
 
 
 def command(monkeypatch, *arguments):
@@ -142,7 +142,7 @@ def test_the_command_packs_the_pages(run_dir, monkeypatch, capsys):
     command(monkeypatch, "tiny", "--zip")
     assert capsys.readouterr().out.strip() == str(run_dir / "tiny.zip")
     with zipfile.ZipFile(run_dir / "tiny.zip") as archive:
-        assert archive.namelist() == ["tiny/index.html", "tiny/data/notebook.html", "tiny/train-i3d/notebook.html"]
+        assert archive.namelist() == ["tiny/index.html", "tiny/train-i3d/notebook.html", "tiny/attention/notebook.html"]
         assert archive.read("tiny/index.html") == (run_dir / "index.html").read_bytes()
 
 
@@ -156,6 +156,6 @@ def test_a_run_that_is_not_there_is_one_sentence(run_dir, monkeypatch, name):
 
 @pytest.mark.parametrize("data", [b"", b'{"cells": [{"cell_ty', b"[]", b"\xff\xfe", b'{"nbformat": 4, "cells": 3}'])
 def test_half_a_notebook_is_one_sentence(run_dir, monkeypatch, data):
-    (run_dir / "data" / "notebook.ipynb").write_bytes(data)
-    with pytest.raises(SystemExit, match=r"^data/notebook.ipynb is no whole notebook: run this step again.$"):
+    (run_dir / "attention" / "notebook.ipynb").write_bytes(data)
+    with pytest.raises(SystemExit, match=r"^attention/notebook.ipynb is no whole notebook: run this step again.$"):
         command(monkeypatch, "tiny")
