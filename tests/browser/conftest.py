@@ -1,4 +1,4 @@
-"""A real browser: Debian's chromium, or Chrome, through playwright. Where there is none, its tests are skipped."""
+"""A real browser: Debian's chromium, or Chrome, through playwright; without one, the summary says so in red."""
 
 import os
 import shutil
@@ -6,18 +6,20 @@ import shutil
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+MISSING = "no browser, so neither the pages nor JupyterLab were looked at: install chromium (apt-get install chromium)"
+
+
+def pytest_terminal_summary(terminalreporter):
+    if any(MISSING in str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])):
+        terminalreporter.write_line(f"SKIPPED: {MISSING}", red=True, bold=True)
 
 
 @pytest.fixture(scope="package")
 def browser():
-    """One browser for this folder's tests.
-
-    Not for the whole session: while playwright's sync API lives, an event loop runs in this thread, and no later test
-    could start one of its own.
-    """
+    """One browser for this folder's tests; for the whole session, its event loop would forbid tests another."""
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if path is None:
-        pytest.skip("no browser: install chromium (Debian: apt-get install chromium) to run this test")
+        pytest.skip(MISSING)
     playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright to run this")
     root = hasattr(os, "geteuid") and os.geteuid() == 0  # whom chromium's own sandbox refuses
     with playwright.sync_playwright() as driver:
@@ -28,8 +30,8 @@ def browser():
 
 @pytest.fixture
 def page(browser):
-    """A fresh page with nothing remembered: no cookies, no storage, nothing shared with another test's."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    """A page without cookies and storage of another test's."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(60_000)  # milliseconds; a machine may be busy
     yield context.new_page()
     context.close()
