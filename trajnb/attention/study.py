@@ -21,7 +21,6 @@ from trajnb.progress import Progress
 
 BATCH = 32  # clips whose maps are in memory together
 FLIPS = 49_999  # random signs of a test
-LEVEL = 0.05  # of p after Holm's correction
 INTERVALS = ("pointing_game", "pointing_game_per_frame", "relevance_mass", "relevance_rank")
 INTERVALS += ("insertion_auc", "deletion_auc", "temporal_correlation")
 MEANS = {"ideal_pointing_game": "ideal_pointing_game", "ideal_relevance_mass": "ideal_relevance_mass"}
@@ -142,11 +141,6 @@ def hardest(ahead_NC) -> dict:
     return {"hardest_control": CONTROLS[c], "margin": ahead_NC[:, c].mean(), "margin_low": low, "margin_high": high}
 
 
-def looks_at_object(board) -> pd.DataFrame:
-    """The rows of the table that beat every control map on decoy clips and pass the randomisation test."""
-    return board[(board["p"] < LEVEL) & board["passes_randomisation"]]
-
-
 def best_method(board, model) -> str:
     """A network's map with the highest pointing score on decoy clips, among those that pass the sanity check if any do.
 
@@ -159,14 +153,11 @@ def best_method(board, model) -> str:
 
 
 def first_examples(scored, clips, cfg, correct, kind="plain") -> dict:
-    """{(model, motion): row of `clips`, or None}: the first of each class that a network classifies (in)correctly."""
-    rows, index = {}, clips.table["index"].tolist()
-    for model in cfg.models:
-        mine = scored[(scored["model"] == model) & (scored["clips"] == kind) & (scored["correct"] == correct)]
-        for motion in cfg.motions:
-            of_class = mine[mine["motion"] == motion]["index"]
-            rows[model, motion] = index.index(of_class.iloc[0]) if len(of_class) else None
-    return rows
+    """{(motion, model): row of `clips`, or None}: the first of each class that a network classifies (in)correctly."""
+    chosen = scored[(scored["clips"] == kind) & (scored["correct"] == correct)]
+    first = chosen.groupby(["motion", "model"])["index"].first()
+    rows = {index: row for row, index in enumerate(clips.table["index"])}
+    return {(motion, model): rows.get(first.get((motion, model))) for motion in cfg.motions for model in cfg.models}
 
 
 def maps_of(explained, clips, name) -> np.ndarray:
@@ -180,20 +171,6 @@ def method_of(name) -> str:
     """The entry of cfg.attention_methods that makes the map `name`."""
     parts = name.endswith(("_time", "_space"))
     return "attention_parts" if parts else next(kind for kind in get_args(Attention) if name.startswith(kind))
-
-
-def profiles(networks, clips, name):
-    """Means over clips: {motion: acceleration (T,) in px a frame squared}, {model: {motion: share (T,) of a map}}."""
-    uv_NTx2 = object_px(clips)[0]
-    acceleration_NT = np.full(uv_NTx2.shape[:2], np.nan)
-    acceleration_NT[:, 1:-1] = np.linalg.norm(np.diff(uv_NTx2, n=2, axis=1), axis=2)
-    of_class = {motion: clips.label_N == k for k, motion in enumerate(clips.cfg.motions)}
-    shares = {}
-    for model, explained in networks.items():
-        sum_NT = maps_of(explained, clips, name).sum(axis=(2, 3))
-        share_NT = sum_NT / np.maximum(sum_NT.sum(axis=1, keepdims=True), 1e-30)
-        shares[model] = {motion: share_NT[rows].mean(axis=0) for motion, rows in of_class.items()}
-    return {motion: acceleration_NT[rows].mean(axis=0) for motion, rows in of_class.items()}, shares
 
 
 def save(cfg, scored, correlations, board):
