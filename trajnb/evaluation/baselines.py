@@ -12,24 +12,27 @@ KINDS |= {"motion_energy": "control", "kinematic_true": "oracle", "constant_velo
 KINDS |= {"constant_velocity_true": "oracle", "constant_acceleration": "baseline", "kalman": "baseline"}
 KINDS |= {"pixel_oracle": "oracle", "true_oracle": "oracle"}
 ORDERS = {"shuffled": "control", "reversed": "condition"}  # of frames, that trained networks are evaluated on
-ORDER_CLIPS = 1000  # test clips of such an order: enough to tell chance from sight
+ORDER_CLIPS = 1000  # test clips of such an order: enough to tell accuracy from chance
+
+
+def kind(name):
+    """The kind of a row that is no network and no ensemble: one of KINDS, or of a network on other clips."""
+    return KINDS.get(name) or ORDERS.get(name.rsplit("_", 1)[1], "control")
 
 
 def control_networks(cfg, test):
-    """{name: Predictions} of networks that should fail: trained ones on frames in another order, and the run's `controls`.
+    """{name: Predictions} of networks that should fail: trained ones on reordered frames, and the run's `controls`.
 
-    A control that learned from shuffled frames is asked about shuffled frames, the others about the clips as they are.
+    A control trained on shuffled frames is evaluated on shuffled frames, the others on the clips as they are.
     """
-    some, found = test.take(slice(ORDER_CLIPS)), {}
-    for model, several in predictions.training_runs(cfg).items():
-        for how in ORDERS:
-            found[f"{model}_{how}"] = predictions.of_training_run(several[0], Reordered(some, how))
-        for control in cfg.controls:
-            clips = Reordered(test, control) if control == "shuffled" else test
-            found[f"{model}_trained_{control}"] = predictions.of_training_run(
-                several[0].replace(control=control), clips
-            )
-    return found
+    conditions = {order: ("none", Reordered(test.take(slice(ORDER_CLIPS)), order)) for order in ORDERS}
+    for control in cfg.controls:
+        conditions[f"trained_{control}"] = control, Reordered(test, control) if control == "shuffled" else test
+    first, found = {model: several[0] for model, several in predictions.training_runs(cfg).items()}, {}
+    for condition, (control, clips) in conditions.items():
+        runs = {f"{model}_{condition}": [run.replace(control=control)] for model, run in first.items()}
+        found |= {name: one for name, (one,) in predictions.of_training_runs(runs, clips).items()}
+    return {f"{model}_{condition}": found[f"{model}_{condition}"] for model in first for condition in conditions}
 
 
 def baselines(train, val, test, cfg):
@@ -38,7 +41,7 @@ def baselines(train, val, test, cfg):
 
 
 def class_baselines(train, val, test):
-    """{name: Predictions} of those that name a class and no place; kinematic_true is told the true positions."""
+    """{name: Predictions} of those that predict no track; kinematic_true reads the true positions."""
     classes = len(train.cfg.motions)
     found = {"chance": np.full((len(test), classes), 1 / classes), "majority": controls.majority(train, test)}
     found |= {"single_frame": controls.single_frame(train, val, test)[0], **controls.picture_controls(train, test)}
@@ -47,26 +50,22 @@ def class_baselines(train, val, test):
 
 
 def tracks(val, test, cfg):
-    """{name: Predictions} of those that say where the object goes: trackers of measured and true positions, and the oracles.
+    """{name: Predictions} of trackers on measured and true positions, and of the oracles.
 
     The Kalman filter's noise is chosen on validation clips, and the pixel oracle's measurement error is theirs.
     """
-    uv_NTx2, z_NT = oracles.measured_track(test, cfg)
-    measured_NTx3, true_NTx3 = trackers.track(uv_NTx2, z_NT, cfg), test.track_NFx3[:, : cfg.frames].astype(float)
-    measured_val = oracles.measured_track(val, cfg)
+    measured, measured_val = oracles.measured_track(test, cfg), oracles.measured_track(val, cfg)
+    track_NTx3, true_NTx3 = trackers.track(*measured, cfg), test.track_NFx3[:, : cfg.frames].astype(float)
     noise = trackers.best_noise(trackers.track(*measured_val, cfg), val)
     sds = oracles.measurement_sds(val.xyz_NFx3[:, : cfg.frames], measured_val, cfg)
     forecasts = {
-        "constant_velocity": trackers.constant_velocity(measured_NTx3, cfg.horizon),
+        "constant_velocity": trackers.constant_velocity(track_NTx3, cfg.horizon),
         "constant_velocity_true": trackers.constant_velocity(true_NTx3, cfg.horizon),
-        "constant_acceleration": trackers.constant_acceleration(measured_NTx3, cfg.horizon),
-        "kalman": trackers.kalman(measured_NTx3, cfg.horizon, noise),
-    }
-    posterior = {
-        "pixel_oracle": oracles.infer(uv_NTx2, z_NT, sds, cfg),
-        "true_oracle": oracles.true_oracle(test, cfg),
+        "constant_acceleration": trackers.constant_acceleration(track_NTx3, cfg.horizon),
+        "kalman": trackers.kalman(track_NTx3, cfg.horizon, noise),
     }
     found = {name: Predictions(None, track_NHx3) for name, track_NHx3 in forecasts.items()}
-    return found | {
-        name: Predictions(prob, metrics.to_track(future, cfg)) for name, (prob, future) in posterior.items()
-    }
+    posteriors = {"pixel_oracle": oracles.infer(*measured, sds, cfg), "true_oracle": oracles.true_oracle(test, cfg)}
+    for name, (prob_NK, future_NHx3) in posteriors.items():
+        found[name] = Predictions(prob_NK, metrics.to_track(future_NHx3, cfg))
+    return found

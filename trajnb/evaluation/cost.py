@@ -1,74 +1,64 @@
-"""What a net costs: parameters, multiply-adds, megabytes, milliseconds.
+"""What a net costs: parameters, multiply-adds, megabytes, milliseconds; and which scores are worth their cost.
 
-Multiply-adds (1 = one multiplication and one addition) are counted by closed form for convolutions, linear maps and
-attention products; norms, activations and pooling count nothing. torch's own counter gives 0 for attention on a CPU.
+Multiply-adds (1 = one multiplication and one addition) of convolutions, linear maps and attention products are counted
+by torch.utils.flop_counter; norms, activations, pooling and the search for the nearest code count nothing.
 """
 
 import copy
 import statistics
 import time
 
+import numpy as np
+import pandas as pd
 import safetensors.torch
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from trajnb.models import TrajectoryNet
 from trajnb.models.attention import Attend
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+COSTS = ("macs", "parameters", "train_seconds", "latency_ms")
+SCORES = {"test_top1": 1, "ade_px": -1}  # which way is better
 
 
 def cost(net: TrajectoryNet, shape: tuple[int, ...]) -> dict:
     """One net's parameters (backbone, head, both), multiply-adds (one clip of `shape` (C, T, H, W)) and megabytes.
 
-    All of them describe inference, but for `training_macs`: the forward pass with seen queries and any decoder.
+    All of them describe inference, but for `training_macs`: the forward pass with observed queries and any decoder.
     """
     needed = inference_weights(net, shape)
-    size = {
-        part: sum(w.numel() for name, w in needed.items() if name.startswith(part)) for part in ("extractor", "head")
-    }
+    backbone = sum(weight.numel() for name, weight in needed.items() if name.startswith("extractor"))
+    parameters = sum(weight.numel() for weight in needed.values())
     return {
-        "backbone_parameters": size["extractor"],
-        "head_parameters": size["head"],
-        "parameters": sum(size.values()),
-        "backbone_macs": macs(net.extractor.eval(), shape),
-        "macs": macs(net.eval(), shape),
+        "backbone_parameters": backbone,
+        "head_parameters": parameters - backbone,
+        "parameters": parameters,
+        "backbone_macs": macs(net.extractor, shape),
+        "macs": macs(net, shape),
         "training_macs": macs(net, shape, training=True),
         "model_mb": len(safetensors.torch.save(needed)) / 1e6,
     }
 
 
 def inference_weights(net: nn.Module, shape: tuple[int, ...]) -> dict[str, torch.Tensor]:
-    """The parameters that an evaluation of one clip touches, by name: no seen queries, no decoder."""
+    """The parameters that an evaluation of one clip touches, by name: no observed queries, no decoder."""
     net = copy.deepcopy(net).eval().requires_grad_(True)
     output, _ = net(torch.zeros(1, *shape, device=device_of(net)))
     sum(part.sum() for part in output if part is not None).backward()
-    return {name: w.detach().cpu() for name, w in net.named_parameters() if w.grad is not None}
+    return {name: weight.detach().cpu() for name, weight in net.named_parameters() if weight.grad is not None}
 
 
 def macs(net: nn.Module, shape: tuple[int, ...], training: bool = False) -> int:
     """Multiply-adds of a forward pass of one clip (C, T, H, W); run on the meta device, so it costs no arithmetic."""
-    net, counts = copy.deepcopy(net).to("meta").train(training), []
+    net = copy.deepcopy(net).to("meta").train(training).requires_grad_(False)
     for module in net.modules():
-        module.register_forward_hook(lambda module, inputs, output: counts.append(module_macs(module, inputs, output)))
-    with torch.no_grad():
+        if isinstance(module, Attend):
+            module.fused = False  # torch counts no fused attention on a CPU
+    with FlopCounterMode(display=False) as counter:
         net(torch.zeros(1, *shape, device="meta"))
-    return sum(counts)
-
-
-def module_macs(module: nn.Module, inputs: tuple, output) -> int:
-    """Closed forms; 0 for what is not a matrix product."""
-    if isinstance(module, nn.Linear):
-        return output.numel() * module.in_features
-    if isinstance(module, CONVOLUTIONS):
-        return output.numel() * module.weight[0].numel()
-    if isinstance(module, TRANSPOSED):
-        return inputs[0].numel() * module.weight[0].numel()
-    if isinstance(module, Attend):  # q k' and weights v: groups x queries x keys x width each
-        query_GLD, key_GSD, _ = inputs
-        return 2 * query_GLD.numel() * key_GSD.shape[1]
-    return 0
+    search = [counts for name, counts in counter.get_flop_counts().items() if name.endswith(".quantiser")]
+    return (counter.get_total_flops() - sum(sum(counts.values()) for counts in search)) // 2
 
 
 def latency_ms(nets: dict[str, nn.Module], shape: tuple[int, ...], rounds: int = 21) -> dict[str, float]:
@@ -93,3 +83,18 @@ def seconds_once(net: nn.Module, shape: tuple[int, ...]) -> float:
 
 def device_of(net: nn.Module) -> torch.device:
     return next(net.parameters()).device
+
+
+def front(cost_N, gain_N):
+    """Whether (N,) each model is on the Pareto front: no other has as much gain for less, or more for as little."""
+    cost_N, gain_N = np.asarray(cost_N, float), np.asarray(gain_N, float)
+    cheaper_NN, better_NN = cost_N <= cost_N[:, None], gain_N >= gain_N[:, None]
+    strictly_NN = (cost_N < cost_N[:, None]) | (gain_N > gain_N[:, None])
+    return ~(cheaper_NN & better_NN & strictly_NN).any(axis=1)
+
+
+def fronts(board):
+    """A row for each model of the leaderboard with a cost, a column (cost, score) for each front: True on the front."""
+    rows = board[board["macs"].notna()].set_index("model")
+    marks = {(cost, score): front(rows[cost], sign * rows[score]) for cost in COSTS for score, sign in SCORES.items()}
+    return pd.DataFrame(marks, index=rows.index)

@@ -1,9 +1,9 @@
-"""What a careful eye reads off the pixels: the object's centre and apparent radius in each frame.
+"""The object's centre and apparent radius in each frame, measured in the pixels.
 
 The brightest spot is found in a smoothed frame, then its light above the background is summed in a window; centre of
 gravity and total light give place and size. No network and no knowledge of the motion is involved.
 
-Shapes:   N clips   T seen frames   S pixels a side   P pixels a side of the window
+Shapes:   N clips   T observed frames   S pixels a side   P pixels a side of the window
 """
 
 import numpy as np
@@ -16,15 +16,8 @@ CHUNK = 500  # clips at once: bounds the memory
 
 def measure(video_NTSS):
     """Centres (N, T, 2) and radii (N, T) in pixels of the disc in clips (N, T, S, S) uint8."""
-    parts = [measure_chunk(video_NTSS[start : start + CHUNK]) for start in range(0, len(video_NTSS), CHUNK)]
-    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
-
-
-def measure_chunk(video_NTSS):
-    """`measure` for a few clips."""
     back_N111 = np.median(video_NTSS[:, ::4, ::2, ::2], axis=(1, 2, 3))[:, None, None, None]
-    light_NTSS = video_NTSS.astype(np.float32) - back_N111.astype(np.float32)
-    light_NTPP, corner_NT2 = window(light_NTSS)
+    light_NTPP, corner_NT2 = window(video_NTSS.astype(np.float32) - back_N111.astype(np.float32))
     x_NTP1 = (corner_NT2[..., 0, None] + np.arange(2 * WINDOW + 1) + 0.5)[..., None, :]
     y_NTP1 = (corner_NT2[..., 1, None] + np.arange(2 * WINDOW + 1) + 0.5)[..., None]
     centre, radius = corner_NT2 + WINDOW + 0.5, np.full(corner_NT2.shape[:2], WINDOW - RIM)

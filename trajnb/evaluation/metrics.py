@@ -1,4 +1,4 @@
-"""Scores of class and position, one function each, in the field's terms.
+"""Scores of class and position, one function each.
 
 Shapes:   N clips   H future frames   K classes   track (u, v, z): u and v in frame widths, z in metres
 """
@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from trajnb.world import camera
 
 ECE_BINS = 15
-LEVELS = (0.50, 0.80, 0.95)  # probabilities that predicted regions claim
+LEVELS = (0.50, 0.80, 0.95)  # nominal coverage of predicted regions
 SMALLEST = 1e-12  # a probability of zero would make one clip's loss infinite
 
 
@@ -19,14 +19,19 @@ def softmax(logits_NK):
     return odds_NK / odds_NK.sum(axis=1, keepdims=True)
 
 
+def correct(predictions, clips):
+    """Whether (N,) the most probable class is the true one."""
+    return predictions.prob_NK.argmax(axis=1) == clips.label_N
+
+
 def top1(prob_NK, label_N):
     """Share of clips whose most probable class is the true one."""
     return float((prob_NK.argmax(axis=1) == label_N).mean())
 
 
-def wilson(hits, n):
+def wilson(successes, n):
     """Wilson's 95 % interval of a share (E. B. Wilson 1927)."""
-    interval = binomtest(int(hits), int(n)).proportion_ci(0.95, method="wilson")
+    interval = binomtest(int(successes), int(n)).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
 
@@ -36,20 +41,18 @@ def class_nll(prob_NK, label_N):
 
 
 def reliability(prob_NK, label_N, bins=ECE_BINS):
-    """Per bin of confidence: number of clips, mean confidence, share correct; empty bins hold NaN."""
-    confidence_N, right_N = prob_NK.max(axis=1), prob_NK.argmax(axis=1) == label_N
+    """Per bin of confidence: number of clips, mean confidence, accuracy; empty bins hold NaN."""
+    confidence_N, correct_N = prob_NK.max(axis=1), prob_NK.argmax(axis=1) == label_N
     bin_N = np.minimum((confidence_N * bins).astype(int), bins - 1)
     count = np.bincount(bin_N, minlength=bins)
     with np.errstate(invalid="ignore"):
-        confidence = np.bincount(bin_N, confidence_N, bins) / count
-        right = np.bincount(bin_N, right_N, bins) / count
-    return count, confidence, right
+        return count, *(np.bincount(bin_N, value_N, bins) / count for value_N in (confidence_N, correct_N))
 
 
 def ece(prob_NK, label_N):
     """Expected calibration error over 15 equal bins (Guo et al. 2017, equation 3)."""
-    count, confidence, right = reliability(prob_NK, label_N)
-    return float(np.nansum(count * np.abs(confidence - right)) / count.sum())
+    count, confidence, accuracy = reliability(prob_NK, label_N)
+    return float(np.nansum(count * np.abs(confidence - accuracy)) / count.sum())
 
 
 def confusion(prob_NK, label_N):
@@ -63,56 +66,60 @@ def to_track(xyz_x3, cfg):
     return np.concatenate([camera.project(xyz_x3, cfg) / cfg.size, xyz_x3[..., 2:]], axis=-1)
 
 
-def displacement_px(said_NHx3, true_NHx3, cfg):
+def future(clips):
+    """True future track (N, H, 3)."""
+    return clips.track_NFx3[:, clips.cfg.frames :]
+
+
+def error_px(predictions, clips):
+    """Distance (N, H) of predicted from true future positions in the image, pixels."""
+    return displacement_px(predictions.track_NHx3, future(clips), clips.cfg)
+
+
+def displacement_px(predicted_NHx3, true_NHx3, cfg):
     """Distance (N, H) in the image, pixels: its mean is ADE, its last column's mean FDE."""
-    return np.linalg.norm((said_NHx3 - true_NHx3)[..., :2], axis=-1) * cfg.size
+    return np.linalg.norm((predicted_NHx3 - true_NHx3)[..., :2], axis=-1) * cfg.size
 
 
-def displacement_m(said_NHx3, true_NHx3, cfg):
+def displacement_m(predicted_NHx3, true_NHx3, cfg):
     """Distance (N, H) in space, metres."""
-    metres = [camera.unproject(x[..., :2] * cfg.size, x[..., 2], cfg) for x in (said_NHx3, true_NHx3)]
+    metres = [camera.unproject(x[..., :2] * cfg.size, x[..., 2], cfg) for x in (predicted_NHx3, true_NHx3)]
     return np.linalg.norm(metres[0] - metres[1], axis=-1)
 
 
-def square_distance(said_NHx3, logvar_NHx3, true_NHx3):
-    """Squared distance (N, H) of the true image position from the predicted one, in predicted deviations."""
-    return ((said_NHx3 - true_NHx3)[..., :2] ** 2 / np.exp(logvar_NHx3[..., :2])).sum(axis=-1)
+def square_distance(predicted_NHx3, logvar_NHx3, true_NHx3):
+    """Squared distance (N, H) of the true image position from the predicted one, in predicted standard deviations."""
+    return ((predicted_NHx3 - true_NHx3)[..., :2] ** 2 / np.exp(logvar_NHx3[..., :2])).sum(axis=-1)
 
 
 def gaussian_radius(level):
-    """Squared radius of the ellipse that holds `level` of a two-dimensional Gaussian, in deviations."""
+    """Squared radius of the ellipse that holds `level` of a two-dimensional Gaussian, in standard deviations."""
     return -2 * np.log(1 - level)
 
 
 def conformal_radius(square_NH, level):
     """Squared radii (H,) that held `level` of N calibration clips at each step, with the finite-sample correction.
 
-    Split conformal prediction (Vovk et al. 2005; Angelopoulos and Bates 2021, section 1): clips of the same kind fall
-    inside at least as often, whatever the shape of the errors.
+    Split conformal prediction (Vovk et al. 2005; Angelopoulos and Bates 2021, section 1): of exchangeable clips, at
+    least this share lies inside, whatever the shape of the errors.
     """
     rank = min(int(np.ceil((len(square_NH) + 1) * level)), len(square_NH))
     return np.sort(square_NH, axis=0)[rank - 1]
 
 
 def class_scores(prob_NK, label_N):
-    """Leaderboard cells about the class."""
-    low, high = wilson((prob_NK.argmax(axis=1) == label_N).sum(), len(label_N))
-    return {
-        "test_top1": top1(prob_NK, label_N),
-        "test_top1_low": low,
-        "test_top1_high": high,
-        "test_nll": class_nll(prob_NK, label_N),
-        "ece": ece(prob_NK, label_N),
-        "least_named": float(confusion(prob_NK, label_N).sum(axis=0).min() / len(label_N)),
-    }
+    """Leaderboard cells about the class; `least_named`: share of the class that is predicted least often."""
+    counts_KK = confusion(prob_NK, label_N)
+    low, high = wilson(np.trace(counts_KK), len(label_N))
+    scores = {"test_top1": top1(prob_NK, label_N), "test_top1_low": low, "test_top1_high": high}
+    scores |= {"test_nll": class_nll(prob_NK, label_N), "ece": ece(prob_NK, label_N)}
+    return scores | {"least_named": float(counts_KK.sum(axis=0).min() / len(label_N))}
 
 
-def position_scores(said_NHx3, true_NHx3, cfg):
+def position_scores(predicted_NHx3, true_NHx3, cfg):
     """Leaderboard cells about the future positions."""
-    pixels_NH, metres_NH = displacement_px(said_NHx3, true_NHx3, cfg), displacement_m(said_NHx3, true_NHx3, cfg)
-    return {
-        "ade_px": float(pixels_NH.mean()),
-        "fde_px": float(pixels_NH[:, -1].mean()),
-        "ade_m": float(metres_NH.mean()),
-        "fde_m": float(metres_NH[:, -1].mean()),
-    }
+    scores = {}
+    for unit, displacement in {"px": displacement_px, "m": displacement_m}.items():
+        error_NH = displacement(predicted_NHx3, true_NHx3, cfg)
+        scores |= {f"ade_{unit}": float(error_NH.mean()), f"fde_{unit}": float(error_NH[:, -1].mean())}
+    return scores

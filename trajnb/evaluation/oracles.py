@@ -1,32 +1,34 @@
-"""The oracles: what one can know who knows the families of motion and their priors.
+"""The oracles: Bayesian classifiers and predictors that know the families of motion and their priors.
 
-Each family is fitted to the seen track; the evidence of a family is likelihood times prior at the best fit, integrated
-by Laplace's method (for the random motion, a Gaussian process, exactly). The class is the posterior over families, the
-future the posterior mean over their forecasts. The *true oracle* reads the true positions, the *pixel oracle* what
-`measure` finds in the rendered frames, with the measurement error of the world at hand.
+Each family is fitted to the observed track; the evidence of a family is likelihood times prior at the best fit,
+integrated by Laplace's method (for the random motion, a Gaussian process, exactly). The class is the posterior over
+families, the future the posterior mean over their forecasts. The *true oracle* reads the true positions, the *pixel
+oracle* what `measure` finds in the rendered frames, with the measurement error of the world at hand.
 
 Neither is a strict bound. The priors are those of the shapes as drawn: they leave out the rejection step, which takes
 only paths that fit the picture and differ from simpler families (trajnb.world.recipes.accept). And where measuring
-loses the object, as behind a bar or beside a second disc, its errors are no Gaussians.
+loses the object, as behind a bar or beside a second disc, its errors are not Gaussian.
 
-Shapes:   N clips   T seen frames   H future frames   K families   P parameters   last axis: x, y, z in metres
+Shapes:   N clips   T observed frames   H future frames   K families   P parameters   last axis: x, y, z in metres
 """
+
+from functools import partial
 
 import numpy as np
 
 from trajnb.evaluation.measure import CHUNK, measure
 from trajnb.world import camera, families, motions
 
-TRUE_SD = 0.01, 0.001  # (pixels, log depth) granted to the true track: numbers, not measurements
-PIXEL_SD = 0.05, 0.012  # error of `measure` on the default world, rounded up (tests/evaluation checks it); the floor
-GROUPS = 4  # of clips by their measurement error, where it is larger than that: 8 bring half a point and twice the time
+TRUE_SD = 0.01, 0.001  # standard deviation (pixels, log depth) allowed for the true track: exact numbers
+PIXEL_SD = 0.05, 0.012  # error of `measure` on the default world, rounded up (tests/evaluation checks it); the least
+GROUPS = 4  # of clips by their measurement error, where it is larger than that: 8 gain half a point in twice the time
 STEPS = 12  # Levenberg-Marquardt iterations
 LONGEST_STEP = 2.0  # metres, metres a second, radians or log metres: keeps a bad start from running away
-SPEEDS = 9  # values of the random motion's speed that are weighed against each other
+SPEEDS = 9  # values of the random motion's speed that are averaged over
 
 
 def true_oracle(clips, cfg):
-    """Posterior (N, K) and forecast (N, H, 3) in metres, from the true positions of the seen frames."""
+    """Posterior (N, K) and forecast (N, H, 3) in metres, from the true positions of the observed frames."""
     xyz_NTx3 = clips.xyz_NFx3[:, : cfg.frames]
     return infer(camera.project(xyz_NTx3, cfg), xyz_NTx3[..., 2], [TRUE_SD], cfg)
 
@@ -35,8 +37,8 @@ def measurement_sds(xyz_NTx3, measured, cfg, groups=GROUPS):
     """[(pixels, log depth)] of root mean square errors of `measured` tracks (centres, depths) from true positions.
 
     One pair where the error is that of the default world or less. Else a pair for each of `groups` equally large groups
-    of clips, from the smallest error to the largest: in a world of many nuisances some clips are measured well and
-    others hardly at all. No pair is below PIXEL_SD.
+    of clips, by increasing error: in a world of many nuisances some clips are measured well and others hardly at all.
+    No pair is below PIXEL_SD.
     """
     uv_N = ((measured[0] - camera.project(xyz_NTx3, cfg)) ** 2).mean(axis=(1, 2))
     z_N = (np.log(measured[1] / xyz_NTx3[..., 2]) ** 2).mean(axis=1)
@@ -49,14 +51,14 @@ def measurement_sds(xyz_NTx3, measured, cfg, groups=GROUPS):
 def pixel_oracle(clips, cfg):
     """Posterior (N, K) and forecast (N, H, 3) in metres, from centroid and apparent size in the rendered frames.
 
-    The measurement error is that of these very clips: a few numbers, which tell nothing of a single one.
+    The measurement error is that of these clips: a few numbers, which tell nothing of a single clip.
     """
     measured = measured_track(clips, cfg)
     return infer(*measured, measurement_sds(clips.xyz_NFx3[:, : cfg.frames], measured, cfg), cfg)
 
 
 def measured_track(clips, cfg):
-    """Centres (N, T, 2) in pixels and depths (N, T) in metres as the known radius of the object tells them."""
+    """Centres (N, T, 2) in pixels and depths (N, T) in metres, from apparent radius and known size of the object."""
     rows = np.arange(len(clips))
     parts = [measure(clips.render(rows[start : start + CHUNK])) for start in range(0, len(rows), CHUNK)]
     uv_NTx2, radius_NT = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -66,7 +68,7 @@ def measured_track(clips, cfg):
 def infer(uv_NTx2, z_NT, sds, cfg):
     """Posterior over `cfg.motions` (N, K) and the mean forecast (N, H, 3) in metres of measured tracks.
 
-    `sds` [(pixels, log depth)]: deviations of a track's Gaussian errors; of several, each is as likely a priori.
+    `sds` [(pixels, log depth)]: standard deviations of Gaussian errors; of several, each is equally likely a priori.
     """
     fits = [[FITS[name](uv_NTx2, z_NT, sd, cfg) for name in cfg.motions] for sd in sds]
     evidence_NSK = np.stack([[evidence for evidence, _ in of_sd] for of_sd in fits]).transpose(2, 0, 1)
@@ -77,11 +79,11 @@ def infer(uv_NTx2, z_NT, sds, cfg):
 
 
 def seconds(cfg):
-    """Times (F,) of all frames, zero in the middle of the seen ones."""
+    """Times (F,) of all frames, zero in the middle of the observed ones."""
     return (np.arange(cfg.frames + cfg.horizon) - (cfg.frames - 1) / 2) / cfg.frame_rate
 
 
-# ---- straight and falling: linear in their parameters (place and velocity in the middle of the clip)
+# ---- linear and parabolic: linear in their parameters (position and velocity in the middle of the clip)
 
 
 def straight_path(theta_NP, time_F, cfg):
@@ -115,13 +117,14 @@ def straight_start(xyz_NTx3, cfg):
 
 
 def velocity_prior(velocity_Nx3, cfg):
-    """Log density of a velocity with uniform direction and uniform speed; a soft edge outside the bounds."""
+    """Log density of a velocity with uniform direction and uniform speed; soft edges outside the bounds."""
     speed_N = np.maximum(np.linalg.norm(velocity_Nx3, axis=1), 1e-3)
-    outside_N = np.maximum(cfg.speed_min - speed_N, speed_N - cfg.speed_max).clip(min=0)
-    return -np.log(4 * np.pi * speed_N**2 * (cfg.speed_max - cfg.speed_min)) - (outside_N / 0.05) ** 2
+    density_N = -np.log(4 * np.pi * speed_N**2 * (cfg.speed_max - cfg.speed_min))
+    return density_N - outside(speed_N, cfg.speed_min, cfg.speed_max, 0.05)
 
 
-# ---- around: centre, log radius, two coordinates of the plane's normal, phase, angular rate, and speed along the axis
+# ---- circular and helical: centre, log radius, two coordinates of the plane's normal, phase, angular rate, and for
+# helices speed along the axis
 
 
 def circular_path(theta_NP, time_F, cfg):
@@ -143,28 +146,15 @@ def orbit_radius(theta_NP):
     return np.exp(np.clip(theta_NP[:, 3], -7.0, 4.6))
 
 
-def fit_circular(uv_NTx2, z_NT, sd, cfg):
-    def prior(theta_NP):
-        return orbit_prior(theta_NP, cfg)
+def fit_orbit(uv_NTx2, z_NT, sd, cfg, parameters=8):
+    """Fit from both planes that look alike from afar (tilted towards and away), and take the better one.
 
-    return best_start(prior, 8, uv_NTx2, z_NT, sd, cfg)
-
-
-def fit_helical(uv_NTx2, z_NT, sd, cfg):
-    def prior(theta_NP):
-        speed_N = np.abs(theta_NP[:, 8])
-        outside_N = np.maximum(cfg.helix_speed_min - speed_N, speed_N - cfg.helix_speed_max).clip(min=0)
-        density = -np.log(2 * (cfg.helix_speed_max - cfg.helix_speed_min)) - (outside_N / 0.05) ** 2
-        return orbit_prior(theta_NP, cfg) + density
-
-    return best_start(prior, 9, uv_NTx2, z_NT, sd, cfg)
-
-
-def best_start(prior, parameters, uv_NTx2, z_NT, sd, cfg):
-    """Fit from both planes that look alike from afar (tilted towards and away); the better one counts."""
+    Eight parameters are a circle's, nine a helix's.
+    """
     xyz_NTx3 = camera.unproject(uv_NTx2, z_NT, cfg)
     starts = [orbit_start(xyz_NTx3, sign, parameters, cfg) for sign in (1, -1)]
-    (e0, f0), (e1, f1) = (laplace(circular_path, prior, start, uv_NTx2, z_NT, sd, cfg) for start in starts)
+    fits = [laplace(circular_path, lambda t: orbit_prior(t, cfg), start, uv_NTx2, z_NT, sd, cfg) for start in starts]
+    (e0, f0), (e1, f1) = fits
     return np.maximum(e0, e1), np.where((e0 >= e1)[:, None, None], f0, f1)
 
 
@@ -176,8 +166,8 @@ def orbit_start(xyz_NTx3, sign, parameters, cfg):
     basis_RTx3 = np.stack([np.stack([time_T**0, np.cos(w * time_T), np.sin(w * time_T)], 1) for w in rates_R])
     pseudo_Rx3T = np.linalg.pinv(basis_RTx3)
     coefficient = np.einsum("rpt,ntc->nrpc", pseudo_Rx3T, xyz_NTx3[..., :2])
-    rest = xyz_NTx3[:, None, :, :2] - np.einsum("rtp,nrpc->nrtc", basis_RTx3, coefficient)
-    best_N = (rest**2).sum(axis=(2, 3)).argmin(axis=1)
+    misfit = xyz_NTx3[:, None, :, :2] - np.einsum("rtp,nrpc->nrtc", basis_RTx3, coefficient)
+    best_N = (misfit**2).sum(axis=(2, 3)).argmin(axis=1)
     rows = np.arange(len(best_N))
     centre_a_b = coefficient[rows, best_N]  # (N, 3, 2): centre, cosine part, sine part
     depth_N = xyz_NTx3[..., 2].mean(axis=1)
@@ -191,25 +181,23 @@ def orbit_start(xyz_NTx3, sign, parameters, cfg):
     theta[:, 7] = sense_N * rates_R[best_N]
     theta[:, 6] = start_phase(theta, centre_a_b[:, 1], cfg)
     if parameters > 8:
-        slope_N = np.einsum("t,nt->n", np.linalg.pinv(time_T[:, None])[0], xyz_NTx3[..., 2] - depth_N[:, None])
-        theta[:, 8] = slope_N
+        theta[:, 8] = np.einsum("t,nt->n", np.linalg.pinv(time_T[:, None])[0], xyz_NTx3[..., 2] - depth_N[:, None])
     return theta
 
 
 def start_phase(theta_NP, cosine_part_Nx2, cfg):
     """Phase (N,) at which the tilted circle lies where the flat fit has it at time zero."""
-    quarter = np.array([0.0, np.pi / 2])
     corner_N2x2 = []
-    for phase in quarter:
-        probe = theta_NP.copy()
-        probe[:, 6] = phase
-        corner_N2x2.append(circular_path(probe, np.zeros(1), cfg)[:, 0, :2] - theta_NP[:, :2])
+    for phase in (0.0, np.pi / 2):
+        probe_NP = theta_NP.copy()
+        probe_NP[:, 6] = phase
+        corner_N2x2.append(circular_path(probe_NP, np.zeros(1), cfg)[:, 0, :2] - theta_NP[:, :2])
     weight_Nx2 = np.linalg.solve(np.stack(corner_N2x2, axis=2), cosine_part_Nx2[..., None])[..., 0]
     return np.arctan2(weight_Nx2[:, 1], weight_Nx2[:, 0])
 
 
 def orbit_prior(theta_NP, cfg):
-    """Log density of radius, plane, phase and rate; soft edges outside the bounds."""
+    """Log density of radius, plane, phase and rate, and of a helix's speed; soft edges outside the bounds."""
     radius_N, sin_N = orbit_radius(theta_NP), np.minimum(np.linalg.norm(theta_NP[:, 4:6], axis=1), 0.999)
     tilt_max, span = np.radians(cfg.tilt_max_deg), (cfg.frames - 1) / cfg.frame_rate
     sweep_N, low, high = np.abs(theta_NP[:, 7]) * span, np.radians(cfg.sweep_min_deg), np.radians(cfg.sweep_max_deg)
@@ -221,53 +209,59 @@ def orbit_prior(theta_NP, cfg):
         (sweep_N, low, high, 0.05),
         (sin_N, -1.0, np.sin(tilt_max), 0.03),
     ):
-        density_N = density_N - (np.maximum(least - value_N, value_N - most).clip(min=0) / softness) ** 2
+        density_N = density_N - outside(value_N, least, most, softness)
+    if theta_NP.shape[1] > 8:
+        least, most = cfg.helix_speed_min, cfg.helix_speed_max
+        density_N = density_N + (-np.log(2 * (most - least)) - outside(np.abs(theta_NP[:, 8]), least, most, 0.05))
     return density_N
 
 
-# ---- the fit all three share
+def outside(value_N, least, most, softness):
+    """What a log density loses outside its bounds: a quadratic, so that a fit finds back."""
+    return (np.maximum(least - value_N, value_N - most).clip(min=0) / softness) ** 2
+
+
+# ---- the fit of all but the random motion
 
 
 def laplace(path, prior, theta_NP, uv_NTx2, z_NT, sd, cfg):
     """Log evidence (N,) and forecast (N, H, 3) of one family from a start (N, P), by Levenberg and Marquardt (1963)."""
     time_F = seconds(cfg)
-    seen_NTx3 = np.concatenate([uv_NTx2 / sd[0], np.log(z_NT)[..., None] / sd[1]], axis=2)
+    observed_NTx3 = np.concatenate([uv_NTx2 / sd[0], np.log(z_NT)[..., None] / sd[1]], axis=2)
 
-    def rest(theta):
+    def residual(theta):
         xyz_NTx3 = path(theta, time_F[: cfg.frames], cfg)
         xyz_NTx3[..., 2] = np.maximum(xyz_NTx3[..., 2], 0.1)
         model = np.concatenate([camera.project(xyz_NTx3, cfg) / sd[0], np.log(xyz_NTx3[..., 2:]) / sd[1]], axis=2)
-        return (seen_NTx3 - model).reshape(len(theta), -1)
+        return (observed_NTx3 - model).reshape(len(theta), -1)
 
     damping_N = np.full(len(theta_NP), 1e-3)
-    rest_NM = rest(theta_NP)
+    residual_NM = residual(theta_NP)
     for _ in range(STEPS):
-        slope_NMP = jacobian(rest, theta_NP, rest_NM)
+        slope_NMP = jacobian(residual, theta_NP, residual_NM)
         normal_NPP = np.einsum("nmp,nmq->npq", slope_NMP, slope_NMP)
         scaled = normal_NPP + damping_N[:, None, None] * diagonal(normal_NPP)
-        step = np.linalg.solve(scaled, -np.einsum("nmp,nm->np", slope_NMP, rest_NM)[..., None])[..., 0]
+        step = np.linalg.solve(scaled, -np.einsum("nmp,nm->np", slope_NMP, residual_NM)[..., None])[..., 0]
         trial_NP = theta_NP + np.clip(step, -LONGEST_STEP, LONGEST_STEP)
-        trial_NM = rest(trial_NP)
-        better_N = (trial_NM**2).sum(1) < (rest_NM**2).sum(1)
-        theta_NP, rest_NM = (
-            np.where(better_N[:, None], trial_NP, theta_NP),
-            np.where(better_N[:, None], trial_NM, rest_NM),
-        )
+        trial_NM = residual(trial_NP)
+        better_N = (trial_NM**2).sum(1) < (residual_NM**2).sum(1)
+        theta_NP = np.where(better_N[:, None], trial_NP, theta_NP)
+        residual_NM = np.where(better_N[:, None], trial_NM, residual_NM)
         damping_N = np.clip(np.where(better_N, damping_N / 5, damping_N * 5), 1e-9, 1e3)
-    slope_NMP = jacobian(rest, theta_NP, rest_NM)
+    slope_NMP = jacobian(residual, theta_NP, residual_NM)
     _, log_det_N = np.linalg.slogdet(np.einsum("nmp,nmq->npq", slope_NMP, slope_NMP) + 1e-9 * np.eye(theta_NP.shape[1]))
     volume_N = 0.5 * theta_NP.shape[1] * np.log(2 * np.pi) - 0.5 * log_det_N
-    evidence_N = -0.5 * (rest_NM**2).sum(1) - error_volume(z_NT, sd, cfg) + prior(theta_NP) + volume_N
+    evidence_N = -0.5 * (residual_NM**2).sum(1) - error_volume(z_NT, sd, cfg) + prior(theta_NP) + volume_N
     return evidence_N, path(theta_NP, time_F[cfg.frames :], cfg)
 
 
-def jacobian(rest, theta_NP, rest_NM, step=1e-6):
+def jacobian(residual, theta_NP, residual_NM, step=1e-6):
     """Derivatives (N, M, P) of the residuals by forward differences."""
     columns = []
     for parameter in range(theta_NP.shape[1]):
         moved = theta_NP.copy()
         moved[:, parameter] += step
-        columns.append((rest(moved) - rest_NM) / step)
+        columns.append((residual(moved) - residual_NM) / step)
     return np.stack(columns, axis=2)
 
 
@@ -313,15 +307,15 @@ def path_evidence(xyz_NTx3, variance_Nx3, speed, cfg):
     contrast_TR = np.linalg.svd(np.ones((1, cfg.frames)))[2][1:].T  # orthonormal, blind to a shift
     covariance_RR = contrast_TR.T @ displacement_covariance(cfg)[: cfg.frames, : cfg.frames] @ contrast_TR
     eigen_R, turn_RR = np.linalg.eigh(covariance_RR)
-    rest_NRx3 = np.einsum("tr,ntc->nrc", contrast_TR @ turn_RR, xyz_NTx3)
+    contrast_NRx3 = np.einsum("tr,ntc->nrc", contrast_TR @ turn_RR, xyz_NTx3)
     spread_NRx3 = speed**2 * np.maximum(eigen_R, 0.0)[:, None] + variance_Nx3[:, None]
-    log_density = -0.5 * (rest_NRx3**2 / spread_NRx3 + np.log(2 * np.pi * spread_NRx3))
+    log_density = -0.5 * (contrast_NRx3**2 / spread_NRx3 + np.log(2 * np.pi * spread_NRx3))
     # Integrating a flat start over the T - R lost direction leaves the factor 1 / sqrt(T) in each axis.
     return log_density.sum(axis=(1, 2)) - 1.5 * np.log(cfg.frames)
 
 
 def conditional_mean(xyz_NTx3, ratio_Nx3, cfg, levels=32):
-    """Mean of the future (N, H, 3) given the seen frames; `ratio` is error variance over squared speed."""
+    """Mean of the future (N, H, 3) given the observed frames; `ratio` is error variance over squared speed."""
     grid = np.linspace(np.log(ratio_Nx3.min()), np.log(ratio_Nx3.max()) + 1e-9, levels)
     level_Nx3 = np.rint((np.log(ratio_Nx3) - grid[0]) / (grid[1] - grid[0])).astype(int)
     predictor_LHT = np.stack([predictor(np.exp(log_ratio), cfg) for log_ratio in grid])
@@ -334,19 +328,18 @@ def conditional_mean(xyz_NTx3, ratio_Nx3, cfg, levels=32):
 
 
 def predictor(ratio, cfg):
-    """Matrix (H, T) from seen to future positions: kriging with an unknown mean (Matheron 1963)."""
-    full_FF, seen = displacement_covariance(cfg), cfg.frames
-    noisy_TT = full_FF[:seen, :seen] + ratio * np.eye(seen)
-    gain_HT = np.linalg.solve(noisy_TT, full_FF[:seen, seen:]).T
-    ones_T = np.linalg.solve(noisy_TT, np.ones(seen))
-    lost_H1 = (1 - gain_HT.sum(axis=1))[:, None]
-    return gain_HT + lost_H1 * ones_T / ones_T.sum()
+    """Matrix (H, T) from observed to future positions: kriging with an unknown mean (Matheron 1963)."""
+    covariance_FF, frames = displacement_covariance(cfg), cfg.frames
+    noisy_TT = covariance_FF[:frames, :frames] + ratio * np.eye(frames)
+    gain_HT = np.linalg.solve(noisy_TT, covariance_FF[:frames, frames:]).T
+    ones_T = np.linalg.solve(noisy_TT, np.ones(frames))
+    return gain_HT + (1 - gain_HT.sum(axis=1))[:, None] * ones_T / ones_T.sum()
 
 
 FITS = {
     "linear": fit_linear,
     "parabolic": fit_parabolic,
-    "circular": fit_circular,
+    "circular": fit_orbit,
     "random": fit_random,
-    "helical": fit_helical,
+    "helical": partial(fit_orbit, parameters=9),
 }

@@ -13,75 +13,107 @@ from trajnb.evaluation import metrics
 from trajnb.models.trained import load_trained
 from trajnb.training import predict
 
+CHUNK = 1000  # clips whose pixels are held at once; whole batches of `predict`
+
 
 class Predictions(NamedTuple):
-    """What one contender says about every test clip, or about the first ones; None where it says nothing."""
+    """Of one model for all clips of a set, or for the first ones; None where a baseline makes none."""
 
     prob_NK: np.ndarray | None = None
     track_NHx3: np.ndarray | None = None
     logvar_NHx3: np.ndarray | None = None  # of (u, v, log z)
 
 
+class Rendered:
+    """Clips whose pixels are in memory, for several networks."""
+
+    def __init__(self, clips):
+        self.whole = clips.batch(np.arange(len(clips)))
+
+    def __len__(self):
+        return len(self.whole.video)
+
+    def batch(self, rows):
+        return type(self.whole)(*(part[rows] for part in self.whole))
+
+
 def training_runs(cfg):
-    """{model: [Config of each of its trainings]}: several when the run has several seeds."""
-    wanted = range(cfg.seed, cfg.seed + cfg.seeds)
-    return {model: [cfg.replace(model=model, seed=seed) for seed in wanted] for model in cfg.models}
+    """{model: [Config of each training run]}: several when the run has several seeds."""
+    seeds = range(cfg.seed, cfg.seed + cfg.seeds)
+    return {model: [cfg.replace(model=model, seed=seed) for seed in seeds] for model in cfg.models}
 
 
-def of_training_run(cfg, test):
-    """Predictions (Predictions) of the trained network of one training run for test clips."""
-    return from_output(predict(load_trained(cfg), test, cfg))
+def of_training_runs(runs, clips):
+    """{name: [Predictions]} of the trained networks of {name: [Config]}; each clip is rendered once for all of them."""
+    networks = {name: [(load_trained(cfg), cfg) for cfg in several] for name, several in runs.items()}
+    raw = {name: [[] for _ in several] for name, several in networks.items()}
+    for start in range(0, len(clips), CHUNK):
+        chunk = Rendered(clips.take(slice(start, start + CHUNK)))
+        for name, several in networks.items():
+            for parts, (net, cfg) in zip(raw[name], several, strict=True):
+                parts.append(predict(net, chunk, cfg))
+    return {
+        name: [from_output({key: np.concatenate([p[key] for p in parts]) for key in parts[0]}) for parts in several]
+        for name, several in raw.items()
+    }
 
 
-def from_output(predictions):
-    """Raw predictions (training or test) as probabilities and positions."""
-    mean_NHx3 = predictions["mean_NHx3"]
+def of_training_run(cfg, clips):
+    """Predictions of the trained network of one training run."""
+    return of_training_runs({cfg.model: [cfg]}, clips)[cfg.model][0]
+
+
+def from_output(raw):
+    """Probabilities and positions from the outputs of `training.predict`."""
+    mean_NHx3 = raw["mean_NHx3"]
     track_NHx3 = np.concatenate([mean_NHx3[..., :2], np.exp(mean_NHx3[..., 2:])], axis=-1)
-    return Predictions(metrics.softmax(predictions["logits_NK"]), track_NHx3, predictions["logvar_NHx3"])
+    return Predictions(metrics.softmax(raw["logits_NK"]), track_NHx3, raw["logvar_NHx3"])
 
 
-def clips_of(said, test):
-    """The clips that `said` is about: all test clips, or the first ones."""
-    return test.take(slice(len(said.track_NHx3 if said.prob_NK is None else said.prob_NK)))
+def clips_of(predictions, test):
+    """The clips that were predicted: all test clips, or the first ones."""
+    return test.take(slice(len(predictions.track_NHx3 if predictions.prob_NK is None else predictions.prob_NK)))
 
 
-def numbered(networks, cfg):
-    """{model-sSEED: Predictions} of {model: [Predictions of each seed]}."""
-    return {f"{model}-s{cfg.seed + k}": said for model, all_ in networks.items() for k, said in enumerate(all_)}
+def columns(cfg):
+    """Names of one clip's future positions in a table: u1 v1 z1 u2 ..."""
+    return [f"{axis}{step}" for step in range(1, cfg.horizon + 1) for axis in "uvz"]
 
 
-def table(said, test, cfg):
-    """Predictions clip by clip: index, motion, predicted class, probabilities, future (u, v, z) of every step."""
-    table = clips_of(said, test).table[["index", "motion"]].copy()
-    if said.prob_NK is not None:
-        table["predicted"] = np.array(cfg.motions)[said.prob_NK.argmax(axis=1)]
-        table[[f"p_{motion}" for motion in cfg.motions]] = said.prob_NK
-    if said.track_NHx3 is not None:
-        names = [f"{axis}{step}" for step in range(1, cfg.horizon + 1) for axis in "uvz"]
-        table[names] = said.track_NHx3.reshape(len(table), -1)
-        if said.logvar_NHx3 is not None:
-            table[[f"log_var_{name}" for name in names]] = said.logvar_NHx3.reshape(len(table), -1)
+def table(predictions, test, cfg):
+    """Clip by clip: index, motion, predicted class, probabilities, future (u, v, z) and log-variances of every step."""
+    table = clips_of(predictions, test).table[["index", "motion"]].copy()
+    if predictions.prob_NK is not None:
+        table["predicted"] = np.array(cfg.motions)[predictions.prob_NK.argmax(axis=1)]
+        table[[f"p_{motion}" for motion in cfg.motions]] = predictions.prob_NK
+    for prefix, values in {"": predictions.track_NHx3, "log_var_": predictions.logvar_NHx3}.items():
+        if values is not None:
+            table[[prefix + name for name in columns(cfg)]] = values.reshape(len(table), -1)
     return table
 
 
+def save(networks, others, clips, cfg, where="predictions"):
+    """Write a table for each of {model: [Predictions of each seed]} and {name: Predictions} into evaluate/`where`."""
+    numbered = {f"{model}-s{cfg.seed + k}": one for model, several in networks.items() for k, one in enumerate(several)}
+    for name, predictions in (numbered | others).items():
+        files.write_parquet(cfg.stage_dir("evaluate") / where / f"{name}.parquet", table(predictions, clips, cfg))
+
+
 def save_validation(networks, val, cfg):
-    """Write what {model: [Predictions of each seed]} say about validation clips into predictions/val of the stage."""
-    for name, said in numbered(networks, cfg).items():
-        path = cfg.stage_dir("evaluate") / "predictions" / "val" / f"{name}.parquet"
-        files.write_parquet(path, table(said, val, cfg))
+    """Write predictions for validation clips into predictions/val of the evaluation."""
+    save(networks, {}, val, cfg, "predictions/val")
 
 
 def load(path, cfg):
-    """What a network said (Predictions), from the Parquet file that `save` has left; FileNotFoundError if it has not."""
+    """The Predictions of a network from the file that `save` wrote; FileNotFoundError where there is none."""
     table = pd.read_parquet(path)
-    names = [f"{axis}{step}" for step in range(1, cfg.horizon + 1) for axis in "uvz"]
-    track, spread = (table[[before + n for n in names]].to_numpy() for before in ("", "log_var_"))
+    track, logvar = (table[[p + n for n in columns(cfg)]].to_numpy() for p in ("", "log_var_"))
     shape = len(table), cfg.horizon, 3
-    return Predictions(table[[f"p_{m}" for m in cfg.motions]].to_numpy(), track.reshape(shape), spread.reshape(shape))
+    return Predictions(table[[f"p_{m}" for m in cfg.motions]].to_numpy(), track.reshape(shape), logvar.reshape(shape))
 
 
 def load_networks(cfg, where="predictions"):
-    """{model: [Predictions of each of its trainings]} as 03_evaluate has kept them; `where`: or "predictions/val"."""
+    """{model: [Predictions of each seed]} as 03_evaluate has saved them; `where`: or "predictions/val"."""
     folder = cfg.stage_dir("evaluate") / where
     return {
         model: [load(folder / f"{model}-s{one.seed}.parquet", cfg) for one in several]

@@ -1,7 +1,36 @@
-"""Statistics that more than one room needs."""
+"""Intervals and tests: over the clips of one trained network, and over training runs of one architecture.
+
+Two trained networks predict the same clips, so they are compared in pairs: top-1 by McNemar's exact test on the clips
+that only one of them classifies correctly (Q. McNemar 1947), ADE by the mean paired difference. One training run proves
+little about its architecture: over several, intervals are Student's t over the seeds; a bootstrap over three seeds
+held the true mean in 85 % instead of 95 % of simulated cases (LOG.md, 2026-11-24). benchmarks/seeds.py measures both.
+
+Shapes:   S seeds   N test clips
+"""
+
+from itertools import combinations, product
+from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import bootstrap, ttest_ind
+import pandas as pd
+from scipy.stats import binomtest, bootstrap, mannwhitneyu, norm, t, ttest_ind
+
+from trajnb.evaluation import metrics
+
+MOST_UNRANKED = 3  # so many seeds or fewer show a spread and no order
+ALPHA = 0.05  # of p after Holm's correction
+LIKELY = 0.75  # P(A > B) of a meaningful difference (Bouthillier et al. 2021)
+SCORES = {"top1": 1, "ade_px": -1}  # which way is better
+PAIR_COLUMNS = """first second n only_first only_second top1_difference top1_p ade_difference_px ade_low ade_high
+ade_p""".split()
+SEED_COLUMNS = "first second score seeds difference low high better p".split()
+
+
+class SeedScores(NamedTuple):
+    """Scores of one architecture's networks, one from each seed, on every clip."""
+
+    top1: np.ndarray  # (S, N) 0 or 1
+    ade_px: np.ndarray  # (S, N)
 
 
 def holm(p_N):
@@ -16,20 +45,126 @@ def holm(p_N):
 
 
 def bootstrap_interval(value_N, resamples=2000):
-    """(mean, low, high): mean of N clips and its 95 % percentile bootstrap interval; NaN where a clip has no value."""
+    """Mean of clips, and its 95 % percentile interval by a bootstrap over them; NaN where any value is missing."""
     if np.isnan(value_N).any():
         return np.nan, np.nan, np.nan
     if np.ptp(value_N) == 0:
-        return float(value_N[0]), float(value_N[0]), float(value_N[0])
-    found = bootstrap((value_N,), np.mean, n_resamples=resamples, method="percentile", random_state=0)
-    return float(value_N.mean()), *map(float, found.confidence_interval)
+        return value_N[0], value_N[0], value_N[0]
+    drawn = bootstrap((value_N,), np.mean, n_resamples=resamples, method="percentile", random_state=0)
+    return float(value_N.mean()), *map(float, drawn.confidence_interval)
 
 
-MOST_UNRANKED = 3  # seeds: so many or fewer state no order
+def student_interval(value_S):
+    """Student's 95 % interval of the mean over two seeds or more."""
+    half = t.ppf(0.975, len(value_S) - 1) * np.std(value_S, ddof=1) / len(value_S) ** 0.5
+    return float(np.mean(value_S) - half), float(np.mean(value_S) + half)
 
 
 def welch(one_S, other_S):
     """p-value of Welch's t-test; without any spread 1 for equal scores and 0 for different ones."""
+    return welch_interval(one_S, other_S)[-1]
+
+
+def welch_interval(one_S, other_S):
+    """Mean difference, its 95 % interval (low, high) and p, by Welch's t."""
+    difference = float(one_S.mean() - other_S.mean())
     if one_S.std() == 0 and other_S.std() == 0:
-        return float((one_S == other_S).all())
-    return float(ttest_ind(one_S, other_S, equal_var=False).pvalue)
+        return difference, difference, difference, float((one_S == other_S).all())
+    test = ttest_ind(one_S, other_S, equal_var=False)
+    return difference, *map(float, (*test.confidence_interval(0.95), test.pvalue))
+
+
+def probability(one_S, other_S):
+    """P(a training run of the first scores more than one of the second), ties counted half."""
+    return float(mannwhitneyu(one_S, other_S).statistic / (len(one_S) * len(other_S)))
+
+
+def comparisons(networks, test):
+    """Every pair of {model: [Predictions of each seed]}: over clips for one seed, over seeds for several (pandas)."""
+    if all(len(several) == 1 for several in networks.values()):
+        return clip_pairs({model: predictions for model, (predictions,) in networks.items()}, test)
+    return seed_pairs(seed_scores(networks, test))
+
+
+def clip_pairs(networks, test):
+    """Every pair of {model: Predictions}: differences first - second, p-values after Holm; rows of PAIR_COLUMNS."""
+    rows = [clip_pair(pair, [networks[model] for model in pair], test) for pair in combinations(networks, 2)]
+    table = pd.DataFrame(rows, columns=PAIR_COLUMNS)
+    return table.assign(**{name: holm(table[name].to_numpy(float)) for name in ("top1_p", "ade_p")})
+
+
+def clip_pair(names, predictions, test):
+    """A row of PAIR_COLUMNS: McNemar's test of top-1, and the 95 % interval of the mean paired difference in ADE."""
+    first_N, second_N = (metrics.correct(one, test) for one in predictions)
+    only = int((first_N & ~second_N).sum()), int((second_N & ~first_N).sum())
+    top1_p = binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
+    error_2N = [metrics.error_px(one, test).mean(axis=1) for one in predictions]
+    difference_N = error_2N[0] - error_2N[1]
+    mean, error = difference_N.mean(), difference_N.std(ddof=1) / len(difference_N) ** 0.5
+    half, ade_p = norm.ppf(0.975) * error, float(2 * norm.sf(abs(mean) / error)) if error else 1.0
+    return *names, len(test), *only, (only[0] - only[1]) / len(test), top1_p, mean, mean - half, mean + half, ade_p
+
+
+def seed_scores(networks, test):
+    """{model: SeedScores} of {model: [Predictions of each seed]}."""
+    return {
+        model: SeedScores(
+            np.stack([metrics.correct(one, test) for one in several]).astype(float),
+            np.stack([metrics.error_px(one, test).mean(axis=1) for one in several]),
+        )
+        for model, several in networks.items()
+    }
+
+
+def seed_table(scores, chance):
+    """A row for each model and score of {model: SeedScores}: seeds, how many failed (top-1 not above chance), spread.
+
+    Failed training runs count in the mean.
+    """
+    rows = []
+    for model, of_model in scores.items():
+        clips = of_model.top1.shape[1]
+        failed = sum(metrics.wilson(correct, clips)[0] <= chance for correct in of_model.top1.sum(axis=1))
+        for score in SCORES:
+            row = {"model": model, "score": score, "failed": failed, "n": clips}
+            rows.append(row | spread(getattr(of_model, score)))
+    return pd.DataFrame(rows)
+
+
+def spread(value_SN):
+    """Mean, standard deviation, range and 95 % interval over seeds; of one seed, a normal interval over its clips."""
+    mean_S = value_SN.mean(axis=1)
+    row = {"seeds": len(mean_S), "mean": mean_S.mean(), "least": mean_S.min(), "largest": mean_S.max()}
+    if len(mean_S) > 1:
+        low, high = student_interval(mean_S)
+        return row | {"sd": float(mean_S.std(ddof=1)), "low": low, "high": high}
+    half = norm.ppf(0.975) * value_SN.std(ddof=1) / value_SN.size**0.5
+    return row | {"sd": np.nan, "low": row["mean"] - half, "high": row["mean"] + half}
+
+
+def seed_pairs(scores):
+    """Every two of {model: SeedScores}: mean difference first - second with its interval, P(first better), p, verdict.
+
+    Interval and p are Welch's over the seeds, p corrected for the number of pairs and scores (Holm). Empty for one
+    seed: a test over clips alone would compare these trained networks, not their architectures.
+    """
+    rows = []
+    for (first, second), (score, sign) in product(combinations(scores, 2), SCORES.items()):
+        first_S, second_S = (getattr(scores[model], score).mean(axis=1) for model in (first, second))
+        seeds = min(len(first_S), len(second_S))
+        if seeds > 1:
+            difference, low, high, p = welch_interval(first_S, second_S)
+            better = probability(sign * first_S, sign * second_S)
+            rows.append((first, second, score, seeds, difference, low, high, better, p))
+    table = pd.DataFrame(rows, columns=SEED_COLUMNS)
+    table["p"] = holm(table["p"].to_numpy(float))
+    return table.assign(verdict=[verdict(row) for row in table.itertuples()])
+
+
+def verdict(row):
+    """`first`, `second` or `not told apart`, by a rule fixed beforehand; with few seeds no order is stated."""
+    if row.seeds <= MOST_UNRANKED:
+        return f"not ranked: {row.seeds} seeds"
+    if row.p < ALPHA and row.better >= LIKELY:
+        return "first"
+    return "second" if row.p < ALPHA and row.better <= 1 - LIKELY else "not told apart"

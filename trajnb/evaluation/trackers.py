@@ -1,9 +1,9 @@
-"""Where a track goes without any learning: steady velocity or acceleration, and the filter that engineers reach for.
+"""Tracks extrapolated without learning: constant velocity or acceleration, and a Kalman filter.
 
 Source:   Kalman filter with constant acceleration driven by white noise, Bar-Shalom, Li, Kirubarajan, Estimation with
           Applications to Tracking and Navigation, section 6.3.2; gains by filterpy.
 
-Shapes:   N clips   T seen frames   H future frames   track (u, v, z): u and v in frame widths, z in metres
+Shapes:   N clips   T observed frames   H future frames   track (u, v, z): u and v in frame widths, z in metres
 """
 
 from functools import lru_cache
@@ -14,14 +14,9 @@ from filterpy.kalman import KalmanFilter
 
 from trajnb.evaluation import metrics, oracles
 
-STEP = np.array([[1.0, 1.0, 0.5], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])  # place, velocity, acceleration a frame later
-UNKNOWN = 1e4  # variance of a state nothing is known of, in measurement variances
+STEP = np.array([[1.0, 1.0, 0.5], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])  # position, velocity, acceleration a frame later
+UNKNOWN = 1e4  # variance of an unknown state, in measurement variances
 NOISES = tuple(10.0 ** np.arange(-6, 3))  # of the acceleration, against the measurement's: tried on validation clips
-
-
-def measured(clips):
-    """Tracks (N, T, 3) from centre and apparent size measured in the rendered frames."""
-    return track(*oracles.measured_track(clips, clips.cfg), clips.cfg)
 
 
 def track(uv_NTx2, z_NT, cfg):
@@ -37,7 +32,7 @@ def constant_velocity(track_NTx3, horizon):
 
 def measured_constant_velocity(clips):
     """`constant_velocity` (N, H, 3) from what can be measured in the frames of clips."""
-    return constant_velocity(measured(clips), clips.cfg.horizon)
+    return constant_velocity(track(*oracles.measured_track(clips, clips.cfg), clips.cfg), clips.cfg.horizon)
 
 
 def constant_acceleration(track_NTx3, horizon):
@@ -49,11 +44,10 @@ def constant_acceleration(track_NTx3, horizon):
 
 def kalman(track_NTx3, horizon, noise):
     """Forecast (N, H, 3) of a filter on each coordinate; `noise`: the acceleration's, in measurement variances."""
-    state_3Nx3 = np.zeros((3, *track_NTx3[:, 0].shape))
+    state_3Nx3, forecast = np.zeros((3, *track_NTx3[:, 0].shape)), []
     for t, gain_3 in enumerate(gains(track_NTx3.shape[1], noise)):
         state_3Nx3 = np.tensordot(STEP, state_3Nx3, 1) if t else state_3Nx3
         state_3Nx3 = state_3Nx3 + gain_3[:, None, None] * (track_NTx3[:, t] - state_3Nx3[0])
-    forecast = []
     for _ in range(horizon):
         state_3Nx3 = np.tensordot(STEP, state_3Nx3, 1)
         forecast.append(state_3Nx3[0])
@@ -63,21 +57,19 @@ def kalman(track_NTx3, horizon, noise):
 @lru_cache(maxsize=64)
 def gains(frames, noise):
     """Gains (T, 3) of the filter: they depend on no measurement, so all clips share them."""
-    one = KalmanFilter(dim_x=3, dim_z=1)
-    one.F, one.H, one.P = STEP, np.array([[1.0, 0.0, 0.0]]), np.eye(3) * UNKNOWN
-    one.Q = Q_discrete_white_noise(dim=3, dt=1.0, var=noise)
-    found = []
+    kalman_filter, gain_T3 = KalmanFilter(dim_x=3, dim_z=1), []
+    kalman_filter.F, kalman_filter.H, kalman_filter.P = STEP, np.array([[1.0, 0.0, 0.0]]), np.eye(3) * UNKNOWN
+    kalman_filter.Q = Q_discrete_white_noise(dim=3, dt=1.0, var=noise)
     for t in range(frames):
         if t:
-            one.predict()
-        one.update(0.0)
-        found.append(one.K[:, 0].copy())
-    return np.array(found)
+            kalman_filter.predict()
+        kalman_filter.update(0.0)
+        gain_T3.append(kalman_filter.K[:, 0].copy())
+    return np.array(gain_T3)
 
 
 def best_noise(track_NTx3, clips):
     """The one of NOISES whose filter has the smallest ADE on clips (validation ones) with these measured tracks."""
-    future_NHx3 = clips.track_NFx3[:, clips.cfg.frames :]
-    said = [kalman(track_NTx3, clips.cfg.horizon, noise) for noise in NOISES]
-    errors = [metrics.displacement_px(one, future_NHx3, clips.cfg).mean() for one in said]
+    forecasts = (kalman(track_NTx3, clips.cfg.horizon, noise) for noise in NOISES)
+    errors = [metrics.displacement_px(one, metrics.future(clips), clips.cfg).mean() for one in forecasts]
     return NOISES[int(np.argmin(errors))]

@@ -1,11 +1,11 @@
-"""Every plot a notebook shows, one function each; each takes what it draws and returns a matplotlib Figure."""
+"""The plots of notebooks 00 to 03, one function each; each takes the data to draw and returns a matplotlib Figure."""
 
 from trajnb.figures.data import class_balance, film_strips, image_paths, nuisances, single_frames, world_paths
 from trajnb.figures.evaluation import (
     confusion,
     error_by_step,
     futures,
-    race,
+    learning_speed,
     reconstructions,
     regions,
     reliability,
@@ -13,9 +13,9 @@ from trajnb.figures.evaluation import (
     tradeoffs,
 )
 from trajnb.figures.style import save
-from trajnb.figures.tour import answer, answers, scene
+from trajnb.figures.tour import prediction, predictions, scene
 from trajnb.figures.training import learning_curves
 
-__all__ = ["answer", "answers", "class_balance", "confusion", "error_by_step", "film_strips", "futures", "image_paths"]
-__all__ += ["learning_curves", "nuisances", "race", "reconstructions", "regions", "reliability", "save", "scene"]
-__all__ += ["single_frames", "standing", "tradeoffs", "world_paths"]
+__all__ = ["class_balance", "confusion", "error_by_step", "film_strips", "futures", "image_paths", "learning_curves"]
+__all__ += ["learning_speed", "nuisances", "prediction", "predictions", "reconstructions", "regions", "reliability"]
+__all__ += ["save", "scene", "single_frames", "standing", "tradeoffs", "world_paths"]

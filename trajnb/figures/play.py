@@ -1,6 +1,6 @@
-"""Sliders over a picture where a person watches; where nobody does, the picture of their starting values, once.
+"""Sliders beside a figure for an interactive session; elsewhere the figure of their starting values, once.
 
-What a slider shows lives in the page's memory: it does not survive in a rendered notebook, so none is made for one.
+A widget's state lives in the page's memory: it does not survive in a rendered notebook, so none is made for one.
 """
 
 import ipywidgets as widgets
@@ -16,25 +16,24 @@ from trajnb.training import predict
 LABELS = {"number": "shape, number", "gravity": "gravity, Earth's", "speed": "speed, m/s"}
 LABELS |= {"depth_m": "depth, m", "noise": "noise, full scale"}
 STEPS = {"number": 1, "gravity": 0.05, "speed": 0.1, "depth_m": 0.1, "noise": 0.01}
-STYLE, LAYOUT = {"description_width": "110px"}, {"width": "400px"}
-LOOK = {"style": STYLE, "layout": LAYOUT}
+LOOK = {"style": {"description_width": "110px"}, "layout": {"width": "400px"}}
 AS_IT_IS = {"align_self": "flex-start", "max_width": "100%"}  # a stretched picture is a blurred one
 
 
 def world(cfg, folder):
-    """The clip of a world that can be turned: film strip, path, and whether a data set would take it."""
-    return turn(lambda scene: tour.scene(scenes.clip(cfg, scene)), cfg, folder, "own_world")
+    """The clip of a world that can be varied: film strip, path, and whether a data set would accept it."""
+    return explore(lambda scene: tour.scene(scenes.clip(cfg, scene)), cfg, folder, "own_world")
 
 
 def network(net, cfg, folder):
-    """What a trained net says about the clip of a world that can be turned, beside the truth and constant velocity."""
+    """What a trained net predicts for the clip of a world that can be varied, beside truth and constant velocity."""
 
     def draw(scene):
         clips = scenes.clip(cfg, scene)
-        said = predictions.from_output(predict(net, clips, cfg))
-        return tour.answer(clips, said, trackers.measured_constant_velocity(clips))
+        predicted = predictions.from_output(predict(net, clips, cfg))
+        return tour.prediction(clips, predicted, trackers.measured_constant_velocity(clips))
 
-    return turn(draw, cfg, folder, "own_answer")
+    return explore(draw, cfg, folder, "own_prediction")
 
 
 def attention(networks, sets, cfg, folder):
@@ -68,33 +67,27 @@ def attention(networks, sets, cfg, folder):
     return widgets.VBox([*(knobs[name] for name in ("model", "method", "clip", "frame")), picture])
 
 
-def turn(draw, cfg, folder, name):
-    """Sliders for a scene above the figure that `draw(scene)` makes; without a person, the first one as a picture.
+def explore(draw, cfg, folder, name):
+    """Sliders for a scene above the figure that `draw(scene)` makes; without a viewer the first figure alone.
 
-    The picture of the starting values is kept as folder/figures/name.png either way.
+    The figure of the starting values is saved as folder/figures/name.png either way.
     """
     still = style.save(draw(scenes.first(cfg)), folder, name)
     if not interactive():
         return still
-    picture, knobs = widgets.Image(value=still.data, format="png", layout=AS_IT_IS), controls_of(cfg)
-
-    def redraw(change):
-        picture.value = style.png(draw(scenes.Scene(**{knob: widget.value for knob, widget in knobs.items()})))
-
-    for widget in knobs.values():
-        widget.observe(redraw, "value")
-    columns = {"grid_template_columns": "repeat(auto-fit, 410px)"}
-    sliders = widgets.GridBox([knobs[knob] for knob in scenes.SPANS], layout=columns)
-    return widgets.VBox([knobs["motion"], sliders, picture])
+    return widgets.interactive(
+        lambda **values: style.shown(draw(scenes.Scene(**values)), name.replace("_", " ")),
+        {"auto_display": True},
+        **sliders(cfg),
+    )
 
 
-def controls_of(cfg):
-    """{field of a Scene: the widget that turns it}."""
-    start, look = scenes.first(cfg), {"style": STYLE, "layout": LAYOUT}
-    choice = {"options": cfg.motions, "value": start.motion, "style": {"button_width": "90px"}}
-    knobs = {"motion": widgets.ToggleButtons(**choice)}
-    for knob, (low, high) in scenes.SPANS.items():
+def sliders(cfg):
+    """{field of a Scene: its widget}."""
+    start = scenes.first(cfg)
+    found = {"motion": widgets.ToggleButtons(options=cfg.motions, value=start.motion, style={"button_width": "90px"})}
+    for field, (low, high) in scenes.SPANS.items():
         kind = widgets.IntSlider if isinstance(low, int) else widgets.FloatSlider
-        span = {"min": low, "max": high, "step": STEPS[knob], "value": getattr(start, knob)}
-        knobs[knob] = kind(description=LABELS[knob], **span, **look)
-    return knobs
+        value = getattr(start, field)
+        found[field] = kind(value, low, high, STEPS[field], description=LABELS[field], **LOOK)
+    return found

@@ -1,4 +1,4 @@
-"""One look for all figures: colours, sizes, and how a figure is kept."""
+"""One look for all figures: colours that colour-blind readers can tell apart, sizes, and how a figure is saved."""
 
 import io
 import textwrap
@@ -15,7 +15,12 @@ from trajnb import files
 MOTION_COLOURS = dict(
     zip(["linear", "parabolic", "circular", "random", "helical"], sns.color_palette("colorblind", 5), strict=True)
 )
-CONTENDER_COLOURS = dict(zip(["transformer", "i3d", "slowfast", "magvit"], sns.color_palette("dark", 4), strict=True))
+MODEL_COLOURS = {
+    "transformer": "#332288",
+    "i3d": "#CC6677",
+    "slowfast": "#117733",
+    "magvit": "#56B4E9",
+}  # P. Tol's muted
 BASELINE_COLOURS = {
     "ensemble_all": "tab:pink",
     "ensemble_magvit_i3d": "tab:cyan",
@@ -32,9 +37,10 @@ BASELINE_COLOURS = {
     "pixel_oracle": "0.25",
     "true_oracle": "0.0",
 }
-COLOURS = CONTENDER_COLOURS | BASELINE_COLOURS
-DOTS_PER_INCH = 90
-COLOURS_KEPT = 256
+COLOURS = MODEL_COLOURS | BASELINE_COLOURS
+DOTS_PER_INCH = 150
+CSS_PER_INCH = 90  # pixels of a page, however dense the picture
+PALETTE = 256  # colours of a picture
 LETTERS_PER_INCH = 14  # of a headline
 GREY = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest"}  # frames as they are
 
@@ -52,7 +58,7 @@ def mosaic(layout, width, height, **more):
 
 
 def blank(width, height):
-    """An empty figure of `width` x `height` inches in the lab's style, whatever matplotlibrc and backend a person has.
+    """An empty figure of `width` x `height` inches in the lab's style, whatever the matplotlibrc and backend.
 
     pyplot does not know it: a notebook shows what a cell returns, and would show an open figure once more.
     """
@@ -70,7 +76,7 @@ def bare(axis, title=""):
 
 
 def headline(figure, text, **more):
-    """A figure's title, in as many lines as its width asks for: what is wider would be cut."""
+    """A figure's title, broken into lines that fit its width."""
     lines = (textwrap.fill(line, int(LETTERS_PER_INCH * figure.get_figwidth())) for line in text.split("\n"))
     figure.suptitle("\n".join(lines), fontsize=9, **more)
 
@@ -84,22 +90,22 @@ def png(figure):
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DOTS_PER_INCH)
     picture = PIL.Image.open(drawn).convert("RGB")
-    picture = picture.quantize(COLOURS_KEPT, PIL.Image.Quantize.FASTOCTREE, dither=PIL.Image.Dither.NONE)
-    colours, ground = picture.getpalette(), picture.getpixel((0, 0))
-    colours[3 * ground : 3 * ground + 3] = [255] * 3  # not the mean with what is nearly white: a page is white
+    picture = picture.quantize(PALETTE, PIL.Image.Quantize.FASTOCTREE, dither=PIL.Image.Dither.NONE)
+    colours, background = picture.getpalette(), picture.getpixel((0, 0))
+    colours[3 * background : 3 * background + 3] = [255] * 3  # not the mean with what is nearly white
     picture.putpalette(colours)
     small = io.BytesIO()
-    picture.save(small, format="png", optimize=True)
+    picture.save(small, format="png", optimize=True, dpi=(DOTS_PER_INCH, DOTS_PER_INCH))
     return small.getvalue()
 
 
-def save(figure, folder, name):
-    """Keep a figure as folder/figures/name.png; returns the same picture, so that a cell can end with this call.
+def shown(figure, alt):
+    """A figure as a notebook shows it, in its own size; `alt`: text for readers without pictures."""
+    return Image(png(figure), width=round(CSS_PER_INCH * figure.get_figwidth()), alt=alt)
 
-    In a marked folder (files.mark) the mark stands over the figure.
-    """
-    if files.mark(folder):
-        headline(figure, "\n".join(filter(None, [files.mark(folder), figure.get_suptitle()])), color="crimson")
-    data = png(figure)
-    files.write_bytes(folder / "figures" / f"{name}.png", data)
-    return Image(data, alt=name.replace("_", " "))
+
+def save(figure, folder, name):
+    """Save a figure as folder/figures/name.png; returns the same picture, so that a cell can end with this call."""
+    image = shown(figure, name.replace("_", " "))
+    files.write_bytes(folder / "figures" / f"{name}.png", image.data)
+    return image
