@@ -466,3 +466,9 @@ def read_parameters(path):
     if not isinstance(values, dict | None):
         raise ParameterError(f"{path} holds {kind(values)}, not names and values: write lines of `name: value`.")
     return values or {}
+
+
+# {stage: parameters that its results depend on}
+AFFECTS = {"data": (set(WorldParams.model_fields) | set(DataParams.model_fields)) - {"test_clips"}}
+PLACE_AND_PACE = {"threads", "device", "checkpoint_every", "checkpoint_seconds", "checkpoints_kept"}
+AFFECTS["train"] = AFFECTS["data"] | set(ModelParams.model_fields) | (set(TrainParams.model_fields) - PLACE_AND_PACE)

@@ -54,12 +54,6 @@ def test_depth_moves_the_same_shape(motion):
     np.testing.assert_allclose(near - near[middle], far - far[middle], atol=1e-9)
 
 
-def test_noise_is_noise():
-    for noise in (0.02, SPANS["noise"][1] / 2):
-        video_TSS = scenes.clip(CFG, Scene(noise=noise)).render([0])[0]
-        assert video_TSS[:, :8, -8:].std() / 255 == pytest.approx(noise, rel=0.15)
-
-
 def test_the_path_is_in_the_middle_and_another_number_is_another_shape():
     extent_Nx2 = [scenes.clip(CFG, Scene(number=number)).track_NFx3[0, : CFG.frames, :2] for number in (0, 1)]
     for uv_Tx2 in extent_Nx2:

@@ -50,7 +50,7 @@ def test_head_under_autocast_is_the_head_in_float32(head, grid, dtype):
         outside = head(grid.to(dtype).float())
         with torch.autocast(**LOW):
             inside = head.train()(grid.to(dtype))
-    assert inside.seen_BTx3.dtype == torch.float32
+    assert inside.observed_BTx3.dtype == torch.float32
     torch.testing.assert_close(inside.future_BFx6, outside.future_BFx6, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(inside.logits_BK, outside.logits_BK, atol=1e-6, rtol=1e-5)
 

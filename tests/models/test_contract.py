@@ -61,10 +61,10 @@ def test_shapes_and_finite(net, clips, cfg):
     output, aux = net.train()(video)
     assert output.logits_BK.shape == (3, 4)
     assert output.future_BFx6.shape == (3, cfg.horizon, 6)
-    assert output.seen_BTx3.shape == (3, cfg.frames, 3)
+    assert output.observed_BTx3.shape == (3, cfg.frames, 3)
     assert all(part.isfinite().all() for part in output)
     assert aux.get("loss", torch.zeros(())).ndim == 0
-    assert net.eval()(video)[0].seen_BTx3 is None
+    assert net.eval()(video)[0].observed_BTx3 is None
 
 
 def test_gradient_reaches_every_parameter(net, clips, cfg):

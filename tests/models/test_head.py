@@ -7,7 +7,7 @@ import torch
 
 from trajnb.models.attention import Attend
 from trajnb.models.head import LOG_VARIANCE_FLOOR, SCALE, Head, absolute, standard
-from trajnb.models.positions import sine_cosine
+from trajnb.models.attention import sine_cosine
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_the_head_by_hand(head):
     each of the next; the variance's floor is smooth. In training one query more for each seen frame, and no other."""
     grid = torch.randn(2, 2, 3, 4, 10)
     cell = head.into(grid.flatten(1, 3)) + sine_cosine(2, 3, 4, 96)
-    query = torch.cat([head.query_QD, head.seen_query_TD]).expand(2, -1, -1)
+    query = torch.cat([head.query_QD, head.observed_query_TD]).expand(2, -1, -1)
     for pool in head.pools:
         q, k, v = pool.query(pool.norm(query)), *pool.key_value(cell).split(96, dim=-1)
         q, k, v = (x.unflatten(-1, (6, 16)).transpose(1, 2) for x in (q, k, v))
@@ -56,18 +56,18 @@ def test_the_head_by_hand(head):
     log_variance = torch.log(1 + torch.exp(raw + 8)) - 8 + 2 * math.log(0.25)
     expected = torch.cat([mean * 0.25 + torch.tensor([0.5, 0.5, math.log(3)]), log_variance], dim=-1)
     torch.testing.assert_close(output.future_BFx6, expected)
-    torch.testing.assert_close(standard(output.seen_BTx3), head.to_seen(query[:, 6:]))
+    torch.testing.assert_close(standard(output.observed_BTx3), head.to_observed(query[:, 6:]))
     asked = head.eval()(grid)
-    assert asked.seen_BTx3 is None
+    assert asked.observed_BTx3 is None
     torch.testing.assert_close((asked.logits_BK, asked.future_BFx6), (output.logits_BK, output.future_BFx6))
 
 
 def test_starts_unsure(head):
     """Output maps and queries with deviation 0.02 of a normal number cut at +-2; the rest as everywhere."""
-    for weight in (head.to_class.weight, head.to_future.weight, head.to_seen.weight, head.query_QD, head.seen_query_TD):
+    for weight in (head.to_class.weight, head.to_future.weight, head.to_observed.weight, head.query_QD, head.observed_query_TD):
         assert weight.std().item() == pytest.approx(0.02, rel=0.2)
         assert 0.03 < weight.abs().max() < 0.1
-    assert all(bias.abs().max() == 0 for bias in (head.to_class.bias, head.to_future.bias, head.to_seen.bias))
+    assert all(bias.abs().max() == 0 for bias in (head.to_class.bias, head.to_future.bias, head.to_observed.bias))
     with pytest.raises(ValueError, match="head width 100 is not a multiple of 6"):
         Head(features=10, classes=4, frames=16, horizon=5, width=100)
 

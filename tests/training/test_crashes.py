@@ -23,7 +23,7 @@ def recorded(make_cfg, make_net, tmp_path, monkeypatch):
     committed, rows = [], []
     for number in range(1, SAVES + 1):
         rows.append({"step": number, "val_loss": abs(number - 2.0)})  # the second is the best
-        keeper.save(checkpoints.Place(list(rows)))
+        keeper.save(checkpoints.TrainState(list(rows)))
         committed.append((len(recorder.calls), number))
         files.write_csv(tmp_path / "train" / "history.csv", pd.DataFrame(rows))
     calls = list(recorder.calls)
@@ -40,7 +40,7 @@ def test_the_newest_committed_checkpoint_survives_every_crash(recorded, tmp_path
         least = max([number for count, number in committed if count <= end], default=0)
         lay(disk, folder)
         state = checkpoints.newest(folder / "train")
-        assert (state["place"]["history"][-1]["step"] if state else 0) >= least, (end, names, data)
+        assert (state["state"]["history"][-1]["step"] if state else 0) >= least, (end, names, data)
         history = folder / "train" / "history.csv"
         assert not history.exists() or len(pd.read_csv(history)) >= least - 1, "whole, of this epoch or the one before"
         crashes += 1

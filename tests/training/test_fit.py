@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from trajnb.models import trained
 from trajnb.training import checkpoints
 from trajnb.training.augment import as_float, augment
-from trajnb.training.fit import fit, learn, order, refuse_nonfinite, validate, warmup_cosine, weights_sum
+from trajnb.training.fit import fit, train_step, order, refuse_nonfinite, validate, warmup_cosine, weights_sum
 from trajnb.training.losses import training_loss
 from trajnb.training.predictions import predict
 
@@ -113,7 +113,7 @@ def test_resumes_to_the_same_history_and_weights(train, make_cfg, make_net, make
     for batches in (3, 0, 1, 2) if seconds else (7,):  # of eight; the second time not one more
         with pytest.raises(Stop):
             fit(make_net(cfg), CutOff(make_clips(cfg), batches), make_clips(cfg, 12, seed=1), cfg, folder)
-    place = last(folder)["place"]
+    place = last(folder)["state"]
     if seconds == 0:  # the last checkpoint is after the second of four epochs
         assert (place["history"][-1]["step"], place["step"]) == (4, 0)
     else:
@@ -141,7 +141,7 @@ def test_random_numbers_go_on_where_they_were_cut(make_cfg, make_net, make_clips
     whole = fit(noisy(), clips, val, cfg, tmp_path / "whole")
     with pytest.raises(Stop):  # in the middle of an epoch of five steps
         fit(noisy(), CutOff(clips, 7), val, cfg, tmp_path / "cut")
-    assert last(tmp_path / "cut")["place"]["step"] == 2
+    assert last(tmp_path / "cut")["state"]["step"] == 2
     assert [row["train_loss"] for row in fit(noisy(), clips, val, cfg, tmp_path / "cut")] == [
         row["train_loss"] for row in whole
     ]
@@ -182,7 +182,7 @@ def test_damaged_checkpoints_never_push_whole_ones_out(train, make_cfg, make_net
         path.write_bytes(b"damaged")
     with pytest.raises(Stop):  # from the beginning, and cut again after its first epoch
         fit(make_net(cfg), CutOff(make_clips(cfg), 3), make_clips(cfg, 12, seed=1), cfg, tmp_path)
-    assert len(last(tmp_path)["place"]["history"]) == 1
+    assert len(last(tmp_path)["state"]["history"]) == 1
     _, whole = train(tmp_path / "whole")
     assert without_times(train(tmp_path, checkpoint_every=1, checkpoints_kept=1)[1]) == without_times(whole)
 
@@ -204,7 +204,7 @@ def test_a_signal_leaves_a_checkpoint_of_the_very_step(train, make_cfg, make_net
     with pytest.raises(KeyboardInterrupt):
         fit(make_net(cfg), Signals(clips, 3), make_clips(cfg, 12, seed=1), cfg, tmp_path / "cut")
     assert signal.getsignal(number) == before, "handed back"
-    place = last(tmp_path / "cut")["place"]
+    place = last(tmp_path / "cut")["state"]
     assert (len(place["history"]), place["step"]) == (1, 1)
     _, again = train(tmp_path / "cut")
     assert without_times(again) == without_times(whole)
@@ -269,7 +269,7 @@ def test_nan_stops_before_anything_is_overwritten(train, tmp_path, make_cfg, mak
 
     with pytest.raises(FloatingPointError, match=r"epoch 3, step 5.*lower lr \(now 0\.01\)"):
         fit(make_net(cfg), Poison(make_clips(cfg), 4), make_clips(cfg, 12, seed=1), cfg, tmp_path)
-    assert last(tmp_path)["place"]["history"][-1]["epoch"] == 2
+    assert last(tmp_path)["state"]["history"][-1]["epoch"] == 2
     assert all(w.isfinite().all() for w in last(tmp_path)["weights"].values())
     assert pd.read_csv(tmp_path / "history.csv")["epoch"].tolist() == [1, 2]
     assert not (tmp_path / "final.safetensors").exists()
@@ -283,7 +283,7 @@ def test_learning_rate_by_hand():
 
 
 def test_one_step_by_hand(make_cfg, make_net, make_clips):
-    """Loss and hits are those of the moved clips; the gradient's length is cut, and nothing of the last one is left."""
+    """Loss and correct are those of the moved clips; the gradient's length is cut, and nothing of the last one is left."""
     cfg = make_cfg(grad_clip=0.01)
     net, twin, batch = make_net(cfg), make_net(cfg), make_clips(cfg).batch(np.arange(8))
     optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
@@ -293,9 +293,9 @@ def test_one_step_by_hand(make_cfg, make_net, make_clips):
         output, aux = twin(video)
         expected = training_loss(output, aux, batch.label, track, cfg)
         slopes = torch.cat([g.flatten() for g in torch.autograd.grad(expected, list(twin.parameters()))])
-        loss, hits = learn(net, None, optimizer, batch, cfg, np.random.default_rng(seed))
+        loss, correct = train_step(net, None, optimizer, batch, cfg, np.random.default_rng(seed))
         torch.testing.assert_close(loss, expected.detach())
-        assert hits == (output.logits_BK.argmax(1) == batch.label).float().mean()
+        assert correct == (output.logits_BK.argmax(1) == batch.label).float().mean()
         change = torch.cat([(a - b).flatten() for a, b in zip(twin.parameters(), net.parameters(), strict=True)])
         torch.testing.assert_close(change.detach(), 0.01 * slopes / slopes.norm(), atol=1e-6, rtol=1e-3)
 
@@ -367,7 +367,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(train, tmp_path):
     try:
         with pytest.raises(OSError, match="No space left"):
             train(folder, checkpoint_every=1, checkpoints_kept=5)
-        assert last(folder)["place"]["history"][-1]["epoch"] == 2
+        assert last(folder)["state"]["history"][-1]["epoch"] == 2
         assert not [path for path in (folder / "checkpoints").iterdir() if path.name.endswith(".tmp")]
         subprocess.run(["mount", "-o", "remount,size=100m", folder], check=True)  # somebody has made room
         assert without_times(train(folder, checkpoint_every=1, checkpoints_kept=5)[1]) == without_times(whole)

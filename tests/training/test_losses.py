@@ -22,7 +22,7 @@ def random_case(seed=0):
 def test_the_loss_by_hand():
     """Future predictions meet the frames strictly after the last seen one, seen predictions the seen ones."""
     output, label, track = random_case()
-    output.seen_BTx3[0, 0] = as_target(track)[0, 0] + 0.02  # inside of smooth-L1's quadratic part
+    output.observed_BTx3[0, 0] = as_target(track)[0, 0] + 0.02  # inside of smooth-L1's quadratic part
     logits, future, seen, true = (x.double().numpy() for x in (*output, track))
     true = np.concatenate([true[..., :2], np.log(true[..., 2:])], axis=-1)
     cross_entropy = np.mean(np.log(np.exp(logits).sum(1)) - logits[[0, 1], [3, 1]])

@@ -33,7 +33,7 @@ def test_each_weight_is_in_one_group_and_only_matrices_decay(make_cfg, make_net)
     } <= spared
     outputs = [w for group in groups if not group["muon"] and group["weight_decay"] for w in group["params"]]
     assert {w.data_ptr() for w in outputs} == {
-        m.weight.data_ptr() for m in (net.head.to_class, net.head.to_future, net.head.to_seen)
+        m.weight.data_ptr() for m in (net.head.to_class, net.head.to_future, net.head.to_observed)
     }
 
 

@@ -1,5 +1,5 @@
-"""Data sets, splits, and the audit that guards them."""
+"""Data sets, their splits, and what guards them."""
 
-from trajnb.data.dataset import Batch, ClipSet, Reordered, load, make
+from trajnb.data.dataset import Batch, ClipSet, Reordered, check, load, make
 
-__all__ = ["Batch", "ClipSet", "Reordered", "load", "make"]
+__all__ = ["Batch", "ClipSet", "Reordered", "check", "load", "make"]

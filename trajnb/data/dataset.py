@@ -1,9 +1,9 @@
-"""Data sets of clips: a small table of recipes on disk, pixels made when they are asked for.
+"""Data sets of clips: a small table of recipes on disk, pixels made when they are needed.
 
 A run's data folder holds recipes.parquet (training and validation), test.parquet (further clips of another seed range)
 and manifest.json (seeds, world, code version, hashes). Rendering is faster than reading, so no pictures are stored.
 
-Shapes:   N clips   B clips of a batch   F frames (seen and future)   T seen frames   S pixels a side
+Shapes:   N clips   B clips of a batch   F frames (observed and future)   T observed frames   S pixels a side
 """
 
 import copy
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from trajnb import files
+from trajnb import ParameterError, files
 from trajnb.data import splits
 from trajnb.world import camera, recipes, renderer
 
@@ -25,7 +25,7 @@ WORLD_CODE = Path(recipes.__file__).parent
 class Batch(NamedTuple):
     video: torch.Tensor  # (B, 1, T, S, S) uint8
     label: torch.Tensor  # (B,) int64, number in cfg.motions
-    track: torch.Tensor  # (B, F, 3) float32: u and v in frame widths, z in metres; the first T frames are the seen ones
+    track: torch.Tensor  # (B, F, 3) float32: u and v in frame widths, z in metres; the first T frames are observed
 
 
 class ClipSet:
@@ -73,20 +73,17 @@ class ClipSet:
 
 
 class Reordered(ClipSet):
-    """Clips whose frames stand in another order: `shuffled`, each clip in its own way, always the same, `reversed`, or
-    `held`: of the last `seen` frames the first one stands in for all before it, as if the object had waited there.
-
-    Labels and tracks stay as they were: only what the pixels tell changes.
-    """
+    """Clips with their frames `shuffled`, each clip in its own way, always the same, `reversed`, or `held`: the first
+    of the last `seen` frames stands in for all before it. Labels and tracks stay as they were."""
 
     ROWS = (*ClipSet.ROWS, "order_NT")
 
     def __init__(self, clips, how, seen=None):
         super().__init__(clips.cfg, clips.seed, clips.table, clips.xyz_NFx3)
-        index_N, frame_T = self.table["index"], np.arange(self.cfg.frames)
+        frame_T = np.arange(self.cfg.frames)
         if how == "shuffled":
-            own = (np.random.default_rng((self.seed, index)).permutation(frame_T[::-1]) for index in index_N)
-            self.order_NT = np.stack(list(own))
+            generators = (np.random.default_rng((self.seed, index)) for index in self.table["index"])
+            self.order_NT = np.stack([generator.permutation(frame_T[::-1]) for generator in generators])
         else:
             order_T = frame_T[::-1] if how == "reversed" else np.maximum(frame_T, self.cfg.frames - seen)
             self.order_NT = np.tile(order_T, (len(self), 1))
@@ -104,37 +101,27 @@ class Stream(ClipSet):
 
 
 def make(cfg, folder):
-    """Draw a run's clips, split them and write the data folder; returns the manifest.
-
-    Whether they are sound is for the audit to say (trajnb.audit).
-    """
+    """Draw a run's clips, split them and write the data folder; returns the manifest."""
     folder = Path(folder)
     table = hashed(cfg, cfg.data_seed, cfg.clips)
     files.write_parquet(folder / "recipes.parquet", splits.divide(table, cfg))
     files.write_parquet(folder / "test.parquet", hashed(cfg, cfg.data_seed + TEST_SEEDS, cfg.test_clips, split="test"))
-    files.write_json(folder / "manifest.json", manifest(cfg, folder))
+    hashes = {name: files.sha256(folder / name) for name in ("recipes.parquet", "test.parquet")}
+    files.write_json(folder / "manifest.json", description(cfg) | {"sha256": hashes})
     return files.read_json(folder / "manifest.json")
 
 
 def hashed(cfg, seed, count, **more):
-    """The first recipes of a seed with their hashes: what is asked of networks is no part of a recipe."""
+    """The first recipes of a seed with their hashes; the target is no part of a recipe."""
     table = recipes.draw(cfg, seed, np.arange(count))
     return table.assign(recipe_hash=splits.recipe_hashes(ClipSet(cfg.replace(target="future"), seed, table)), **more)
 
 
-def manifest(cfg, folder):
-    """What a data folder is made of."""
-    return {
-        "seed": cfg.data_seed,
-        "test_seed": cfg.data_seed + TEST_SEEDS,
-        "clips": cfg.clips,
-        "test_clips": cfg.test_clips,
-        "split": cfg.split,
-        "target": cfg.target,
-        "world": cfg.world(),
-        "world_code": code_version(),
-        "sha256": {name: files.sha256(folder / name) for name in ("recipes.parquet", "test.parquet")},
-    }
+def description(cfg):
+    """What a data folder depends on: seeds, parameters, and the code that makes clips."""
+    names = ("clips", "test_clips", "split", "target")
+    seeds = {"seed": cfg.data_seed, "test_seed": cfg.data_seed + TEST_SEEDS}
+    return seeds | {name: getattr(cfg, name) for name in names} | {"world": cfg.world(), "world_code": code_version()}
 
 
 def code_version():
@@ -143,37 +130,48 @@ def code_version():
 
 
 def load(cfg, which, folder=None):
-    """The `train`, `val` or `test` clips of a run; ValueError when the folder holds other data than asked for."""
+    """The `train`, `val` or `test` clips of a run, as its control wants them.
+
+    Raises FileNotFoundError where there are none, ValueError when the folder holds other data than cfg describes.
+    """
     folder = Path(folder or cfg.stage_dir("data"))
     if not (folder / "manifest.json").is_file():
         raise FileNotFoundError(f"{folder.name}/manifest.json is missing in run '{cfg.run_name}': run 01_data first")
-    found, name = files.read_json(folder / "manifest.json"), "test.parquet" if which == "test" else "recipes.parquet"
-    check_manifest(cfg, found, folder, name)
+    test = which == "test"
+    name, seed = ("test.parquet", cfg.data_seed + TEST_SEEDS) if test else ("recipes.parquet", cfg.data_seed)
+    refuse_others(cfg, files.read_json(folder / "manifest.json"), folder / name)
     table = pd.read_parquet(folder / name)
-    seed = found["test_seed" if which == "test" else "seed"]
-    kind = Stream if cfg.stream and which == "train" else ClipSet
-    return controlled(kind(cfg, seed, table[table["split"] == which]), which)
-
-
-def controlled(clips, which):
-    """The clips as the run's control wants them: frames shuffled in all splits, or labels permuted in training."""
-    if clips.cfg.control == "shuffled":
+    clips = (Stream if cfg.stream and which == "train" else ClipSet)(cfg, seed, table[table["split"] == which])
+    if cfg.control == "shuffled":
         return Reordered(clips, "shuffled")
-    if clips.cfg.control == "permuted" and which == "train":
-        clips.label_N = np.random.default_rng(clips.seed).permutation(clips.label_N)
+    if cfg.control == "permuted" and which == "train":
+        clips.label_N = np.random.default_rng(seed).permutation(clips.label_N)
     return clips
 
 
-def check_manifest(cfg, found, folder, name):
-    """Raise ValueError unless the folder's data are those that the parameters ask for, byte for byte."""
-    asked = {"seed": cfg.data_seed, **{name: getattr(cfg, name) for name in ("clips", "test_clips", "split", "target")}}
-    made, asked = {**found, **found["world"]}, asked | cfg.world()
-    other = [key for key, value in asked.items() if made.get(key) != value]
-    if other:
-        raise ValueError(f"the data of run '{cfg.run_name}' differ in {', '.join(other)}: run 01_data again")
-    if found["world_code"] != code_version():
-        raise ValueError(
-            f"the data of run '{cfg.run_name}' were made by another version of trajnb.world: run 01_data again"
-        )
-    if files.sha256(folder / name) != found["sha256"][name]:
-        raise ValueError(f"{name} of run '{cfg.run_name}' is not what its manifest says: run 01_data again")
+def refuse_others(cfg, manifest, path):
+    """Raise ValueError unless a folder's data are those that the parameters describe, byte for byte."""
+    wanted, made = description(cfg) | cfg.world(), manifest | manifest["world"]
+    differ = [name for name, value in wanted.items() if made.get(name) != value and name != "world"]
+    if differ:
+        names = ", ".join(differ).replace("world_code", "the code of trajnb.world")
+        raise ValueError(f"the data of run '{cfg.run_name}' differ in {names}: run 01_data again")
+    if files.sha256(path) != manifest["sha256"][path.name]:
+        raise ValueError(f"{path.name} of run '{cfg.run_name}' is not what its manifest says: run 01_data again")
+
+
+def check(cfg, folder=None):
+    """Raise ParameterError unless the target is a future one, every split holds every class, no recipe is in two."""
+    if cfg.target == "last_seen":
+        raise ParameterError("target: last_seen is a position that the network has observed: write future.")
+    folder = Path(folder or cfg.stage_dir("data"))
+    table = pd.concat([pd.read_parquet(folder / name) for name in ("recipes.parquet", "test.parquet")])
+    count = pd.crosstab(table["split"], table["motion"]).reindex(["train", "val", "test"], columns=cfg.motions)
+    for split, motion in count.fillna(0).stack().loc[lambda clips: clips < 1].index:
+        fix = "write recipe" if cfg.split != "recipe" else "write more clips"
+        name = "test_clips" if split == "test" else "split" if cfg.split != "recipe" else "clips"
+        value = getattr(cfg, name)
+        raise ParameterError(f"{name}: {value} leaves {split} with 0 {motion} clips, at least 1 needed: {fix}.")
+    twice = table.groupby("recipe_hash")["split"].nunique().loc[lambda splits: splits > 1]
+    if len(twice):
+        raise ParameterError(f"data_seed: {cfg.data_seed} puts {len(twice)} recipes into two splits: write another.")

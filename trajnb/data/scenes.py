@@ -1,9 +1,9 @@
-"""One clip from numbers that a person chose, to play with: nothing is refused, only told.
+"""One clip from numbers that a person chose, to play with: nothing is refused, only reported.
 
-A data set tries shapes until one fits the picture and shows its class. Here the shape stays, whatever is turned:
+A data set tries shapes until one fits the picture and shows its class. Here the shape stays, whatever is changed:
 `number` picks one that fits at the starting values, and gravity, speed, depth and noise then act on it alone.
 
-Shapes:   N attempts   F frames (seen and future)   T seen frames   last axis: x, y, z in metres, or u, v in pixels
+Shapes:   N attempts   F frames (observed and future)   T observed frames   last axis: x, y, z or u, v
 """
 
 from typing import NamedTuple
@@ -13,12 +13,12 @@ import numpy as np
 from trajnb.data.dataset import ClipSet
 from trajnb.world import camera, families, motions, recipes
 
-ATTEMPTS = 256  # shapes looked at for one number
+ATTEMPTS = 256  # shapes tried for one number
 WIDE = 512  # pixels a side of a frame in which any path finds room, so that none is refused
 
 
 class Scene(NamedTuple):
-    """What can be turned, with the starting values; their bounds are SPANS."""
+    """What can be changed, with the starting values; their bounds are SPANS."""
 
     motion: str = "parabolic"
     number: int = 0  # which shape
@@ -55,10 +55,10 @@ def one_speed(cfg, scene):
     """The world in which every motion has the scene's gravity and speed; circles get the middle of the radii drawn."""
     radius_m = (cfg.circle_radius_min_m + cfg.circle_radius_max_m) / 2
     sweep_deg = float(np.degrees(scene.speed * (cfg.frames - 1) / cfg.frame_rate / radius_m))
-    same = {"speed": scene.speed, "ou_speed": scene.speed}
-    fixed = {f"{name}_{end}": value for name, value in same.items() for end in ("min", "max")}
-    fixed |= {f"circle_radius_{end}_m": radius_m for end in ("min", "max")}
-    fixed |= {f"sweep_{end}_deg": sweep_deg for end in ("min", "max")}
+    fixed = {}
+    for end in ("min", "max"):
+        fixed |= {f"speed_{end}": scene.speed, f"ou_speed_{end}": scene.speed}
+        fixed |= {f"circle_radius_{end}_m": radius_m, f"sweep_{end}_deg": sweep_deg}
     return cfg.replace(gravity=cfg.gravity * scene.gravity, **fixed)
 
 
@@ -71,8 +71,8 @@ def row(cfg, scene):
 
 
 def shape(cfg, motion, number):
-    """The attempt that `number` stands for: the first that never comes too close to the camera, whatever is turned,
-    and that a data set could take at the starting values; the first that does the one where none does both."""
+    """The attempt that `number` stands for: the first that never comes too close to the camera, whatever is changed,
+    and that a data set could take at the starting values; where none does both, the first that does the former."""
     start = Scene(motion, number)
     extreme = start._replace(speed=SPANS["speed"][1], depth_m=SPANS["depth_m"][0])
     far_N = (paths(cfg, extreme, range(ATTEMPTS))[..., 2] >= recipes.DEPTH_NEAREST_M).all(axis=1)
@@ -81,7 +81,7 @@ def shape(cfg, motion, number):
 
 
 def checks(cfg, motion, xyz_NFx3):
-    """What a data set asks of paths (N, F, 3) in metres: [(what, measured (N,), whether it holds (N,) bool)]."""
+    """What a data set requires of paths (N, F, 3) in metres: [(what, measured (N,), whether it holds (N,) bool)]."""
     uv_NTx2 = camera.project(xyz_NFx3[:, : cfg.frames], cfg)
     margin_N = np.minimum(uv_NTx2, cfg.size - uv_NTx2).min(axis=(1, 2))
     extent_N = recipes.extent(uv_NTx2)

@@ -15,24 +15,20 @@ EXTRACTORS = {
     "slowfast": slowfast.SlowFast,
     "magvit": magvit.Magvit,
 }
-PRESETS = {
-    "transformer": transformer.PRESETS,
-    "i3d": i3d.PRESETS,
-    "slowfast": slowfast.PRESETS,
-    "magvit": magvit.PRESETS,
-}
+FILES = (transformer, i3d, slowfast, magvit)
+PRESETS = {name: file.PRESETS for name, file in zip(EXTRACTORS, FILES, strict=True)}
 
 
 class TrajectoryNet(nn.Module):
     """Clip (B, C, T, H, W) in [0, 1] -> (Output, aux): what moves how and where it goes; `aux` may hold "loss".
 
-    `precision` is the extractor's arithmetic, float32 or bfloat16, in training and ever after: it is saved and loaded
-    with the weights, so that all scores of a network are in one arithmetic. Outputs are float32 in both.
+    `precision` is the extractor's arithmetic, float32 or bfloat16. Outputs are float32 in both.
     """
 
     def __init__(self, extractor: nn.Module, head: Head, precision: str = "float32"):
         super().__init__()
-        self.extractor, self.head, self.precision = extractor, head, precision
+        self.extractor, self.head = extractor, head
+        self.precision = precision  # saved and loaded with the weights: all scores of a network are in one arithmetic
 
     def forward(self, video_BCTHW):
         grid_BTHWD, aux = self.features(video_BCTHW)
@@ -45,7 +41,7 @@ class TrajectoryNet(nn.Module):
 
 
 def build(cfg) -> TrajectoryNet:
-    """The net of cfg.model and cfg.preset for clips of cfg.frames x cfg.size; first weights depend on cfg.seed alone.
+    """The net of cfg.model and cfg.preset for clips of cfg.frames x cfg.size.
 
     Raises ValueError when the preset is made for clips of another size, or when the size does not divide.
     """
@@ -53,6 +49,7 @@ def build(cfg) -> TrajectoryNet:
     for name, value in clip.items():
         if preset.get(name, value) != value:
             raise ValueError(f"{cfg.model} {cfg.preset} reads {name} {preset[name]}, these clips have {name} {value}")
+    # A generator of its own: the initialisation depends on cfg.seed alone, whatever was drawn before.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cfg.seed)
         extractor = EXTRACTORS[cfg.model](**(clip | preset))

@@ -11,7 +11,8 @@ import torch
 
 
 def bfloat16(x, enabled: bool = True):
-    """A context on the device of `x`: autocast to bfloat16, or none of it; on the meta device it does nothing."""
+    """A context on the device of `x`: autocast to bfloat16, or none of it."""
+    # The meta device, on which presets are counted, has no autocast.
     return contextlib.nullcontext() if x.is_meta else torch.autocast(x.device.type, torch.bfloat16, enabled=enabled)
 
 

@@ -1,13 +1,10 @@
 """The head all four extractors share: learned queries pool the grid, so that a difference in score is one in features.
 
-Source:   attention pooling as in Set Transformer, section 3.2, https://arxiv.org/abs/1810.00825; fixed sine-cosine
-          positions as in Attention Is All You Need, section 3.5, here in three dimensions.
+Source:   attention pooling as in Set Transformer, section 3.2, https://arxiv.org/abs/1810.00825.
 
     grid --> linear --> norm --> + where and when --> keys, values --.
     queries: class, one per future frame ----------------------------+--> [ pool -> MLP ] x depth --> logits, futures
-             in training also one per seen frame --------------------'                            --> seen positions
-
-The queries do not look at one another: leaving out the seen ones changes nothing in the others.
+             in training also one per observed frame ----------------'                            --> observed positions
 
 Shapes:   B clips   T, H, W grid   S = T x H x W cells   D width   Q queries   K classes   F future frames
 """
@@ -21,8 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from trajnb.models.arithmetic import in_float32
-from trajnb.models.attention import Attend, start
-from trajnb.models.positions import sine_cosine
+from trajnb.models.attention import Attend, sine_cosine, start
 
 # Positions are predicted in standard units, (u - 0.5) / 0.25, (v - 0.5) / 0.25, (log z - log 3) / 0.25, which are of
 # order 1 for an object 2 to 4 m away; outside the head everything is in frame widths and log metres.
@@ -32,15 +28,15 @@ LOG_VARIANCE_FLOOR = -8.0  # standard units: no deviation below exp(-4) x 0.25 x
 
 
 class Output(NamedTuple):
-    """What the head says. Mean (first 3) and log-variance (last 3) of (u, v, log z): frame widths and log metres."""
+    """Logits; mean (first 3) and log-variance (last 3) of the future (u, v, log z): frame widths and log metres."""
 
     logits_BK: Tensor
     future_BFx6: Tensor
-    seen_BTx3: Tensor | None  # (u, v, log z) of the seen frames; None outside training
+    observed_BTx3: Tensor | None  # (u, v, log z) of the observed frames; None outside training
 
 
 class Pool(nn.Module):
-    """Queries (B, Q, D) gather from the cells (B, S, D) and think it over; (B, Q, D) back."""
+    """Queries (B, Q, D) gather from the cells (B, S, D), each then by itself through an MLP; (B, Q, D) back."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -49,41 +45,39 @@ class Pool(nn.Module):
         self.key_value = nn.Linear(width, 2 * width)
         self.attend = Attend(width, heads)
         self.proj = nn.Linear(width, width)
-        self.mlp = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
-        )
+        layers = [nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)]
+        self.mlp = nn.Sequential(*layers)
 
     def forward(self, query_BQD, cell_BSD):
+        # Queries never look at one another: leaving out the observed ones changes nothing in the others.
         key_BSD, value_BSD = self.key_value(cell_BSD).chunk(2, dim=-1)
         query_BQD = query_BQD + self.proj(self.attend(self.query(self.norm(query_BQD)), key_BSD, value_BSD))
         return query_BQD + self.mlp(query_BQD)
 
 
 class Head(nn.Module):
-    """Grid (B, T, H, W, features) -> Output. `frames` seen, `horizon` future frames, `classes` motions.
+    """Grid (B, T, H, W, features) -> Output, in float32 whatever the extractor's arithmetic.
 
-    Computes in float32, in a network of bfloat16 too.
+    `frames` observed, `horizon` future frames, `classes` motions. Raises ValueError for a width that 6 does not divide.
     """
 
-    def __init__(
-        self, *, features: int, classes: int, frames: int, horizon: int, width: int = 96, depth: int = 2, heads: int = 6
-    ):
+    def __init__(self, *, features, classes, frames, horizon, width: int = 96, depth: int = 2, heads: int = 6):
         super().__init__()
         if width % 6:
             raise ValueError(f"head width {width} is not a multiple of 6: sine and cosine of three axes share it")
         self.horizon = horizon
         self.into = nn.Sequential(nn.Linear(features, width), nn.LayerNorm(width))
         self.query_QD = nn.Parameter(torch.empty(1 + horizon, width))
-        self.seen_query_TD = nn.Parameter(torch.empty(frames, width))
+        self.observed_query_TD = nn.Parameter(torch.empty(frames, width))
         self.pools = nn.ModuleList(Pool(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self.to_class = nn.Linear(width, classes)
         self.to_future = nn.Linear(width, 6)
-        self.to_seen = nn.Linear(width, 3)
+        self.to_observed = nn.Linear(width, 3)
         start(self)
-        for output in (self.to_class, self.to_future, self.to_seen):
+        for output in (self.to_class, self.to_future, self.to_observed):
             nn.init.trunc_normal_(output.weight, std=0.02)  # unsure at first: near 1 / K, near the middle
-        for table in (self.query_QD, self.seen_query_TD):
+        for table in (self.query_QD, self.observed_query_TD):
             nn.init.trunc_normal_(table, std=0.02)
 
     @in_float32
@@ -91,20 +85,19 @@ class Head(nn.Module):
         B, T, H, W, _ = grid_BTHWD.shape
         cell_BSD = self.into(rearrange(grid_BTHWD, "b t h w d -> b (t h w) d"))
         cell_BSD = cell_BSD + sine_cosine(T, H, W, cell_BSD.shape[-1], cell_BSD.device)
-        # The seen queries are a training signal only: the same for all extractors, and absent at inference.
-        query_QD = torch.cat([self.query_QD, self.seen_query_TD]) if self.training else self.query_QD
+        # The observed queries are a training signal only: the same for all extractors, and absent at inference.
+        query_QD = torch.cat([self.query_QD, self.observed_query_TD]) if self.training else self.query_QD
         query_BQD = repeat(query_QD, "q d -> b q d", b=B)
         for pool in self.pools:
             query_BQD = pool(query_BQD, cell_BSD)
-        class_B1D, future_BFD, seen_BTD = self.norm(query_BQD).split(
-            [1, self.horizon, query_QD.shape[0] - 1 - self.horizon], dim=1
-        )
-        seen_BTx3 = absolute(self.to_seen(seen_BTD)) if self.training else None
-        return Output(self.to_class(class_B1D[:, 0]), self.distribution(future_BFD), seen_BTx3)
+        class_B1D, future_BFD, observed_BTD = self.norm(query_BQD).tensor_split([1, 1 + self.horizon], dim=1)
+        observed_BTx3 = absolute(self.to_observed(observed_BTD)) if self.training else None
+        return Output(self.to_class(class_B1D[:, 0]), self.distribution(future_BFD), observed_BTx3)
 
     def distribution(self, future_BFD):
-        """Mean and log-variance of (u, v, log z), out of standard units; the variance has a smooth floor."""
+        """Mean and log-variance of (u, v, log z), out of standard units."""
         mean_BFx3, raw_BFx3 = self.to_future(future_BFD).chunk(2, dim=-1)
+        # A smooth floor: a clamped variance would have no gradient to come back from below it.
         log_variance = LOG_VARIANCE_FLOOR + softplus(raw_BFx3 - LOG_VARIANCE_FLOOR)
         return torch.cat([absolute(mean_BFx3), log_variance + 2 * math.log(SCALE)], dim=-1)
 

@@ -4,12 +4,11 @@ Source:   Quo Vadis, Action Recognition?, figure 3, https://arxiv.org/abs/1705.0
           `paper` is its RGB backbone for 64 frames of 224 x 224: 12,287,264 parameters, the count of its PyTorch port.
 Differs:  batch normalisation has a scale, as in the port; the authors train a shift alone, 12,279,984 parameters. The
           final 2 x 7 x 7 average pool, dropout and logits give way to the shared head; the three 1x1x1 units of a
-          block that share an input are one convolution (the same function). nano and base: pixels folded into channels
-          and a 3x3x3 convolution instead of the 7x7x7 stem of stride 2; no pool 5a, in nano no pool 3a, so that a
-          64-pixel clip keeps a 4 x 4 grid; in nano 4 of the 9 inception blocks, and thinner ones, in base 8 of 9; every
-          clip standardised instead of mapped to [-1, 1]; faster running averages in batch normalisation (momentum 0.05
-          instead of 0.001); He's initialisation, a normal distribution of deviation sqrt(2 / inputs), instead of
-          Sonnet's, 1 / sqrt(inputs) cut at two deviations.
+          block that share an input are one convolution (the same function). nano and base (`from_scratch`): pixels
+          folded into channels and a 3x3x3 convolution instead of the 7x7x7 stem of stride 2; no pool 5a, in nano no
+          pool 3a; in nano 4 of the 9 inception blocks, and thinner ones, in base 8 of 9; every clip standardised
+          instead of mapped to [-1, 1]; batch normalisation's momentum 0.05 instead of 0.001; He's initialisation, a
+          normal distribution of deviation sqrt(2 / inputs), instead of Sonnet's, 1 / sqrt(inputs) cut at two.
 
     video --> patches --> 1a --> [pool 2a] --> 2b --> 2c --> [pool 3a] --> mixed 3b .. --> pool 4a --> 4b .. --> [pool
     5a] --> 5b .. --> grid
@@ -23,7 +22,7 @@ from torch import nn
 
 from trajnb.models.patches import check_divides, fold, standardise
 
-# A block is (b0, (b1 reduce, b1), (b2 reduce, b2), b3), in channels; stages 3, 4 and 5 as tuples of blocks.
+# A block is (b0, (b1 reduce, b1), (b2 reduce, b2), b3), in channels; stages 3, 4 and 5 as tuples of blocks (figure 3).
 PAPER_STAGES = (
     ((64, (96, 128), (16, 32), 32), (128, (128, 192), (32, 96), 64)),
     (
@@ -35,51 +34,47 @@ PAPER_STAGES = (
     ),
     ((256, (160, 320), (32, 128), 128), (384, (192, 384), (48, 128), 128)),
 )
-SCRATCH = {"stem_kernel": 3, "stem_stride": 1, "momentum": 0.05, "from_scratch": True}
+NANO_STAGES = (
+    ((16, (16, 24), (8, 8), 16), (24, (24, 40), (8, 16), 16)),
+    ((32, (32, 64), (8, 16), 16), (32, (32, 64), (8, 16), 16)),
+    (),
+)
 PRESETS = {
-    "nano": SCRATCH
-    | {
-        "patch": (2, 4, 4),
-        "pools": (True, False, True, False),
-        "stem": (16, 16, 32),
-        "stages": (
-            ((16, (16, 24), (8, 8), 16), (24, (24, 40), (8, 16), 16)),
-            ((32, (32, 64), (8, 16), 16), (32, (32, 64), (8, 16), 16)),
-            (),
-        ),
-    },
-    "base": SCRATCH
-    | {
+    # Pools are left out so that a clip of 64 pixels keeps a grid of 4 x 4 cells: fewer could not say where.
+    "nano": {"patch": (2, 4, 4), "pools": (True, False, True, False), "stem": (16, 16, 32), "stages": NANO_STAGES},
+    "base": {
         "patch": (1, 2, 2),
         "pools": (True, True, True, False),
         "stages": (PAPER_STAGES[0], PAPER_STAGES[1][:4], PAPER_STAGES[2]),
     },
-    "paper": {"frames": 64, "size": 224, "channels": 3},
+    "paper": {"frames": 64, "size": 224, "channels": 3, "from_scratch": False},
 }
 
 
 class Unit(nn.Module):
     """Convolution without bias, batch normalisation, ReLU; the padding is TensorFlow's SAME."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, momentum: float = 0.001):
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1):
         super().__init__()
-        self.same = Same(kernel, stride) if stride > 1 else nn.Identity()
+        # With stride 1 SAME is symmetric, and a convolution pads that itself, without a copy of its input.
         self.conv = nn.Conv3d(inputs, outputs, kernel, stride, 0 if stride > 1 else kernel // 2, bias=False)
-        self.norm = nn.BatchNorm3d(outputs, eps=1e-3, momentum=momentum)
+        self.norm = nn.BatchNorm3d(outputs, eps=1e-3)
 
     def forward(self, x_BCTHW):
-        return torch.relu(self.norm(self.conv(self.same(x_BCTHW))))
+        x_BCTHW = pad_same(x_BCTHW, self.conv) if self.conv.stride[0] > 1 else x_BCTHW
+        return torch.relu(self.norm(self.conv(x_BCTHW)))
 
 
-class Same(nn.Module):
-    """Zeros around a grid so that a strided kernel leaves ceil(n / stride) cells; the odd one stands at the back."""
-
-    def __init__(self, kernel: int | tuple, stride: int | tuple):
-        super().__init__()
-        self.kernel, self.stride = (x if isinstance(x, tuple) else (x, x, x) for x in (kernel, stride))
+class Pool(nn.MaxPool3d):
+    """Maximum with SAME padding."""
 
     def forward(self, x_BCTHW):
-        return nn.functional.pad(x_BCTHW, same_padding(x_BCTHW.shape[2:], self.kernel, self.stride))
+        return super().forward(pad_same(x_BCTHW, self))  # zeros are no larger than what has passed a ReLU
+
+
+def pad_same(x_BCTHW, layer):
+    """Zeros around a grid so that the layer's strided kernel leaves ceil(n / stride) cells."""
+    return nn.functional.pad(x_BCTHW, same_padding(x_BCTHW.shape[2:], layer.kernel_size, layer.stride))
 
 
 def same_padding(shape, kernel, stride) -> list[int]:
@@ -87,31 +82,20 @@ def same_padding(shape, kernel, stride) -> list[int]:
     pads = []
     for n, k, s in zip(reversed(shape), reversed(kernel), reversed(stride), strict=True):
         total = max(k - (s if n % s == 0 else n % s), 0)
-        pads += [total // 2, total - total // 2]
+        pads += [total // 2, total - total // 2]  # the odd zero stands at the back
     return pads
-
-
-class Pool(nn.Module):
-    """Maximum with SAME padding. Zeros are no larger than anything here: every input has passed a ReLU."""
-
-    def __init__(self, kernel: tuple, stride: tuple):
-        super().__init__()
-        self.same, self.pool = Same(kernel, stride), nn.MaxPool3d(kernel, stride)
-
-    def forward(self, x_BCTHW):
-        return self.pool(self.same(x_BCTHW))
 
 
 class Mixed(nn.Module):
     """An inception block: four branches side by side, their channels concatenated in the order b0, b1, b2, b3."""
 
-    def __init__(self, inputs: int, block: tuple, momentum: float = 0.001):
+    def __init__(self, inputs: int, block: tuple):
         super().__init__()
         b0, (reduce1, b1), (reduce2, b2), b3 = block
         self.widths, self.outputs = [b0, reduce1, reduce2], b0 + b1 + b2 + b3
-        self.shared = Unit(inputs, sum(self.widths), 1, momentum=momentum)  # b0 and both reductions at once
-        self.b1, self.b2 = Unit(reduce1, b1, 3, momentum=momentum), Unit(reduce2, b2, 3, momentum=momentum)
-        self.pool, self.b3 = nn.MaxPool3d(3, 1, padding=1), Unit(inputs, b3, 1, momentum=momentum)
+        self.shared = Unit(inputs, sum(self.widths), 1)  # b0 and both reductions: one large product beats three small
+        self.b1, self.b2 = Unit(reduce1, b1, 3), Unit(reduce2, b2, 3)
+        self.pool, self.b3 = nn.MaxPool3d(3, 1, padding=1), Unit(inputs, b3, 1)
 
     def forward(self, x_BCTHW):
         b0, reduced1, reduced2 = self.shared(x_BCTHW).split(self.widths, dim=1)
@@ -121,9 +105,7 @@ class Mixed(nn.Module):
 class I3D(nn.Module):
     """Clip (B, C, frames, size, size) in [0, 1] -> grid (B, T, H, W, D) and an empty dict.
 
-    `stem` holds the channels of 1a, 2b and 2c, `stages` the blocks of 3, 4 and 5, `pools` which of 2a, 3a, 4a and 5a
-    are there; `patch` pixels are folded into channels before 1a. `from_scratch` stands above under "Differs".
-    A grey clip is copied to `channels`. Raises ValueError when the clip does not divide into patches.
+    Raises ValueError when the clip does not divide into patches.
     """
 
     def __init__(
@@ -131,35 +113,27 @@ class I3D(nn.Module):
         *,
         frames: int,
         size: int,
-        channels: int = 1,
-        patch: tuple[int, int, int] = (1, 1, 1),
-        stem: tuple[int, int, int] = (64, 64, 192),
-        stem_kernel: int = 7,
-        stem_stride: int = 2,
-        stages: tuple = PAPER_STAGES,
-        pools: tuple[bool, bool, bool, bool] = (True, True, True, True),
-        momentum: float = 0.001,
-        from_scratch: bool = False,
+        channels: int = 1,  # a grey clip is copied to them
+        patch: tuple[int, int, int] = (1, 1, 1),  # frames, rows, columns of pixels folded into channels before 1a
+        stem: tuple[int, int, int] = (64, 64, 192),  # channels of 1a, 2b and 2c
+        stages: tuple = PAPER_STAGES,  # blocks of 3, 4 and 5
+        pools: tuple[bool, bool, bool, bool] = (True, True, True, True),  # which of 2a, 3a, 4a and 5a are kept
+        from_scratch: bool = True,  # see "Differs" above
     ):
         super().__init__()
         check_divides("frames", frames, patch[0], "the patch's")
         check_divides("size", size, patch[1], "the patch's")
         self.channels, self.patch, self.from_scratch = channels, patch, from_scratch
+        shapes = [((1, 3, 3), (1, 2, 2))] * 2 + [((3, 3, 3), (2, 2, 2)), ((2, 2, 2), (2, 2, 2))]  # kernel, stride
+        pool = [Pool(*shape) if keep else nn.Identity() for shape, keep in zip(shapes, pools, strict=True)]
         folded = channels * patch[0] * patch[1] * patch[2]
-        pool = [
-            Pool((1, 3, 3), (1, 2, 2)),
-            Pool((1, 3, 3), (1, 2, 2)),
-            Pool((3, 3, 3), (2, 2, 2)),
-            Pool((2, 2, 2), (2, 2, 2)),
-        ]
-        pool = [layer if there else nn.Identity() for layer, there in zip(pool, pools, strict=True)]
-        layers = [Unit(folded, stem[0], stem_kernel, stem_stride, momentum), pool[0]]
-        layers += [Unit(stem[0], stem[1], 1, momentum=momentum), Unit(stem[1], stem[2], 3, momentum=momentum)]
+        first = Unit(folded, stem[0], 3) if from_scratch else Unit(folded, stem[0], 7, stride=2)
+        layers = [first, pool[0], Unit(stem[0], stem[1], 1), Unit(stem[1], stem[2], 3)]
         width = stem[2]
         for before, blocks in zip(pool[1:], stages, strict=True):
             layers.append(before)
             for block in blocks:
-                layers.append(Mixed(width, block, momentum))
+                layers.append(Mixed(width, block))
                 width = layers[-1].outputs
         self.layers = nn.Sequential(*layers)
         self.num_features = width
@@ -168,7 +142,10 @@ class I3D(nn.Module):
     def reset(self):
         """He's initialisation where `from_scratch`, else Sonnet's."""
         for module in self.modules():
-            if isinstance(module, nn.Conv3d) and self.from_scratch:
+            if isinstance(module, nn.BatchNorm3d):
+                # The authors' 0.001 needs thousands of steps to know a mean; a nano training has hundreds.
+                module.momentum = 0.05 if self.from_scratch else 0.001
+            elif isinstance(module, nn.Conv3d) and self.from_scratch:
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             elif isinstance(module, nn.Conv3d):
                 std = module.weight[0].numel() ** -0.5
@@ -176,5 +153,5 @@ class I3D(nn.Module):
 
     def forward(self, video_BCTHW):
         video_BCTHW = standardise(video_BCTHW) if self.from_scratch else video_BCTHW * 2 - 1
-        video_BCTHW = video_BCTHW.expand(-1, self.channels, -1, -1, -1)
-        return rearrange(self.layers(fold(video_BCTHW, self.patch)), "b d t h w -> b t h w d"), {}
+        folded_BCTHW = fold(video_BCTHW.expand(-1, self.channels, -1, -1, -1), self.patch)
+        return rearrange(self.layers(folded_BCTHW), "b d t h w -> b t h w d"), {}

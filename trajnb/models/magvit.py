@@ -6,13 +6,12 @@ Source:   MAGVIT: Masked Generative Video Transformer, section 3.1 and appendix,
 Differs:  trained with reconstruction and quantiser losses alone, no adversarial and no perceptual loss (the latter
           needs an ImageNet network), and from scratch, not inflated from a 2-D tokenizer; the classifier reads the
           tokenizer itself, not a masked transformer on its codes. Convolutions are padded with zeros, as in the
-          authors' configurations; section 3.1 says reflect, which is the option `padding`.
-          nano and base: patches of pixels folded into channels, both ways, so that first and last convolution are
-          1x1x1 there; fewer blocks; fewer levels, in nano one: patches of 4 x 8 x 8 pixels stand for the pools, as in
-          the authors' own smallest configuration; a smaller codebook; latents and codes compared by direction (an
-          option of theirs), and unit codes passed on, where theirs passes the raw ones; initialisation from a normal
-          distribution of the same deviation, where theirs is cut at two deviations; every clip standardised, so that
-          the reconstruction error of an empty clip is 1.
+          authors' configurations; section 3.1 says reflect.
+          nano and base (`from_scratch`): patches of pixels folded into channels, both ways, so that first and last
+          convolution are 1x1x1 there; fewer blocks; fewer levels, in nano one: patches of 4 x 8 x 8 pixels stand for
+          the pools, as in the authors' own smallest configuration; a smaller codebook; latents and codes compared by
+          direction (an option of theirs), and unit codes passed on, where theirs passes the raw ones; initialisation
+          from a normal distribution of the same deviation, where theirs is cut at two; every clip standardised.
 
     video --> conv --> [ residual x n -> average pool ] x levels --> residual x n --> latents --> features
                                                                                      |
@@ -31,20 +30,18 @@ from torch import nn
 from trajnb.models.arithmetic import in_float32
 from trajnb.models.patches import check_divides, fold, standardise, unfold, unstandardise
 
-SCRATCH = {"stem_kernel": 1, "from_scratch": True, "unit_codes": True}
 PRESETS = {
-    "nano": SCRATCH
-    | {"patch": (4, 8, 8), "width": 32, "multipliers": (1,), "temporal": (), "blocks": 1, "codes": 512, "latent": 32},
-    "base": SCRATCH | {"patch": (1, 2, 2), "width": 32},
-    "paper": {"frames": 16, "size": 64, "channels": 3},
+    "nano": {"patch": (4, 8, 8), "widths": (32,), "pools": (), "blocks": 1, "codes": 512, "latent": 32},
+    "base": {"patch": (1, 2, 2), "widths": (32, 64, 128)},
+    "paper": {"frames": 16, "size": 64, "channels": 3, "from_scratch": False},
 }
-UCF101 = {"frames": 16, "size": 128, "channels": 3, "multipliers": (1, 2, 2, 4), "temporal": (True, True, False)}
+UCF101 = PRESETS["paper"] | {"size": 128, "widths": (64, 128, 128, 256), "pools": (2, 2, 1)}
 TRUNCATED = 0.87962566  # deviation of a standard normal distribution cut at -2 and 2
 COMMITMENT, ENTROPY, TEMPERATURE = 0.25, 0.1, 0.01  # the authors' weights of the quantiser's terms
 
 
 def norm(width: int) -> nn.GroupNorm:
-    """Group normalisation in flax's default of 32 groups: single channels at width 32; fewer where 32 cannot divide."""
+    """Group normalisation in flax's default of 32 groups, fewer where 32 cannot divide."""
     return nn.GroupNorm(math.gcd(32, width), width, eps=1e-6)
 
 
@@ -71,48 +68,26 @@ def residuals(inputs: int, outputs: int, blocks: int) -> list[nn.Module]:
     return [Residual(inputs if k == 0 else outputs, outputs) for k in range(blocks)]
 
 
-class Down(nn.Module):
-    """Average over 2 x 2 cells, and over 2 steps where `temporal`."""
-
-    def __init__(self, temporal: bool):
-        super().__init__()
-        self.kernel = (2 if temporal else 1, 2, 2)
-
-    def forward(self, x_BCTHW):
-        return F.avg_pool3d(x_BCTHW, self.kernel)
-
-
-class Up(nn.Module):
-    """Every cell repeated 2 x 2 times, and over 2 steps where `temporal`; then 3x3x3."""
-
-    def __init__(self, width: int, temporal: bool):
-        super().__init__()
-        self.scale, self.conv = (2 if temporal else 1, 2, 2), conv(width, width, bias=True)
-
-    def forward(self, x_BCTHW):
-        return self.conv(F.interpolate(x_BCTHW, scale_factor=self.scale, mode="nearest"))
-
-
-def encoder(inputs, width, multipliers, temporal, blocks, latent, stem_kernel) -> nn.Sequential:
-    """Folded pixels -> latents."""
-    widths, layers = [width * m for m in multipliers], [conv(inputs, width, stem_kernel)]
+def encoder(inputs, widths, pools, blocks, latent, stem_kernel) -> nn.Sequential:
+    """Folded pixels -> latents: an average over 2 x 2 cells and `pools[k]` steps after level k."""
+    width, layers = widths[0], [conv(inputs, widths[0], stem_kernel)]
     for k, out in enumerate(widths):
         layers += residuals(width, out, blocks)
         width = out
-        layers += [Down(temporal[k])] if k < len(temporal) else []
+        layers += [nn.AvgPool3d((pools[k], 2, 2))] if k < len(pools) else []
     layers += residuals(width, width, blocks)
     return nn.Sequential(*layers, norm(width), nn.SiLU(), conv(width, latent, 1, bias=True))
 
 
-def decoder(outputs, width, multipliers, temporal, blocks, latent, stem_kernel) -> nn.Sequential:
-    """Codes -> folded pixels: the encoder's way back, an upsampling with a convolution of its own for each pool."""
-    widths = [width * m for m in multipliers]
+def decoder(outputs, widths, pools, blocks, latent, stem_kernel) -> nn.Sequential:
+    """Codes -> folded pixels: the encoder's way back, each cell repeated and a convolution for each pool."""
     layers = [conv(latent, widths[-1], bias=True), *residuals(widths[-1], widths[-1], blocks)]
     width = widths[-1]
     for k in reversed(range(len(widths))):
         layers += residuals(width, widths[k], blocks)
         width = widths[k]
-        layers += [Up(width, temporal[k - 1])] if k > 0 else []
+        if k > 0:
+            layers += [nn.Upsample(scale_factor=(pools[k - 1], 2, 2)), conv(width, width, bias=True)]
     return nn.Sequential(*layers, norm(width), nn.SiLU(), conv(width, outputs, stem_kernel, bias=True))
 
 
@@ -120,9 +95,7 @@ class Quantiser(nn.Module):
     """The nearest of K learned codes for each latent; the gradient passes straight through.
 
     forward(latents (B, D, T, H, W)) -> (codes in the same shape, their numbers (B, T, H, W), loss).
-    The loss pulls codes to latents and, with a quarter of the weight, latents to codes; its entropy term wants every
-    latent sure of its code and all codes used. `unit`: latents and codes are compared by direction. All of it is
-    computed in float32, in a network of bfloat16 too: neighbouring codes are nearer to each other than its digits.
+    `unit`: latents and codes are compared by direction.
     """
 
     def __init__(self, codes: int, latent: int, unit: bool):
@@ -130,7 +103,7 @@ class Quantiser(nn.Module):
         self.unit = unit
         self.codebook_KD = nn.Parameter(torch.empty(codes, latent).uniform_(-1, 1) * (3 / codes) ** 0.5)
 
-    @in_float32
+    @in_float32  # neighbouring codes are nearer to each other than bfloat16's digits
     def forward(self, latent_BDTHW):
         latent_BTHWD = rearrange(latent_BDTHW, "b d t h w -> b t h w d")
         codebook_KD = self.codebook_KD
@@ -139,10 +112,12 @@ class Quantiser(nn.Module):
         distance_NK = square_distance(latent_BTHWD.flatten(0, -2), codebook_KD)
         number_BTHW = distance_NK.argmin(dim=1).view(latent_BTHWD.shape[:-1])
         code_BTHWD = F.embedding(number_BTHW, codebook_KD)
+        # Codes are pulled to latents, and with a quarter of the weight latents to codes.
         loss = F.mse_loss(code_BTHWD, latent_BTHWD.detach())
         loss = loss + COMMITMENT * F.mse_loss(latent_BTHWD, code_BTHWD.detach())
         if self.training:
             loss = loss + ENTROPY * entropy_loss(distance_NK)
+        # argmin has no gradient: that of the code goes to the latent as if it were the code.
         passed_BTHWD = latent_BTHWD + (code_BTHWD - latent_BTHWD).detach()
         return rearrange(passed_BTHWD, "b t h w d -> b d t h w"), number_BTHW, loss
 
@@ -161,6 +136,7 @@ def entropy_loss(distance_NK):
     """Mean entropy of each latent's choice less the entropy of all choices together, nats; choices are softmaxes."""
     log_NK = F.log_softmax(-distance_NK / TEMPERATURE, dim=1)
     choice_NK = log_NK.exp()
+    # Lowest where every latent is sure of its code and all codes are used: without it most of a codebook dies.
     each, together_K = -(choice_NK * log_NK).sum(1).mean(), choice_NK.mean(0)
     return each + (together_K * (together_K + 1e-5).log()).sum()
 
@@ -168,10 +144,7 @@ def entropy_loss(distance_NK):
 class Magvit(nn.Module):
     """Clip (B, C, frames, size, size) in [0, 1] -> grid of latents (B, T, H, W, D) and aux.
 
-    In training aux holds "loss" (mean squared reconstruction error + the quantiser's loss). `tokenize` and
-    `reconstruct` are the tokenizer itself. `width` x `multipliers` channels in each level, a pool after each but the
-    last, over time too where `temporal`; `blocks` residual blocks each time; `codes` x `latent` the codebook. `after`
-    gives the features after the quantiser instead of before it. `padding` of all convolutions: "zeros" or "reflect".
+    In training aux holds "loss" (mean squared reconstruction error + the quantiser's loss).
     Raises ValueError when the clip does not divide into patches and pools.
     """
 
@@ -180,33 +153,25 @@ class Magvit(nn.Module):
         *,
         frames: int,
         size: int,
-        channels: int = 1,
-        patch: tuple[int, int, int] = (1, 1, 1),
-        stem_kernel: int = 3,
-        width: int = 64,
-        multipliers: tuple[int, ...] = (1, 2, 4),
-        temporal: tuple[bool, ...] = (True, True),
-        blocks: int = 2,
-        codes: int = 1024,
-        latent: int = 256,
-        unit_codes: bool = False,
-        padding: str = "zeros",
-        after: bool = False,
-        from_scratch: bool = False,
+        channels: int = 1,  # a grey clip is copied to them
+        patch: tuple[int, int, int] = (1, 1, 1),  # frames, rows, columns of pixels folded into channels
+        widths: tuple[int, ...] = (64, 128, 256),  # channels of each level
+        pools: tuple[int, ...] = (2, 2),  # steps averaged after each level but the last, beside 2 x 2 cells
+        blocks: int = 2,  # residual blocks in each level and after the last
+        codes: int = 1024,  # in the codebook
+        latent: int = 256,  # width of a code
+        from_scratch: bool = True,  # see "Differs" above
     ):
         super().__init__()
-        check_divides("frames", frames, patch[0] * 2 ** sum(temporal), "patch and pools'")
-        check_divides("size", size, patch[1] * 2 ** len(temporal), "patch and pools'")
-        self.channels, self.patch, self.after, self.from_scratch = channels, patch, after, from_scratch
+        check_divides("frames", frames, patch[0] * math.prod(pools), "patch and pools'")
+        check_divides("size", size, patch[1] * 2 ** len(pools), "patch and pools'")
+        self.channels, self.patch, self.from_scratch = channels, patch, from_scratch
         self.num_features = latent
         folded = channels * patch[0] * patch[1] * patch[2]
-        shape = (width, multipliers, temporal, blocks, latent, stem_kernel)
+        shape = (widths, pools, blocks, latent, 1 if from_scratch else 3)
         self.encoder, self.decoder = encoder(folded, *shape), decoder(folded, *shape)
-        self.quantiser = Quantiser(codes, latent, unit_codes)
+        self.quantiser = Quantiser(codes, latent, unit=from_scratch)
         self.reset()
-        for module in self.modules():
-            if isinstance(module, nn.Conv3d):
-                module.padding_mode = padding
 
     def reset(self):
         """LeCun's initialisation, as in the authors' framework: deviation 1 / sqrt(inputs)."""
@@ -216,7 +181,7 @@ class Magvit(nn.Module):
                 if self.from_scratch:
                     nn.init.normal_(module.weight, std=std)
                 else:
-                    cut = 2 * std / TRUNCATED
+                    cut = 2 * std / TRUNCATED  # flax divides, so that the deviation is `std` after the cut
                     nn.init.trunc_normal_(module.weight, std=cut / 2, a=-cut, b=cut)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
@@ -224,16 +189,14 @@ class Magvit(nn.Module):
     def forward(self, video_BCTHW):
         folded_BCTHW = self.folded(video_BCTHW)
         latent_BDTHW, aux = self.encoder(folded_BCTHW), {}
-        features_BDTHW = latent_BDTHW
-        if self.training or self.after:
+        if self.training:  # quantiser and decoder teach the encoder; a prediction needs neither
             code_BDTHW, _, loss = self.quantiser(latent_BDTHW)
-            features_BDTHW = code_BDTHW if self.after else latent_BDTHW
-        if self.training:
             aux["loss"] = F.mse_loss(self.decoder(code_BDTHW), folded_BCTHW) + loss
-        return rearrange(features_BDTHW, "b d t h w -> b t h w d"), aux
+        return rearrange(latent_BDTHW, "b d t h w -> b t h w d"), aux
 
     def folded(self, video_BCTHW):
         """The clip as the tokenizer sees it: standardised where `from_scratch`, folded into patches."""
+        # Standardised, an empty clip has a reconstruction error of 1, whatever its light.
         video_BCTHW = standardise(video_BCTHW) if self.from_scratch else video_BCTHW
         return fold(video_BCTHW.expand(-1, self.channels, -1, -1, -1), self.patch)
 
@@ -243,5 +206,5 @@ class Magvit(nn.Module):
 
     def reconstruct(self, video_BCTHW):
         """The clip (B, C, T, H, W) decoded from its codes' numbers alone, in [0, 1] like the clip, not clamped."""
-        said_BCTHW = unfold(self.decoder(self.quantiser.codes(self.tokenize(video_BCTHW))), self.patch)
-        return unstandardise(said_BCTHW, video_BCTHW) if self.from_scratch else said_BCTHW
+        decoded_BCTHW = unfold(self.decoder(self.quantiser.codes(self.tokenize(video_BCTHW))), self.patch)
+        return unstandardise(decoded_BCTHW, video_BCTHW) if self.from_scratch else decoded_BCTHW

@@ -1,7 +1,4 @@
-"""What stands before every extractor: light taken out of a clip, and pixels folded into channels.
-
-Folding (space-to-depth) followed by a small convolution is a large strided convolution, and several times as fast on a
-CPU, where a convolution of one channel keeps most of the arithmetic units idle.
+"""What happens to a clip before every extractor: light taken out, pixels folded into channels.
 
 Shapes:   B clips   C channels   T frames   H, W pixels   patch (k, p, q): frames, rows, columns folded into channels
 """
@@ -9,14 +6,12 @@ Shapes:   B clips   C channels   T frames   H, W pixels   patch (k, p, q): frame
 import torch
 from einops import rearrange
 
-FLOOR = 1e-3  # a quarter of a grey level in 255
+FLOOR = 1e-3  # of the deviation, a quarter of a grey level in 255: an empty clip stays finite
 
 
 def standardise(video_BCTHW):
-    """Each clip to mean 0 and deviation 1: a small bright object is then far from the ground, whatever the light.
-
-    The floor of the deviation keeps an empty clip finite.
-    """
+    """Each clip to mean 0 and deviation 1."""
+    # By clip, not by data set: a small bright object is then far from the background, whatever the light.
     std, mean = torch.std_mean(video_BCTHW, dim=(1, 2, 3, 4), keepdim=True)
     return (video_BCTHW - mean) / (std + FLOOR)
 
@@ -28,7 +23,9 @@ def unstandardise(standard_BCTHW, video_BCTHW):
 
 
 def fold(video_BCTHW, patch: tuple[int, int, int]):
-    """(B, C, T, H, W) -> (B, C k p q, T/k, H/p, W/q), channels last in memory, as CPU convolutions like it."""
+    """(B, C, T, H, W) -> (B, C k p q, T/k, H/p, W/q), channels last in memory."""
+    # With a small convolution after it this is a large strided convolution, and several times as fast on a CPU, where a
+    # convolution of one channel keeps most of the arithmetic units idle.
     k, p, q = patch
     last = rearrange(video_BCTHW, "b c (t k) (h p) (w q) -> b t h w (c k p q)", k=k, p=p, q=q)
     return rearrange(last, "b t h w c -> b c t h w")

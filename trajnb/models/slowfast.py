@@ -3,11 +3,10 @@
 Source:   SlowFast Networks for Video Recognition, table 1 and section 3, https://arxiv.org/abs/1812.03982, and the
           authors' code. Preset `paper` is SlowFast 4 x 16, R50, fusion kernel 5: 33,558,216 parameters.
 Differs:  pooling, dropout and logits give way to the shared head: each slow cell is joined by its alpha fast frames as
-          channels. Slow frames are every alpha-th one, which keeps them at their lateral features (the authors' code
-          takes evenly spaced ones up to the last). nano and base: alpha 4 as in the 8 x 8 network; patches of
-          pixels folded into channels before smaller stem kernels; less spatial stride, so that a 64-pixel clip keeps a
-          4 x 4 grid; half of the width or less; beta 1/4, in nano 1/3, instead of 1/8; in nano three stages of one
-          block; every clip standardised.
+          channels. Slow frames are every alpha-th one (the authors' code takes evenly spaced ones up to the last).
+          nano and base (`from_scratch`): alpha 4 as in the 8 x 8 network; patches of pixels folded into channels before
+          smaller stem kernels of stride 1; less spatial stride; half of the width or less; beta 1/4, in nano 1/3,
+          instead of 1/8; in nano three stages of one block; every clip standardised.
 
     video --> fast: stem --> stage ----> stage ----> .. --.
        |               | lateral  | lateral               +--> grid
@@ -22,20 +21,17 @@ from torch import nn
 
 from trajnb.models.patches import check_divides, fold, standardise
 
-SCRATCH = {"alpha": 4, "stem_stride": 1, "from_scratch": True}
+R50 = (
+    (3, 1, 1),
+    (4, 2, 1),
+    (6, 2, 3),
+    (3, 2, 3),
+)  # blocks, spatial stride, slow kernel in time of each stage (table 1)
 PRESETS = {
-    "nano": SCRATCH
-    | {
-        "beta": 3,
-        "width": 24,
-        "patch": 4,
-        "stem_kernel": 3,
-        "blocks": (1, 1, 1),
-        "strides": (1, 2, 1),
-        "slow_kernels": (1, 1, 3),
-    },
-    "base": SCRATCH | {"beta": 4, "width": 32, "patch": 2, "stem_kernel": 5, "strides": (1, 2, 2, 1)},
-    "paper": {"frames": 32, "size": 224, "channels": 3},
+    # Strides are chosen so that a clip of 64 pixels keeps a grid of 4 x 4 cells: fewer could not say where.
+    "nano": {"alpha": 4, "beta": 3, "width": 24, "patch": 4, "stem": 3, "stages": ((1, 1, 1), (1, 2, 1), (1, 1, 3))},
+    "base": {"alpha": 4, "beta": 4, "width": 32, "patch": 2, "stem": 5, "stages": (*R50[:3], (3, 1, 3))},
+    "paper": {"frames": 32, "size": 224, "channels": 3, "from_scratch": False},
 }
 
 
@@ -57,12 +53,11 @@ class Bottleneck(nn.Module):
     def __init__(self, inputs: int, inner: int, kernel_t: int, stride: int):
         super().__init__()
         outputs = 4 * inner
-        self.a = Unit(inputs, inner, (kernel_t, 1, 1))
+        self.a = Unit(inputs, inner, (kernel_t, 1, 1))  # the only convolution over time
         self.b = Unit(inner, inner, (1, 3, 3), (1, stride, stride))
         self.c = Unit(inner, outputs)
-        self.shortcut = nn.Identity()
-        if inputs != outputs or stride > 1:
-            self.shortcut = Unit(inputs, outputs, stride=(1, stride, stride))
+        same = inputs == outputs and stride == 1
+        self.shortcut = nn.Identity() if same else Unit(inputs, outputs, stride=(1, stride, stride))
 
     def forward(self, x_BCTHW):
         y_BCTHW = torch.relu(self.a(x_BCTHW))
@@ -102,10 +97,7 @@ class Lateral(nn.Module):
 class SlowFast(nn.Module):
     """Clip (B, C, frames, size, size) in [0, 1] -> grid (B, frames / alpha, H, W, D) and an empty dict.
 
-    `alpha` fast frames for each slow one; the fast pathway has 1 / `beta` of the slow one's `width` channels;
-    `blocks`, `strides` and `slow_kernels` (in time) of each stage. `dropout` falls on whole feature channels of the
-    grid, as the paper's on the pooled features. `patch` pixels a side are folded into channels.
-    Raises ValueError when the frames are no multiple of alpha or the size none of the patch and the strides.
+    Raises ValueError when the frames are no multiple of alpha or the size none of the patch.
     """
 
     def __init__(
@@ -113,52 +105,50 @@ class SlowFast(nn.Module):
         *,
         frames: int,
         size: int,
-        channels: int = 1,
-        alpha: int = 8,
-        beta: int = 8,
-        width: int = 64,
-        patch: int = 1,
-        stem_kernel: int = 7,
-        stem_stride: int = 2,
-        blocks: tuple = (3, 4, 6, 3),
-        strides: tuple = (1, 2, 2, 2),
-        slow_kernels: tuple = (1, 1, 3, 3),
-        fusion_kernel: int = 5,
-        dropout: float = 0.0,
-        from_scratch: bool = False,
+        channels: int = 1,  # a grey clip is copied to them
+        alpha: int = 8,  # fast frames for each slow one
+        beta: int = 8,  # the fast pathway has 1 / beta of the slow one's channels
+        width: int = 64,  # channels of the slow stem
+        patch: int = 1,  # pixels a side folded into channels
+        stem: int = 7,  # kernel in space
+        fusion: int = 5,  # kernel in time of the lateral connections
+        stages: tuple = R50,
+        from_scratch: bool = True,  # see "Differs" above
     ):
         super().__init__()
         check_divides("frames", frames, alpha, "alpha")
         check_divides("size", size, patch, "the patch's")
         self.channels, self.alpha, self.patch, self.from_scratch = channels, alpha, (1, patch, patch), from_scratch
-        inputs, thin = channels * patch**2, width // beta
-        self.slow_stem = Stem(inputs, width, (1, stem_kernel, stem_kernel), stem_stride)
-        self.fast_stem = Stem(inputs, thin, (5, stem_kernel, stem_kernel), stem_stride)
+        inputs, thin, stem_stride = channels * patch**2, width // beta, 1 if from_scratch else 2
+        # Table 1: only the fast pathway looks at neighbouring frames from the first layer on.
+        self.slow_stem = Stem(inputs, width, (1, stem, stem), stem_stride)
+        self.fast_stem = Stem(inputs, thin, (5, stem, stem), stem_stride)
         self.laterals, self.slow, self.fast = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         slow_in, fast_in = width, thin
-        for k, (depth, stride, kernel_t) in enumerate(zip(blocks, strides, slow_kernels, strict=True)):
-            self.laterals.append(Lateral(fast_in, alpha, fusion_kernel))
-            self.slow.append(stage(slow_in + 2 * fast_in, width * 2**k, kernel_t, stride, depth))
-            self.fast.append(stage(fast_in, thin * 2**k, 3, stride, depth))
+        for k, (blocks, stride, kernel_t) in enumerate(stages):
+            self.laterals.append(Lateral(fast_in, alpha, fusion))
+            self.slow.append(stage(slow_in + 2 * fast_in, width * 2**k, kernel_t, stride, blocks))
+            self.fast.append(stage(fast_in, thin * 2**k, 3, stride, blocks))
             slow_in, fast_in = 4 * width * 2**k, 4 * thin * 2**k
         self.num_features = slow_in + alpha * fast_in
-        self.dropout = nn.Dropout(dropout)
         self.reset()
 
     def reset(self):
-        """He's first weights (fan out); each bottleneck begins as its shortcut, its last normalisation at zero."""
+        """He's initialisation (fan out)."""
         for module in self.modules():
             if isinstance(module, nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if isinstance(module, Bottleneck):
-                nn.init.zeros_(module.c.norm.weight)
+                nn.init.zeros_(module.c.norm.weight)  # begins as its shortcut (section 4.1), however deep the network
 
     def forward(self, video_BCTHW):
         video_BCTHW = standardise(video_BCTHW) if self.from_scratch else (video_BCTHW - 0.45) / 0.225
         fast = fold(video_BCTHW.expand(-1, self.channels, -1, -1, -1), self.patch)
+        # Every alpha-th frame: a slow frame then stands at the first of the fast ones its lateral features cover.
         slow, fast = self.slow_stem(fast[:, :, :: self.alpha]), self.fast_stem(fast)
         for lateral, slow_stage, fast_stage in zip(self.laterals, self.slow, self.fast, strict=True):
             slow, fast = slow_stage(lateral(slow, fast)), fast_stage(fast)
         slow_BTHWD = rearrange(slow, "b d t h w -> b t h w d")
+        # Fast frames become channels of their slow one: pooling them over time would throw their order away.
         fast_BTHWD = rearrange(fast, "b d (t alpha) h w -> b t h w (alpha d)", alpha=self.alpha)
-        return self.dropout(torch.cat([slow_BTHWD, fast_BTHWD], dim=-1)), {}
+        return torch.cat([slow_BTHWD, fast_BTHWD], dim=-1), {}

@@ -7,12 +7,10 @@ import safetensors
 import safetensors.torch
 import torch
 
-from trajnb import files, models
-from trajnb.config import DataParams, WorldParams
+from trajnb import config, files, models
 
 FILE = "final.safetensors"
 ROOMS = ("world", "data", "models", "training")  # their code makes a training what it is
-NAMED = {*WorldParams.model_fields, *DataParams.model_fields, "model", "preset", "seed", "control"} - {"test_clips"}
 
 
 def device(cfg) -> torch.device:
@@ -34,18 +32,22 @@ def code(model) -> dict[str, str]:
 
 def identity(cfg) -> dict:
     """What a network is: its world, data, architecture, seed and code, as plain values."""
-    return json.loads(json.dumps(cfg.model_dump(include=NAMED) | code(cfg.model)))
+    names = config.AFFECTS["data"] | {"model", "preset", "seed", "control"}
+    return json.loads(json.dumps(cfg.model_dump(include=names) | code(cfg.model)))
+
+
+def training_identity(cfg) -> dict:
+    """What a training run is: that, and every parameter that moves a weight."""
+    return identity(cfg) | json.loads(json.dumps(cfg.model_dump(include=config.AFFECTS["train"])))
 
 
 def save(path: Path, net, cfg):
-    """Write the weights as safetensors; `identity(cfg)`, net.precision and the folder's mark are their metadata.
-
-    They are one JSON under one name: safetensors writes several names in no fixed order, and the same training has to
-    leave the same bytes.
-    """
+    """Write the weights as safetensors; `identity(cfg)` and net.precision are their metadata."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    about = {"identity": identity(cfg), "precision": net.precision, "mark": files.mark(path.parent)}
-    files.write_bytes(path, safetensors.torch.save(weights, {"trajnb": json.dumps(about)}))
+    # One JSON under one name: safetensors writes several names in no fixed order, and the same training has to leave
+    # the same bytes.
+    metadata = {"trajnb": json.dumps({"identity": identity(cfg), "precision": net.precision})}
+    files.write_bytes(path, safetensors.torch.save(weights, metadata))
 
 
 def load_trained(cfg, folder=None) -> models.TrajectoryNet:
@@ -58,13 +60,13 @@ def load_trained(cfg, folder=None) -> models.TrajectoryNet:
     if not path.is_file():
         raise FileNotFoundError(f"{path.parent.name}/{FILE} is missing in run '{cfg.run_name}': run 02_train first")
     with safetensors.safe_open(path, "pt") as file:
-        about = json.loads((file.metadata() or {}).get("trajnb", "{}"))
+        metadata = json.loads((file.metadata() or {}).get("trajnb", "{}"))
         weights = {name: file.get_tensor(name) for name in file.keys()}
-    old = about.get("identity", {})
+    old = metadata.get("identity", {})
     differ = [name for name, value in identity(cfg).items() if old.get(name) != value]
     if differ:
         raise ValueError(f"{path.parent.name}/{FILE} was trained with another {', '.join(differ)}: run 02_train again")
     net = models.build(cfg)
     net.load_state_dict(weights)
-    net.precision = about["precision"]
+    net.precision = metadata["precision"]  # all scores of a network are in the arithmetic of its training
     return net.eval().to(device(cfg))

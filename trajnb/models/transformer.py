@@ -18,15 +18,13 @@ import torch
 from einops import rearrange, reduce, repeat
 from torch import nn
 
-from trajnb.models.attention import Attend, start
+from trajnb.models.attention import Attend, sine_cosine, start
 from trajnb.models.patches import check_divides, standardise
-from trajnb.models.positions import sine_cosine
 
-SCRATCH = {"class_token": False, "zero_init": False, "from_scratch": True}
 PRESETS = {
-    "nano": SCRATCH | {"tubelet": (2, 8, 8), "width": 56, "depth": 3, "heads": 2, "mlp_ratio": 2},
-    "base": SCRATCH | {"tubelet": (1, 8, 8), "width": 256, "depth": 9, "heads": 8, "mlp_ratio": 4},
-    "paper": {"frames": 8, "size": 224, "channels": 3},
+    "nano": {"tubelet": (2, 8, 8), "width": 56, "depth": 3, "heads": 2, "mlp_ratio": 2},
+    "base": {"tubelet": (1, 8, 8), "width": 256, "depth": 9, "heads": 8, "mlp_ratio": 4},
+    "paper": {"frames": 8, "size": 224, "channels": 3, "from_scratch": False},
 }
 
 
@@ -56,12 +54,9 @@ class Block(nn.Module):
         self.temporal_fc = nn.Linear(width, width)
         self.spatial_norm = nn.LayerNorm(width, eps=1e-6)
         self.spatial_attention = SelfAttention(width, heads)
-        self.mlp = nn.Sequential(
-            nn.LayerNorm(width, eps=1e-6),
-            nn.Linear(width, mlp_ratio * width),
-            nn.GELU(),
-            nn.Linear(mlp_ratio * width, width),
-        )
+        wide = mlp_ratio * width
+        layers = [nn.LayerNorm(width, eps=1e-6), nn.Linear(width, wide), nn.GELU(), nn.Linear(wide, width)]
+        self.mlp = nn.Sequential(*layers)  # one norm and MLP for patches and class token
 
     def forward(self, x_BTPD, cls_B1D):
         x_BTPD = x_BTPD + self.time(x_BTPD)
@@ -74,15 +69,16 @@ class Block(nn.Module):
         return x_BTPD, cls_B1D
 
     def time(self, x_BTPD):
-        """Each place along its own track; the class token takes no part (the paper's code, not its equation 8)."""
+        """Each place along its own track."""
+        # The class token takes no part: the authors' code, not the paper's equation 8.
         track_GTD = rearrange(self.temporal_norm(x_BTPD), "b t p d -> (b p) t d")
         y_GTD = self.temporal_fc(self.temporal_attention(track_GTD))
         return rearrange(y_GTD, "(b p) t d -> b t p d", b=len(x_BTPD))
 
     def space(self, x_BTPD, cls_B1D):
-        """Each moment over its own places; every moment sees a copy of the class token, the copies are averaged."""
+        """Each moment over its own places."""
         B, T = x_BTPD.shape[:2]
-        if cls_B1D is not None:
+        if cls_B1D is not None:  # every moment sees a copy of the class token; the copies are averaged (authors' code)
             x_BTPD = torch.cat([repeat(cls_B1D, "b one d -> b t one d", t=T), x_BTPD], dim=2)
         y_GPD = self.spatial_attention(rearrange(self.spatial_norm(x_BTPD), "b t p d -> (b t) p d"))
         y_BTPD = rearrange(y_GPD, "(b t) p d -> b t p d", b=B)
@@ -94,9 +90,6 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """Clip (B, C, frames, size, size) in [0, 1] -> grid (B, T, H, W, D) and an empty dict.
 
-    `tubelet` is (frames, pixels, pixels) of one patch. `zero_init` starts the temporal path at zero, so that the
-    network begins as one that looks at every moment alone; `from_scratch` stands above under "Differs". A grey clip is
-    copied to `channels`.
     Raises ValueError when the clip does not divide into tubelets or the width into heads.
     """
 
@@ -105,15 +98,13 @@ class Transformer(nn.Module):
         *,
         frames: int,
         size: int,
-        channels: int = 1,
-        tubelet: tuple[int, int, int] = (1, 16, 16),
+        channels: int = 1,  # a grey clip is copied to them
+        tubelet: tuple[int, int, int] = (1, 16, 16),  # frames, rows, columns of pixels in one patch
         width: int = 768,
         depth: int = 12,
         heads: int = 12,
-        mlp_ratio: int = 4,
-        class_token: bool = True,
-        zero_init: bool = True,
-        from_scratch: bool = False,
+        mlp_ratio: int = 4,  # width of the MLP over that of a token
+        from_scratch: bool = True,  # see "Differs" above
     ):
         super().__init__()
         for name, whole, part in zip(("frames", "size", "size"), (frames, size, size), tubelet, strict=True):
@@ -123,15 +114,16 @@ class Transformer(nn.Module):
         self.from_scratch = from_scratch
         # Reshape and one matrix product: the same map as a convolution with stride = kernel, and faster on a CPU.
         self.embed = nn.Linear(channels * tubelet[0] * tubelet[1] * tubelet[2], width)
-        self.cls_11D = nn.Parameter(torch.empty(1, 1, width)) if class_token else None
-        self.where_LD = nn.Parameter(torch.empty(class_token + rows * columns, width))
+        self.cls_11D = None if from_scratch else nn.Parameter(torch.empty(1, 1, width))
+        self.where_LD = nn.Parameter(torch.empty((not from_scratch) + rows * columns, width))
         self.when_T1D = nn.Parameter(torch.empty(steps, 1, width))
         self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio) for _ in range(depth))
         self.norm = nn.LayerNorm(width, eps=1e-6)
-        self.reset(zero_init)
+        self.reset()
 
-    def reset(self, zero_init: bool):
-        """Initialisation as in TimeSformer's code, whose temporal path is zero (`zero_init`)."""
+    @torch.no_grad()
+    def reset(self):
+        """Initialisation as in TimeSformer's code, or `from_scratch`."""
         start(self, std=None if self.from_scratch else 0.02)
         if not self.from_scratch:
             self.embed.reset_parameters()  # torch's own of a linear map is that of a convolution of as many inputs
@@ -139,10 +131,11 @@ class Transformer(nn.Module):
             if table is not None:
                 nn.init.trunc_normal_(table, std=0.02)
         if self.from_scratch:
-            with torch.no_grad():
-                self.where_LD[-(self.rows**2) :] += sine_cosine(1, self.rows, self.rows, self.where_LD.shape[1])
-                self.when_T1D[:, 0] += sine_cosine(len(self.when_T1D), 1, 1, self.when_T1D.shape[2])
-        if zero_init:
+            # Neighbours alike from the start: random tables have to learn from a few thousand clips what is near what.
+            self.where_LD[-(self.rows**2) :] += sine_cosine(1, self.rows, self.rows, self.where_LD.shape[1])
+            self.when_T1D[:, 0] += sine_cosine(len(self.when_T1D), 1, 1, self.when_T1D.shape[2])
+        else:
+            # The network begins as one that looks at every moment alone, which is what its ImageNet weights can do.
             nn.init.zeros_(self.when_T1D)
             for block in self.blocks:
                 nn.init.zeros_(block.temporal_fc.weight)

@@ -1,6 +1,6 @@
 """One trainer for all extractors: loop, losses, augmentation, checkpoints, predictions."""
 
-from trajnb.training.fit import fit, validate
-from trajnb.training.predictions import predict
+from trajnb.training.fit import fit
+from trajnb.training.predictions import predict, validate
 
 __all__ = ["fit", "predict", "validate"]

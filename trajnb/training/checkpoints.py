@@ -1,7 +1,7 @@
-"""The state that resumes a run is one dict, written whole into a file whose name holds the hash of its bytes.
+"""The state that resumes a training run: one dict, written whole into a file whose name holds the hash of its bytes.
 
-checkpoints/step-00000438-<16 digits of SHA-256>.pt: no second file can disagree with the first, and a file that was
-cut, swapped or changed by one bit is known for it, named, and passed over for the newest whole one.
+checkpoints/step-00000438-<16 digits of SHA-256>.pt: a file that was cut, swapped or changed by one bit does not have
+the hash of its name; it is reported, set aside, and the newest whole one is used instead.
 """
 
 import hashlib
@@ -15,77 +15,73 @@ import numpy as np
 import torch
 
 from trajnb import files
-from trajnb.config import LIMITS, ONE_STAGE, SILENT
 
 FOLDER, DIGITS = "checkpoints", 16
 NAME = re.compile(rf"step-(\d{{8}})-([0-9a-f]{{{DIGITS}}})\.pt")
-# Parameters that change where and how fast a training runs, but not what it is.
-FREE = {"run_name", "models", "seeds", "controls", "threads", "device", "test_clips"} | LIMITS | SILENT
-FREE |= {*ONE_STAGE, "checkpoint_every", "checkpoint_seconds", "checkpoints_kept"}
 
 
 @dataclass
-class Place:
-    """How far a training is: whole epochs, a row each; then steps of the next, their losses, hits and seconds."""
+class TrainState:
+    """How far a training run is: one row for each whole epoch, then what was measured in the steps of the next one."""
 
     history: list = field(default_factory=list)
     step: int = 0  # steps done of the epoch after those of `history`
-    losses: list = field(default_factory=list)
-    hits: list = field(default_factory=list)
+    losses: list = field(default_factory=list)  # 0-dimensional tensors on the device: reading them would wait for it
+    correct: list = field(default_factory=list)  # shares of correct classes, likewise
     seconds: float = 0.0
     random: dict = field(default_factory=dict)  # torch's random states after that step
 
-    def add(self, loss, hits, seconds):
+    def add(self, loss, correct, seconds):
         """Count one more step; `seconds` are those of the epoch so far."""
         self.losses.append(loss)
-        self.hits.append(hits)
+        self.correct.append(correct)
         self.step, self.seconds = self.step + 1, seconds
 
 
 class Checkpoints:
-    """Keeps and brings back a training's state. `ema` may be None; `data` {what: hash} of the clips it learns from."""
+    """Saves and restores a training run. `ema` may be None; `identity` {what: value} must agree to resume."""
 
-    def __init__(self, folder, net, ema, optimizer, cfg, data):
+    def __init__(self, folder, net, ema, optimizer, cfg, identity):
         self.folder, self.parts = Path(folder), {"weights": net, "ema": ema, "optimizer": optimizer}
-        self.cfg, self.data, self.last = cfg, data, time.monotonic()
+        self.cfg, self.identity, self.last = cfg, identity, time.monotonic()
 
     def due(self) -> bool:
         """Whether checkpoint_seconds have gone by since the last one."""
         return bool(self.cfg.checkpoint_seconds) and time.monotonic() - self.last > self.cfg.checkpoint_seconds
 
-    def save(self, place: Place) -> Path:
+    def save(self, state: TrainState) -> Path:
         """Write the state as it is now, then remove what is no longer kept. Returns the checkpoint's path."""
-        losses, hits = (torch.stack(part).cpu() if part else [] for part in (place.losses, place.hits))
-        state = {name: part and part.state_dict() for name, part in self.parts.items()}
-        state |= {"place": vars(place) | {"losses": losses, "hits": hits, "random": random_states()}}
-        state |= {"threads": torch.get_num_threads(), "cfg": self.cfg.model_dump(), "data": self.data}
+        losses, correct = (torch.stack(part).cpu() if part else [] for part in (state.losses, state.correct))
+        content = {name: part and part.state_dict() for name, part in self.parts.items()}
+        random = {"cpu": torch.get_rng_state(), "gpus": torch.cuda.get_rng_state_all()}
+        content |= {"state": vars(state) | {"losses": losses, "correct": correct, "random": random}}
+        content |= {"threads": torch.get_num_threads(), "identity": self.identity}
         buffer = io.BytesIO()
-        torch.save(state, buffer)
-        content = buffer.getvalue()
-        done = (place.history[-1]["step"] if place.history else 0) + place.step
-        path = files.write_bytes(self.folder / FOLDER / f"step-{done:08d}-{digest(content)}.pt", content)
-        prune(path, place.history, self.cfg.checkpoints_kept)
+        torch.save(content, buffer)
+        done = (state.history[-1]["step"] if state.history else 0) + state.step
+        name = f"step-{done:08d}-{digest(buffer.getvalue())}.pt"
+        path = files.write_bytes(self.folder / FOLDER / name, buffer.getvalue())
+        prune(path, state.history, self.cfg.checkpoints_kept)
         self.last = time.monotonic()
         return path
 
-    def restore(self) -> Place:
-        """Bring back the newest whole checkpoint; an empty Place when there is none.
+    def restore(self) -> TrainState:
+        """Load the newest whole checkpoint; an empty TrainState when there is none.
 
-        With `threads: 0` the training goes on with as many threads as it began with. Raises ValueError when it was
-        trained with other parameters or clips, and names them.
+        Raises ValueError when it was trained with other parameters, clips or code, and names them.
         """
-        state = newest(self.folder)
-        if state is None:
-            return Place()
-        refuse_others(self.folder, state["cfg"] | state["data"], self.cfg.model_dump() | self.data)
+        content = newest(self.folder)
+        if content is None:
+            return TrainState()
+        refuse_others(self.folder, content["identity"], self.identity)
         for name, part in self.parts.items():
             if part:
-                part.load_state_dict(state[name])
+                part.load_state_dict(content[name])
         if not self.cfg.threads:
-            torch.set_num_threads(state["threads"])
+            torch.set_num_threads(content["threads"])  # another number of threads adds up in another order
         device = next(self.parts["weights"].parameters()).device
-        lists = {name: [one.to(device) for one in state["place"][name]] for name in ("losses", "hits")}
-        return Place(**state["place"] | lists)
+        lists = {name: [x.to(device) for x in content["state"][name]] for name in ("losses", "correct")}
+        return TrainState(**content["state"] | lists)
 
 
 def digest(content: bytes) -> str:
@@ -93,16 +89,12 @@ def digest(content: bytes) -> str:
 
 
 def data_hash(clips) -> str:
-    """What a set of clips asks of a network: 16 digits of a hash of its labels and positions."""
-    parts = (np.ascontiguousarray(part).tobytes() for part in (clips.label_N, clips.track_NFx3))
-    return digest(b"".join(parts))
+    """16 digits of a hash of what a set of clips teaches: its labels and positions."""
+    return digest(np.ascontiguousarray(clips.label_N).tobytes() + np.ascontiguousarray(clips.track_NFx3).tobytes())
 
 
 def prune(just: Path, history: list[dict], kept: int):
-    """Remove all checkpoints but the newest `kept` and the one after the epoch with the smallest validation loss.
-
-    `just`: the one just written, which stays whatever else there is.
-    """
+    """Remove all checkpoints but `just`, the newest `kept` and the one of the epoch with the lowest validation loss."""
     others = [path for path in written(just.parent.parent) if path != just]
     best = min(history, key=lambda row: row["val_loss"])["step"] if history else None
     for path in others[kept - 1 :]:
@@ -111,45 +103,31 @@ def prune(just: Path, history: list[dict], kept: int):
 
 
 def written(folder: Path) -> list[Path]:
-    """The checkpoints in a training's folder, the newest first."""
-    found = [path for path in (Path(folder) / FOLDER).glob("step-*.pt") if NAME.fullmatch(path.name)]
-    return sorted(found, key=lambda path: (path.name[:13], path.stat().st_mtime_ns), reverse=True)
+    """The checkpoints in a training run's folder, the newest first."""
+    paths = [path for path in (Path(folder) / FOLDER).glob("step-*.pt") if NAME.fullmatch(path.name)]
+    return sorted(paths, key=lambda path: (path.name[:13], path.stat().st_mtime_ns), reverse=True)
 
 
 def newest(folder: Path) -> dict | None:
-    """The state in the newest whole checkpoint, or None.
-
-    Damaged ones are named in a line and called .damaged, so that they never push a whole one out.
-    """
+    """The content of the newest whole checkpoint, or None; prints a line for each damaged one."""
     for path in written(folder):
         try:
             content = path.read_bytes()
             if digest(content) == NAME.fullmatch(path.name)[2]:
                 return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-            why = "is not as it was written"
-            path.rename(path.with_suffix(".damaged"))
+            problem = "is not as it was written"
+            path.rename(path.with_suffix(".damaged"))  # else it would count as kept and push a whole one out
         except OSError as error:
-            why = f"cannot be read ({error.strerror})"
-        print(f"checkpoint {path.name} {why}: going on from an older one", flush=True)
+            problem = f"cannot be read ({error.strerror})"
+        print(f"checkpoint {path.name} {problem}: going on from an older one", flush=True)
     return None
 
 
 def refuse_others(folder: Path, old: dict, new: dict):
-    names = sorted(name for name in old.keys() | new.keys() if name not in FREE and old.get(name) != new.get(name))
-    if names:
-        changes = ", ".join(f"{name} {old.get(name)} -> {new.get(name)}" for name in names)
+    """Raises ValueError, with both values, for all that differs between two identities."""
+    changes = [f"{k} {old.get(k)} -> {new.get(k)}" for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)]
+    if changes:
         where = f"{Path(folder).name}/{FOLDER}"
-        raise ValueError(f"{where} was trained with other parameters ({changes}): go back to them or remove the folder")
-
-
-def random_states() -> dict:
-    """torch's random states, of the processor and of every GPU."""
-    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return {"cpu": torch.get_rng_state(), "gpus": gpus}
-
-
-def set_random_states(states: dict):
-    """Put torch's random states back."""
-    torch.set_rng_state(states["cpu"])
-    if states["gpus"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(states["gpus"])
+        raise ValueError(
+            f"{where} was trained with other parameters ({', '.join(changes)}): go back to them or remove the folder"
+        )

@@ -1,40 +1,33 @@
-"""Ctrl-C and SIGTERM wait for the end of a step, so that a training can keep what it has learned."""
+"""Ctrl-C and SIGTERM wait for the end of a step, so that a training run can save its state before it stops."""
 
-import contextlib
 import signal
 import threading
 
 
 class Interrupts:
-    """`asked` becomes true at the first signal; a second Ctrl-C stops at once, wherever that is.
+    """A context in which SIGINT and SIGTERM only set `requested`; a second SIGINT stops at once.
 
-    A Jupyter server sends SIGTERM some seconds after SIGINT: that is no second wish.
+    Outside the main thread, where no signal arrives, it does nothing.
     """
 
-    def __init__(self):
-        self.asked = False
+    def __enter__(self):
+        self.requested, self.previous = False, {}
+        # Python refuses handlers elsewhere than in the main thread.
+        if threading.current_thread() is threading.main_thread():
+            self.previous = {number: signal.signal(number, self.note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *error):
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
 
     def note(self, number, frame):
-        if self.asked and number == signal.SIGINT:
+        # A Jupyter server sends SIGTERM some seconds after SIGINT: that is not a second request.
+        if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True
 
     def obey(self):
-        """Stop if a signal has asked for it; what is worth keeping has been kept."""
-        if self.asked:
+        """Raise KeyboardInterrupt if a signal has requested it; the caller has saved its state."""
+        if self.requested:
             raise KeyboardInterrupt
-
-
-@contextlib.contextmanager
-def held():
-    """An Interrupts that takes the signals in this block; outside the main thread, where none arrive, it never asks."""
-    interrupts = Interrupts()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupts
-        return
-    before = {number: signal.signal(number, interrupts.note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield interrupts
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,10 +1,9 @@
 """Muon for the hidden matrices, AdamW for everything else: one optimizer, one state.
 
 Source:   Muon, K. Jordan et al. 2024, https://kellerjordan.github.io/posts/muon: momentum whose matrix is replaced by
-          the nearest (semi-)orthogonal one, found by five Newton-Schulz steps; scaled to AdamW's typical update as in
-          Moonlight, section 2.2, https://arxiv.org/abs/2502.16982, so that both parts share one learning rate.
-Differs:  float32 instead of bfloat16, which many CPUs have to emulate; matrices of one shape are worked on together,
-          because hundreds of small products cost more in calls than in arithmetic.
+          the nearest (semi-)orthogonal one, found by five Newton-Schulz steps; scaled as in Moonlight, section 2.2,
+          https://arxiv.org/abs/2502.16982.
+Differs:  float32 instead of bfloat16, which many CPUs have to emulate.
 """
 
 import torch
@@ -21,26 +20,29 @@ class MuonAdamW(torch.optim.AdamW):
     """AdamW whose groups marked `muon` are updated by Muon instead; weight decay is decoupled in both."""
 
     def step(self):
-        own, self.param_groups = self.param_groups, [group for group in self.param_groups if not group["muon"]]
+        # AdamW's own step, fused, sees its groups alone.
+        groups, self.param_groups = self.param_groups, [group for group in self.param_groups if not group["muon"]]
         try:
             super().step()
         finally:
-            self.param_groups = own
-        for group in own:
+            self.param_groups = groups
+        for group in groups:
             if group["muon"]:
                 self.muon(group)
 
     @torch.no_grad()
     def muon(self, group):
         """One step of Muon for a group's matrices."""
-        by_shape = {}
+        by_shape = {}  # hundreds of small products cost more in calls than in arithmetic: stacked, one a shape
         for weight in group["params"]:
             if weight.grad is not None:
                 by_shape.setdefault(tuple(weight.shape), []).append(weight)
         for shape, weights in by_shape.items():
             momenta = [self.momentum(weight) for weight in weights]
+            # Nesterov's form: the momentum as it would be after this gradient once more.
             stack_NRC = torch.stack([m.lerp(w.grad, 1 - MOMENTUM) for m, w in zip(momenta, weights, strict=True)])
             update_NRC = orthogonal(stack_NRC.flatten(2))
+            # The size of a typical AdamW update, so that both parts share one learning rate.
             scale = ADAM_RMS * max(shape[0], update_NRC.shape[2]) ** 0.5
             for weight, update_RC in zip(weights, update_NRC, strict=True):
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
@@ -59,7 +61,7 @@ def orthogonal(matrix_NRC):
     """The nearest semi-orthogonal matrices, roughly: singular values between 0.7 and 1.2 (Newton-Schulz, quintic)."""
     a, b, c = NEWTON_SCHULZ
     tall = matrix_NRC.shape[1] > matrix_NRC.shape[2]
-    x = matrix_NRC.mT if tall else matrix_NRC
+    x = matrix_NRC.mT if tall else matrix_NRC  # the square below is then the smaller of the two possible ones
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(STEPS):
         square = x @ x.mT
@@ -68,18 +70,12 @@ def orthogonal(matrix_NRC):
 
 
 def build(net: nn.Module, lr: float, weight_decay: float) -> MuonAdamW:
-    """Muon for matrices and filters; AdamW for the head's output maps, tables, norms and biases.
-
-    Weight decay on matrices and filters only, as is usual.
-    """
+    """Muon for matrices and filters; AdamW for the head's output maps, tables, norms and biases."""
     groups = {"hidden": [], "outer": [], "plain": []}
     for name, weight in net.named_parameters():
         matrix = name.endswith("weight") and weight.ndim >= 2
         groups["plain" if not matrix else "outer" if name.startswith("head.to_") else "hidden"].append(weight)
+    # No decay of norms, biases and tables, as is usual: their size is no sign of a complicated function.
     decay = {"hidden": weight_decay, "outer": weight_decay, "plain": 0.0}
-    return MuonAdamW(
-        [{"params": w, "weight_decay": decay[kind], "muon": kind == "hidden"} for kind, w in groups.items() if w],
-        lr=lr,
-        betas=BETAS,
-        fused=True,
-    )
+    options = [{"params": w, "weight_decay": decay[kind], "muon": kind == "hidden"} for kind, w in groups.items() if w]
+    return MuonAdamW(options, lr=lr, betas=BETAS, fused=True)

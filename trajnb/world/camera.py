@@ -18,10 +18,9 @@ def unproject(uv_NFx2, z_NF, cfg):
 
 
 def place(xyz_NFx3, share_Nx2, cfg):
-    """Shift paths sideways so that every frame given lies inside the picture; where they fit, uniformly.
+    """Sideways shift in metres (N, 2) that puts every frame given inside the picture; whether the path fits (N,) bool.
 
-    share_Nx2 in (0, 1) picks the place between the outermost ones possible. Returns the shift in metres (N, 2), and
-    whether the path fits (N,) bool; a path that does not fit gets the middle of the impossible interval.
+    share_Nx2 in (0, 1) picks the place between the outermost ones possible.
     """
     reach_NF1 = (cfg.size / 2 - cfg.frame_margin_px) * xyz_NFx3[..., 2:] / cfg.focal_px
     low_Nx2 = (-reach_NF1 - xyz_NFx3[..., :2]).max(axis=1)

@@ -1,8 +1,8 @@
 """How far an image path is from the best fit of a simpler family: line, quadratic in time, ellipse at a steady rate.
 
-All three are least squares over the seen frames in the image plane, in pixels: root mean square of the distances.
+All three are root mean squares of distances in pixels, by least squares over the observed frames.
 
-Shapes:   N paths   T seen frames   uv (N, T, 2) pixels
+Shapes:   N paths   T observed frames   uv (N, T, 2) pixels
 """
 
 from functools import lru_cache
@@ -29,8 +29,8 @@ def quadratic(uv_NTx2, cfg):
 def ellipse(uv_NTx2, cfg):
     """Distance to steady motion around an ellipse: a circle far from the camera, at the best of some sweeps."""
     sweeps = np.radians(np.linspace(cfg.sweep_min_deg, cfg.sweep_max_deg, ELLIPSE_RATES))
-    misfits_RTT = np.stack([misfit(cfg.frames, sweep) for sweep in sweeps])
-    return np.min([rms(np.einsum("st,ntc->nsc", one_TT, uv_NTx2)) for one_TT in misfits_RTT], axis=0)
+    misfits_RTT = [misfit(cfg.frames, sweep) for sweep in sweeps]
+    return np.min([rms(np.einsum("st,ntc->nsc", misfit_TT, uv_NTx2)) for misfit_TT in misfits_RTT], axis=0)
 
 
 @lru_cache(maxsize=256)
@@ -42,9 +42,9 @@ def misfit(frames, sweep):
     return np.eye(frames) - orthonormal @ orthonormal.T
 
 
-def rms(rest_NTx2):
+def rms(residual_NTx2):
     """Root mean square over frames of the distance, in pixels (N,)."""
-    return np.sqrt((rest_NTx2**2).sum(axis=2).mean(axis=1))
+    return np.sqrt((residual_NTx2**2).sum(axis=2).mean(axis=1))
 
 
 FAMILIES = {"line": line, "quadratic": quadratic, "ellipse": ellipse}

@@ -1,8 +1,8 @@
-"""The kinds of motion: each turns random numbers into a path through space, in metres, before any camera sees it.
+"""The classes of motion: each turns random numbers into a path through space, in metres, before any camera sees it.
 
-A path is relative: `recipes` moves it to its place. Time runs from the first seen frame; one step lasts `dt` seconds.
+A path is relative: `recipes` moves it to its place. Time runs from the first frame; one step lasts `dt` seconds.
 
-Shapes:   N clips   F frames (seen and future)   u (N, 8) uniform in (0, 1)   g (N, 3 F) standard normal   dt (N,) s
+Shapes:   N clips   F frames (observed and future)   u (N, 8) uniform in (0, 1)   g (N, 3 F) standard normal   dt (N,) s
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ def parabolic(u, g, dt, cfg):
 
 
 def circular(u, g, dt, cfg):
-    """Uniform circular motion: radius, sweep over the seen frames, sense, plane tilted from the image plane, phase."""
+    """Uniform circular motion in a plane tilted from the image plane."""
     return orbit(u, dt, cfg)[0]
 
 
@@ -32,10 +32,9 @@ def helical(u, g, dt, cfg):
     """Circular motion with a steady velocity along its axis, away from or towards the camera."""
     orbit_NFx3, axis_Nx3 = orbit(u, dt, cfg)
     fraction = u[:, 6:7]
-    speed_Nx1 = np.where(fraction < 0.5, -1, 1) * between(
-        np.abs(2 * fraction - 1), cfg.helix_speed_min, cfg.helix_speed_max
-    )
-    return orbit_NFx3 + (speed_Nx1 * axis_Nx3)[:, None] * clock(dt, cfg)[..., None]
+    speed_Nx1 = between(np.abs(2 * fraction - 1), cfg.helix_speed_min, cfg.helix_speed_max)
+    velocity_Nx3 = np.where(fraction < 0.5, -1, 1) * speed_Nx1 * axis_Nx3
+    return orbit_NFx3 + velocity_Nx3[:, None] * clock(dt, cfg)[..., None]
 
 
 def random(u, g, dt, cfg):
@@ -84,7 +83,7 @@ def direction(u_N, w_N):
 
 
 def clock(dt_N, cfg):
-    """Seconds (N, F) since the first seen frame."""
+    """Seconds (N, F) since the first frame."""
     return dt_N[:, None] * np.arange(cfg.frames + cfg.horizon)
 
 

@@ -2,8 +2,8 @@
 
 Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), section 3.3 and table 2.
 
-An address is (seed, index, stream): number n of clip i is the same whatever was drawn before it, in whatever order,
-in however many processes. That is what makes clip 10^9 as cheap as clip 0.
+An address is (seed, index, stream): number n of clip i is the same whatever was drawn before it, in whatever order and
+process. That makes clip 10^9 as cheap as clip 0.
 """
 
 import numpy as np
@@ -20,12 +20,8 @@ def philox(counter_4xN, key_2):
     k0, k1 = np.uint32(key_2[0]), np.uint32(key_2[1])
     for _ in range(10):
         product0, product1 = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
-        c0, c1, c2, c3 = (
-            (product1 >> HALF) ^ c1 ^ np.uint64(k0),
-            product1 & LOW,
-            (product0 >> HALF) ^ c3 ^ np.uint64(k1),
-            product0 & LOW,
-        )
+        c0, c2 = (product1 >> HALF) ^ c1 ^ np.uint64(k0), (product0 >> HALF) ^ c3 ^ np.uint64(k1)
+        c1, c3 = product1 & LOW, product0 & LOW
         with np.errstate(over="ignore"):  # the key schedule wraps on purpose
             k0, k1 = k0 + WEYL[0], k1 + WEYL[1]
     return np.stack([c0, c1, c2, c3]).astype(np.uint32)

@@ -1,10 +1,10 @@
 """Recipes: the few numbers from which one clip is made, a pure function of (seed, clip index, world).
 
 Nuisances come first and know nothing of the class: place, depth, extent in the image, brightness, noise. Then shapes
-are drawn until one fits them; only the shape is drawn again. So whatever the nuisances look like, they look the same
-for every class. Every draw has an address (seed, index, attempt), so a clip costs the same at index 0 and at 10^12.
+are drawn until one fits them, so that nuisances look the same for every class. Every draw has an address (seed, index,
+attempt): a clip costs the same at index 0 and at 10^12.
 
-Shapes:   N clips   F frames (seen and future)   T seen frames   last axis: x, y, z in metres
+Shapes:   N clips   F frames (observed and future)   T observed frames   last axis: x, y, z in metres
 """
 
 import numpy as np
@@ -17,12 +17,12 @@ VARIED_STREAM = 7
 OPTIONAL = ("blur_px", "texture", "occluder_px", "decoy", "jitter_px", "dropped_frames")  # off by default
 SHAPE_STREAM = 16  # two streams an attempt from here: uniforms, then normals
 ATTEMPTS = 4096  # shapes tried for one clip before the world is called impossible
-EXTENT_TOLERANCE = 0.06  # of the extent asked for
+EXTENT_TOLERANCE = 0.06  # of the extent drawn
 DEPTH_NEAREST_M = 1.0  # no centre ever comes closer to the camera than this
 
 
 class ImpossibleWorld(ValueError):
-    """A world in which some clip cannot be made; the message says which, and what to widen."""
+    """A world in which some clip cannot be made."""
 
 
 def draw(cfg, seed, index_N):
@@ -63,10 +63,7 @@ def nuisances(cfg, seed, index_N):
 
 
 def varied(cfg, seed, index_N):
-    """{name: amount (N,)} of the optional nuisances where each clip draws its own: at most one, none as often as any.
-
-    Amounts lie between none and what the parameter says, so that a network learns each alone and never two at once.
-    """
+    """{name: amount (N,)} of the optional nuisances, between 0 and the parameter: each clip has at most one."""
     offered = [name for name in OPTIONAL if getattr(cfg, name)]
     which_N, share_N = philox.uniforms(seed, index_N, VARIED_STREAM, 2).T
     chosen_N = np.floor(which_N * (len(offered) + 1)).astype(int)  # the last number is none of them
@@ -82,29 +79,29 @@ def accepted_attempts(cfg, seed, table):
     while (attempt_N < 0).any():
         if start >= ATTEMPTS:
             raise ImpossibleWorld(impossible(table[attempt_N < 0], start))
-        for name, rows in waiting(cfg, table, attempt_N):
-            some = table.iloc[np.repeat(rows, width)]
+        for name, rows in by_motion(cfg, table, attempt_N < 0):
+            repeated = table.iloc[np.repeat(rows, width)]
             tries = np.tile(np.arange(start, start + width), len(rows))
-            good = accept(cfg, name, some, path(cfg, seed, name, some, tries)).reshape(len(rows), width)
-            found = good.any(axis=1)
-            attempt_N[rows[found]] = start + good[found].argmax(axis=1)
+            good = accept(cfg, name, repeated, path(cfg, seed, name, repeated, tries)).reshape(len(rows), width)
+            done = good.any(axis=1)
+            attempt_N[rows[done]] = start + good[done].argmax(axis=1)
         start, width = start + width, min(2 * width, 64)
     return attempt_N
 
 
-def waiting(cfg, table, attempt_N):
-    """(motion, row numbers) of the clips that have no shape yet, a motion at a time."""
+def by_motion(cfg, table, among_N):
+    """(motion, row numbers) of the clips among these, a motion at a time."""
     for name in cfg.motions:
-        rows = np.flatnonzero((table["motion"] == name).to_numpy() & (attempt_N < 0))
+        rows = np.flatnonzero((table["motion"] == name).to_numpy() & among_N)
         if len(rows):
             yield name, rows
 
 
 def impossible(table, tries):
-    """The sentence for a world in which some clip cannot be made."""
-    one = table.iloc[0]
+    """The sentence for a world in which some clip cannot be made: which one, and what to widen."""
+    row = table.iloc[0]
     return (
-        f"no {one.motion} path of {one.extent_px:.1f} px at {one.depth_m:.2f} m in {tries} attempts "
+        f"no {row.motion} path of {row.extent_px:.1f} px at {row.depth_m:.2f} m in {tries} attempts "
         f"({len(table)} clips): widen its ranges, or narrow extent_min_px to extent_max_px or class_margin_px"
     )
 
@@ -113,8 +110,8 @@ def path(cfg, seed, name, table, attempt_N):
     """Positions (N, F, 3) in metres in the camera's frame, of one motion's clips, with the given attempts' shapes."""
     index_N, stream_N = table["index"].to_numpy(), SHAPE_STREAM + 2 * np.asarray(attempt_N)
     u = philox.uniforms(seed, index_N, stream_N, motions.RANDOM_NUMBERS)
-    needs_noise = name == "random"
-    g = philox.normals(seed, index_N, stream_N + 1, 3 * (cfg.frames + cfg.horizon)) if needs_noise else None
+    normals = 3 * (cfg.frames + cfg.horizon) if name == "random" else 0
+    g = philox.normals(seed, index_N, stream_N + 1, normals) if normals else None
     dt = table["speed_factor"].to_numpy() / cfg.frame_rate
     xyz_NFx3 = motions.MOTIONS[name](u, g, dt, cfg)
     xyz_NFx3 = xyz_NFx3 - xyz_NFx3[np.arange(len(u)), table["anchor_frame"].to_numpy()][:, None]
@@ -126,11 +123,11 @@ def path(cfg, seed, name, table, attempt_N):
 
 
 def accept(cfg, name, table, xyz_NFx3):
-    """Whether each path (N, F, 3) fits the picture and the extent asked for, and differs from every simpler family."""
+    """Whether each path (N, F, 3) fits the picture and the extent drawn, and differs from every simpler family."""
     good_N = (xyz_NFx3[..., 2] >= DEPTH_NEAREST_M).all(axis=1)
     uv_NTx2 = camera.project(np.where(good_N[:, None, None], xyz_NFx3, 1.0)[:, : cfg.frames], cfg)
-    asked_N = table["extent_px"].to_numpy()
-    good_N &= np.abs(extent(uv_NTx2) - asked_N) <= EXTENT_TOLERANCE * asked_N
+    extent_N = table["extent_px"].to_numpy()
+    good_N &= np.abs(extent(uv_NTx2) - extent_N) <= EXTENT_TOLERANCE * extent_N
     for family in motions.SIMPLER[name]:
         rows = np.flatnonzero(good_N)
         good_N[rows] = families.FAMILIES[family](uv_NTx2[rows], cfg) >= cfg.class_margin_px
@@ -145,9 +142,7 @@ def extent(uv_NTx2):
 def tracks(cfg, seed, table):
     """Positions (N, F, 3) in metres in the camera's frame of the clips in a recipe table, no search involved."""
     xyz_NFx3 = np.empty((len(table), cfg.frames + cfg.horizon, 3))
-    for name in cfg.motions:
-        rows = np.flatnonzero((table["motion"] == name).to_numpy())
-        if len(rows):
-            some = table.iloc[rows]
-            xyz_NFx3[rows] = path(cfg, seed, name, some, some["attempt"].to_numpy())
+    for name, rows in by_motion(cfg, table, True):
+        part = table.iloc[rows]
+        xyz_NFx3[rows] = path(cfg, seed, name, part, part["attempt"].to_numpy())
     return xyz_NFx3

@@ -1,11 +1,10 @@
 """From positions to pictures: an anti-aliased disc on a grey background, in integers, so that bytes do not depend on
 batch size, order or number of processes.
 
-Positions and radii are rounded to 1/256 px; coverage of a pixel is 1/2 plus its signed distance to the disc's edge,
-between 0 and 1. Sensor noise is a slice of one fixed table of normal numbers, at an address drawn for each frame:
-adding it costs little more than copying memory, where a fresh normal number for each pixel costs ten times the disc.
+Coverage of a pixel is 1/2 plus its signed distance to the disc's edge, between 0 and 1. Sensor noise is a slice of one
+fixed table of normal numbers, at an address drawn for each frame: fresh numbers for each pixel cost ten times the disc.
 
-Shapes:   N clips   T seen frames   S pixels a side   P pixels a side of the window around a disc
+Shapes:   N clips   T observed frames   S pixels a side   P pixels a side of the window around a disc
 """
 
 from functools import lru_cache
@@ -33,7 +32,7 @@ def render(cfg, seed, table, xyz_NFx3):
 
 
 def chunk(cfg, seed, scene, xyz_NTx3):
-    """A few clips (N, T, S, S) uint8: background, objects, occluder, noise, lost frames, in this order."""
+    """A few clips (N, T, S, S) uint8: background, objects, occluder, noise, dropped frames, in this order."""
     scene = {**{name: np.full(len(xyz_NTx3), getattr(cfg, name)) for name in recipes.OPTIONAL}, **scene}
     uv_NTx2 = camera.project(xyz_NTx3, cfg) + jitter(cfg, seed, scene)
     radius_NT = cfg.focal_px * cfg.radius_m * scene["size_factor"][:, None] / xyz_NTx3[..., 2]
@@ -56,7 +55,7 @@ def grey(share):
 
 
 def backdrop(cfg, seed, scene, back_N):
-    """Background (N, T, S, S) int16: one level a clip, plus a static pattern of 8 px patches where `texture` asks."""
+    """Background (N, T, S, S) int16: one level a clip, plus a static pattern of 8 px patches of contrast `texture`."""
     image_NTSS = np.empty((len(back_N), cfg.frames, cfg.size, cfg.size), np.int16)
     image_NTSS[:] = back_N[:, None, None, None]
     if scene["texture"].any():
@@ -75,10 +74,8 @@ def draw_discs(cfg, image_NTSS, uv_NTx2, radius_NT, level_N, blur_N):
     reach = int(radius_NT.max() + 2 + blur_N.max())
     offset_P = np.arange(-reach, reach + 1)
     x_NTP, y_NTP = (centre_NT2[..., axis, None] // SUBPIXELS + offset_P for axis in (0, 1))
-    dx_NTP, dy_NTP = (
-        pixel_NTP * SUBPIXELS + SUBPIXELS // 2 - centre_NT2[..., axis, None]
-        for axis, pixel_NTP in enumerate((x_NTP, y_NTP))
-    )
+    middle_NT2 = centre_NT2 - SUBPIXELS // 2  # pixels are measured from their middles
+    dx_NTP, dy_NTP = x_NTP * SUBPIXELS - middle_NT2[..., 0, None], y_NTP * SUBPIXELS - middle_NT2[..., 1, None]
     # The square root of a whole number is correctly rounded everywhere, so its floor is the same everywhere.
     distance_NTPP = np.sqrt(dx_NTP[:, :, None, :] ** 2 + dy_NTP[..., None] ** 2).astype(np.int64)
     cover_NTPP = np.clip((radius_NT11 - distance_NTPP) * SUBPIXELS // edge_N111 + SUBPIXELS // 2, 0, SUBPIXELS)
@@ -142,7 +139,7 @@ def decoy(cfg, seed, scene, uv_NTx2):
 
 
 def kept_frames(cfg, seed, scene):
-    """Frame shown at each time (N, T): its own, or the one before where it was lost (`dropped_frames` a clip)."""
+    """Frame shown at each time (N, T): its own, or the one before where it was dropped (`dropped_frames` a clip)."""
     frame_NT = np.tile(np.arange(cfg.frames), (len(scene["index"]), 1))
     if scene["dropped_frames"].any():
         word_NT = philox.words(seed, scene["index"], recipes.DROP_STREAM, cfg.frames - 1)
