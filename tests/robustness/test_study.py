@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from trajnb import files
 from trajnb.config import Config
 from trajnb.evaluation import metrics, oracles
 from trajnb.figures import save
@@ -22,11 +21,11 @@ def results(**top1):
     """Results of models {name: top1 (S, L, N) at SEVERITIES of noise}; NaN for seeds that a model has not."""
     seeds = max(len(x) for x in top1.values())
     shape = len(top1), seeds, len(SEVERITIES), next(iter(top1.values())).shape[-1]
-    top1_MSCN = np.full(shape, np.nan)
+    top1_MSCN, ade_px_MSCN = np.full((2, *shape), np.nan)
     for m, value_SLN in enumerate(top1.values()):
-        top1_MSCN[m, : len(value_SLN)] = value_SLN
+        top1_MSCN[m, : len(value_SLN)], ade_px_MSCN[m, : len(value_SLN)] = value_SLN, 1
     names = [(conditions.CLEAN, 0.0), *(("noise", x) for x in SEVERITIES[1:])]
-    return study.Results(list(top1), names, top1_MSCN, np.ones(shape))
+    return study.Results(list(top1), names, top1_MSCN, ade_px_MSCN)
 
 
 def constant(*values, clips=4):
@@ -129,20 +128,24 @@ def perfect(net, clips, cfg):
 
 
 def test_every_model_and_seed_is_evaluated_under_every_condition(clean, monkeypatch, tmp_path):
-    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
-    monkeypatch.setattr(conditions, "CORRUPTIONS", {name: conditions.CORRUPTIONS[name] for name in ("noise", "observed")})
+    monkeypatch.setattr(
+        conditions, "CORRUPTIONS", {name: conditions.CORRUPTIONS[name] for name in ("noise", "observed")}
+    )
     monkeypatch.setattr(study, "predict", perfect)
     rendered, render = [], conditions.ClipSet.render
-    monkeypatch.setattr(conditions.ClipSet, "render", lambda self, rows: rendered.append(len(rows)) or render(self, rows))
+    monkeypatch.setattr(
+        conditions.ClipSet, "render", lambda self, rows: rendered.append(len(rows)) or render(self, rows)
+    )
     networks = {"i3d": [object(), object()]}
     found = study.evaluate(networks, {}, CFG)
     total = 1 + 4 + 6 + len(conditions.COMPOUNDS)
     assert rendered == [24] * total, "each condition is rendered once"
-    assert files.read_json(CFG.stage_dir("robustness") / "progress.json")["done"] == total
     assert found.models == ["i3d", "constant_velocity", "pixel_oracle", "true_oracle"]
     assert found.top1.shape == (4, 2, total, 24)
     assert (found.top1[0] == 1).all() and found.ade_px[0].max() < 1e-3
-    assert np.isnan(found.top1[1]).all() and np.isfinite(found.ade_px[1, 0]).all() and np.isnan(found.ade_px[1:, 1]).all()
+    assert (
+        np.isnan(found.top1[1]).all() and np.isfinite(found.ade_px[1, 0]).all() and np.isnan(found.ade_px[1:, 1]).all()
+    )
     curves, steps = study.curves(found), study.long_horizon(networks, CFG)
     assert len(curves) == 2 * total + 2 * (total - 2), "no oracle of three or two frames"
     assert steps["i3d"].iloc[:5].max() < 1e-3 < steps["i3d"].iloc[5]
@@ -157,8 +160,6 @@ def drawn_figures(curves, means, steps, clean, folder):
     wide = means.pivot_table(index="model", columns="corruption", values="mean_accuracy", sort=False)
     each = [figures.accuracy_curves(curves, "ade_px"), figures.mean_accuracy(wide), figures.horizons(curves, steps, 5)]
     prob_NK = np.full((24, 4), 0.25)
-    predictions, table = {"i3d": study.Predictions(prob_NK)}, means.iloc[:1].assign(model="i3d", temperature=2.0)
-    each += [figures.reliability(predictions, table, clean), figures.selective_risk(predictions, clean)]
-    each += [figures.examples(clean)]
+    each += [figures.selective_risk({"i3d": study.Predictions(prob_NK)}, clean), figures.examples(clean)]
     for number, figure in enumerate(each):
         assert len(save(figure, folder, f"{number}").data) > 3000

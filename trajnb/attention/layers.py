@@ -15,7 +15,7 @@ from einops import rearrange
 from torch import nn
 
 from trajnb.models.attention import Attend
-from trajnb.models.i3d import I3D, Mixed, Same, same_padding
+from trajnb.models.i3d import I3D, Mixed, Pool, Unit, same_padding
 from trajnb.models.magvit import Magvit
 from trajnb.models.slowfast import SlowFast
 from trajnb.models.trained import load_trained
@@ -123,10 +123,11 @@ def i3d_layers(explained):
     shape = [n // p for n, p in zip(explained.clip_shape, extractor.patch, strict=True)]
     axes = tiles(extractor.patch)
     for layer in extractor.layers:
-        if isinstance(same := getattr(layer, "same", None), Same):
-            before = same_padding(shape, same.kernel, same.stride)[::2][::-1]  # what is in front of each axis
-            axes = tuple(a.strided(*how) for a, *how in zip(axes, same.kernel, same.stride, before, strict=True))
-            shape = [-(-n // stride) for n, stride in zip(shape, same.stride, strict=True)]
+        if isinstance(layer, Unit | Pool):
+            kernel, stride = (getattr(getattr(layer, "conv", layer), name) for name in ("kernel_size", "stride"))
+            before = same_padding(shape, kernel, stride)[::2][::-1]  # what is in front of each axis
+            axes = tuple(a.strided(*how) for a, *how in zip(axes, kernel, stride, before, strict=True))
+            shape = [-(-n // s) for n, s in zip(shape, stride, strict=True)]
         if isinstance(layer, Mixed):
             blocks.append([Layer("", layer, axes)])
     return blocks

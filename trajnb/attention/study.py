@@ -33,8 +33,7 @@ def study(cfg, test) -> tuple[pd.DataFrame, pd.DataFrame]:
     Networks are those of the run's first seed.
     """
     pairs, scored, correlations = clip_pairs(test, cfg.attention_clips), [], []
-    path = cfg.stage_dir("attention") / "progress.json"
-    with Progress(len(cfg.models), "attention", "network", path) as progress:
+    with Progress(len(cfg.models), "attention", "network") as progress:
         for model in cfg.models:
             one = cfg.replace(model=model)
             explained = load_explained(one)

@@ -1,31 +1,11 @@
-"""Figures of 04_robustness: calibration, and curves over severities."""
+"""Figures of 04_robustness: selective risk, and curves over severities."""
 
 import seaborn as sns
 
-from trajnb.evaluation import metrics
 from trajnb.figures.style import COLOURS, GREY, MODEL_COLOURS, bare, panels
 from trajnb.robustness import calibration, conditions
 
 LABELS = {"top1": "top-1", "ade_px": "ADE, px"}
-
-
-def reliability(predictions, table, test):
-    """Accuracy against confidence: raw probabilities above, scaled by the temperatures of calibration's table below."""
-    fitted = table.set_index("model")["temperature"].groupby(level=0).first()
-    figure, axes = panels(2, len(predictions), 2.3, 2.1, sharex=True, sharey=True)
-    for column, (model, predicted) in zip(axes.T, predictions.items(), strict=True):
-        kinds = {"raw": predicted.prob_NK, "scaled": calibration.tempered(predicted.prob_NK, fitted[model])}
-        for axis, (kind, prob_NK) in zip(column, kinds.items(), strict=True):
-            count, confidence, accuracy = metrics.reliability(prob_NK, test.label_N)
-            axis.plot([0, 1], [0, 1], color="0.7", linewidth=1)
-            axis.scatter(confidence, accuracy, s=4 + 80 * count / count.sum(), color=COLOURS.get(model))
-            axis.plot(confidence, accuracy, color=COLOURS.get(model), linewidth=1)
-            axis.set_title(f"{model}, {kind}: ECE {metrics.ece(prob_NK, test.label_N):.3f}", fontsize=8)
-        column[1].set_xlabel("confidence")
-    for axis in axes[:, 0]:
-        axis.set_ylabel("accuracy")
-    sns.despine(figure)
-    return figure
 
 
 def selective_risk(predictions, test):

@@ -55,7 +55,7 @@ def evaluate(networks, classifiers, cfg) -> Results:
     velocity and the oracles."""
     todo = list(conditions.all_conditions(conditions.clean_clips(cfg)))
     values = {}
-    with Progress(len(todo), "robustness", "condition", cfg.stage_dir("robustness") / "progress.json") as progress:
+    with Progress(len(todo), "robustness", "condition") as progress:
         for c, condition in enumerate(todo):
             condition = condition._replace(clips=Rendered(condition.clips))
             for model, seed, predicted in predict_all(networks, classifiers, condition):
@@ -83,13 +83,10 @@ def predict_all(networks, classifiers, condition):
 
 def scores(predicted, clips):
     """Correctness and ADE in pixels (2, N) of Predictions; NaN without classes or positions."""
-    found_2N = np.full((2, len(clips)), np.nan)
-    if predicted.prob_NK is not None:
-        found_2N[0] = predicted.prob_NK.argmax(axis=1) == clips.label_N
-    if predicted.track_NHx3 is not None:
-        true_NHx3 = clips.track_NFx3[:, clips.cfg.frames :]
-        found_2N[1] = metrics.displacement_px(predicted.track_NHx3, true_NHx3, clips.cfg).mean(axis=1)
-    return found_2N
+    none_N = np.full(len(clips), np.nan)
+    top1_N = none_N if predicted.prob_NK is None else metrics.correct(predicted, clips)
+    ade_px_N = none_N if predicted.track_NHx3 is None else metrics.error_px(predicted, clips).mean(axis=1)
+    return np.stack([top1_N, ade_px_N])
 
 
 def references(condition):
@@ -207,13 +204,12 @@ def long_horizon(networks, cfg) -> pd.DataFrame:
     Beyond the trained horizon a network's last two positions are extrapolated in a straight line.
     """
     clips = Rendered(conditions.with_long_future(conditions.clean_clips(cfg)))
-    horizon, true_NHx3 = clips.cfg.horizon, clips.track_NFx3[:, clips.cfg.frames :]
+    horizon, error = clips.cfg.horizon, {}
     clean = conditions.Condition(conditions.CLEAN, 0.0, clips, cfg.frames)
-    error = {}
     for model, _, predicted in predict_all(networks, {}, clean):
         track_NHx3 = predicted.track_NHx3
         further = trackers.constant_velocity(track_NHx3, horizon - track_NHx3.shape[1])
-        error_NH = metrics.displacement_px(np.concatenate([track_NHx3, further], axis=1), true_NHx3, cfg)
-        error.setdefault(model, []).append(error_NH.mean(axis=0))
+        longer = Predictions(None, np.concatenate([track_NHx3, further], axis=1))
+        error.setdefault(model, []).append(metrics.error_px(longer, clips).mean(axis=0))
     steps = pd.Index(range(1, horizon + 1), name="step")
     return pd.DataFrame({model: np.mean(seeds, axis=0) for model, seeds in error.items()}, index=steps)
