@@ -1,4 +1,4 @@
-"""The score table: every map and control on both kinds of clips, intervals around means, margins with their p-values."""
+"""The score table: every map and control on both kinds of clips, intervals, margins and their p-values."""
 
 import numpy as np
 import pandas as pd

@@ -166,6 +166,14 @@ def maps_of(explained, clips, name) -> np.ndarray:
     return found[name].upsampled(video_NCTHW.shape[2:])
 
 
+def example_maps(networks, clips, rows, method) -> dict:
+    """{(motion, model): (row, map (T, S, S)), or None} of `first_examples` under each network's map {model: name}."""
+    return {
+        key: row if row is None else (row, maps_of(networks[key[1]], clips.take([row]), method[key[1]])[0])
+        for key, row in rows.items()
+    }
+
+
 def method_of(name) -> str:
     """The entry of cfg.attention_methods that makes the map `name`."""
     parts = name.endswith(("_time", "_space"))

@@ -5,8 +5,6 @@ A widget's state lives in the page's memory: it does not survive in a rendered n
 
 import ipywidgets as widgets
 
-from trajnb.attention import examples
-from trajnb.attention import figures as figure_of_map
 from trajnb.data import scenes
 from trajnb.evaluation import predictions, trackers
 from trajnb.figures import style, tour
@@ -17,7 +15,6 @@ LABELS = {"number": "shape, number", "gravity": "gravity, Earth's", "speed": "sp
 LABELS |= {"depth_m": "depth, m", "noise": "noise, full scale"}
 STEPS = {"number": 1, "gravity": 0.05, "speed": 0.1, "depth_m": 0.1, "noise": 0.01}
 LOOK = {"style": {"description_width": "110px"}, "layout": {"width": "400px"}}
-AS_IT_IS = {"align_self": "flex-start", "max_width": "100%"}  # a stretched picture is a blurred one
 
 
 def world(cfg, folder):
@@ -36,14 +33,7 @@ def network(net, cfg, folder):
     return explore(draw, cfg, folder, "own_prediction")
 
 
-def attention(networks, sets, cfg, folder):
-    """One map over one clip with a decoy, to be chosen with the frame; without a person, the first one as a picture.
-
-    networks: {model: trajnb.attention Explained}; sets: {"plain", "decoy"} of trajnb.attention.clips.
-    """
-    clips, first = sets["decoy"], {"clip": 0, "model": cfg.models[0], "method": "head_class", "frame": cfg.frames // 2}
-
-    def draw(clip, model, method, frame):
+def draw(clip, model, method, frame):
         map_TSS = examples.one(networks[model], clips, clip, method)
         return figure_of_map.look(clips, clip, map_TSS, frame, f"{model}: {method.replace('_', ' ')}")
 
