@@ -9,7 +9,7 @@ train   Trains one network of the quick run on one seed in ways that differ in r
 rule    Trains nothing: it draws what training runs would predict. A clip has a difficulty, the same for all; a training
         run has a skill, normal around that of its architecture, so that top-1 has a standard deviation of SEED_SD. For
         3, 5 and 10 seeds of four architectures: how often the 95 % interval holds the true mean; how often any of four
-        equal ones is called better, in top-1 or ADE, by the rule of trajnb.evaluation.seeds; and how often a true
+        equal ones is called better, in top-1 or ADE, by the rule of trajnb.evaluation.statistics; and how often a true
         difference is found (a fifth as many experiments).
 """
 
@@ -26,14 +26,14 @@ from tqdm import tqdm
 
 from trajnb import data, files, models
 from trajnb.config import Config
-from trajnb.evaluation import metrics, predictions, seeds
+from trajnb.evaluation import metrics, predictions, statistics
 from trajnb.training import fit, predict
 
 WAYS = ("0:cpu:1", "0:cpu:2", "0:cpu:4", "1:cpu:1", "2:cpu:1", "3:cpu:1")  # SEED:DEVICE:THREADS
 QUICK = {"run_name": "quick", "clips": 10_000, "test_clips": 10_000, "epochs": 3}
 EASE, SPREAD = 4.0, 2.5  # of the clips' difficulty, in logits: a mean top-1 of about 0.91
-KINDS = ("a", "b", "c", "d")
-GAINS = (0.0, 0.005, 0.01, 0.02, 0.04)  # in top-1, of the first kind from the three others
+ARCHITECTURES = ("a", "b", "c", "d")
+GAINS = (0.0, 0.005, 0.01, 0.02, 0.04)  # in top-1, of the first architecture over the three others
 SAMPLE = 1_000_000  # clips over which true means are taken
 
 
@@ -44,32 +44,32 @@ def slope():
 
 
 def experiment(rng, count, skills, sd, clips):
-    """{architecture: Trained} of `count` seeds of each with these mean skills."""
-    ease_N, kinds = rng.normal(EASE, SPREAD, clips), {}
-    for name, skill in zip(KINDS, skills, strict=True):
+    """{architecture: SeedScores} of `count` seeds of each with these mean skills."""
+    ease_N, architectures = rng.normal(EASE, SPREAD, clips), {}
+    for name, skill in zip(ARCHITECTURES, skills, strict=True):
         skill_S1 = skill + sd * rng.normal(size=(count, 1))
-        right_SN = (rng.uniform(size=(count, clips)) < expit(ease_N + skill_S1)).astype(float)
+        correct_SN = (rng.uniform(size=(count, clips)) < expit(ease_N + skill_S1)).astype(float)
         ade_SN = np.exp(rng.normal(1.2, 0.6, clips) - skill_S1 / 2) * rng.gamma(9, 1 / 9, (count, clips))
-        kinds[name] = seeds.Trained(right_SN, ade_SN)
-    return kinds
+        architectures[name] = statistics.SeedScores(correct_SN, ade_SN)
+    return architectures
 
 
 def trial(rng, count, skills, sd, clips, truth):
-    """One experiment: whether each interval holds the truth, and which kinds were called different."""
-    kinds = experiment(rng, count, skills, sd, clips)
-    spread, pairs = seeds.spread(kinds["a"].top1), seeds.pairs(kinds)
+    """One experiment: whether each interval holds the truth, and which architectures were called different."""
+    architectures = experiment(rng, count, skills, sd, clips)
+    spread, pairs = statistics.spread(architectures["a"].top1), statistics.seed_pairs(architectures)
     called = pairs["verdict"].isin(["first", "second"])
     found_first = pairs.loc[(pairs["score"] == "top1") & (pairs["first"] == "a"), "verdict"] == "first"
     return {
         "student": spread["low"] <= truth <= spread["high"],
         "called": called.any(),
-        "below": (pairs["p"] < seeds.LEVEL).any(),
+        "below": (pairs["p"] < statistics.ALPHA).any(),
         "found": found_first.mean(),
     }
 
 
 def mean_top1(skill_sd):
-    """Mean top-1 of a kind whose trainings differ so much in skill."""
+    """Mean top-1 of an architecture whose training runs differ so much in skill."""
     rng = np.random.default_rng(0)
     return float(expit(rng.normal(EASE, SPREAD, SAMPLE) + skill_sd * rng.normal(size=SAMPLE)).mean())
 
@@ -84,10 +84,15 @@ def rule(experiments=1000, sd=0.01, clips=10000):
         share = pd.DataFrame(trial(rng, count, skills, sd / per_logit, clips, truth) for _ in bar).mean()
         head = f"{count} seeds, {turns[gain]} experiments:"
         if gain:
-            print(f"{head} a kind {gain:.3f} better is told from each other in {share['found']:.3f}", flush=True)
+            print(
+                f"{head} an architecture {gain:.3f} better is called better than each other in {share['found']:.3f}",
+                flush=True,
+            )
         else:
             held = f"Student's t holds the mean in {share['student']:.3f}"
-            false = f"any of four equal kinds called better {share['called']:.3f}, by p alone {share['below']:.3f}"
+            false = (
+                f"any of four equal architectures called better {share['called']:.3f}, by p alone {share['below']:.3f}"
+            )
             print(f"{head} {held}; {false}", flush=True)
 
 

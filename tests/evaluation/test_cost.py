@@ -1,12 +1,14 @@
-"""Costs against arithmetic done by hand."""
+"""Costs against arithmetic done by hand, and the Pareto fronts."""
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 from trajnb import models
 from trajnb.config import Config
-from trajnb.evaluation.cost import cost, latency_ms, macs
+from trajnb.evaluation.cost import cost, front, fronts, latency_ms, macs
 from trajnb.models.transformer import Transformer
 
 SHAPE = (1, 16, 64, 64)
@@ -36,7 +38,9 @@ def test_nano_presets_cost_the_same():
 def test_inference_costs_less_than_training(name):
     net = models.build(Config(model=name))
     spent = cost(net, SHAPE)
-    assert spent["parameters"] < sum(w.numel() for w in net.parameters()), "seen queries are not needed at inference"
+    assert spent["parameters"] < sum(w.numel() for w in net.parameters()), (
+        "observed queries are not needed at inference"
+    )
     assert spent["macs"] < spent["training_macs"]
     assert spent["model_mb"] == pytest.approx(4e-6 * spent["parameters"], rel=0.05)
 
@@ -49,17 +53,22 @@ def test_magvit_needs_no_decoder_at_inference():
     assert cost(net, SHAPE)["backbone_parameters"] == whole - decoder - codebook
 
 
-@pytest.mark.parametrize(
-    ("name", "giga"),
-    [("transformer", 196), ("i3d", 111.15), ("slowfast", 27.64), ("magvit", 55.8 + 115.3)],
-)
-def test_paper_presets_cost_what_the_papers_layers_do(name, giga):
-    """At the paper's clip: TimeSformer's own figure, sums over the layer tables for the rest."""
+PAPERS = {  # the multiply-adds of the paper's layers at the paper's clip, in training; and that in 10^9, as published
+    "transformer": (195_829_972_992, 196),  # TimeSformer's own figure; sums over the layer tables for the rest
+    "i3d": (111_150_276_608, 111.15),
+    "slowfast": (27_637_743_616, 27.64),
+    "magvit": (171_068_882_944, 55.8 + 115.3),
+}
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_paper_presets_cost_what_the_papers_layers_do(name):
     preset = models.PRESETS[name]["paper"]
     with torch.device("meta"):
         net = models.EXTRACTORS[name](**preset)
     spent = macs(net, (3, preset["frames"], preset["size"], preset["size"]), training=True)
-    assert spent == pytest.approx(giga * 1e9, rel=2e-3)
+    assert spent == PAPERS[name][0]
+    assert spent == pytest.approx(PAPERS[name][1] * 1e9, rel=2e-3)
 
 
 def test_measuring_leaves_the_net_alone():
@@ -72,3 +81,20 @@ def test_measuring_leaves_the_net_alone():
 
 def test_latency_is_positive():
     assert latency_ms({"net": models.build(Config())}, SHAPE, rounds=3)["net"] > 0
+
+
+def test_the_front_holds_the_undominated():
+    cost, gain = [1, 2, 3, 2, 4], [0.5, 0.7, 0.6, 0.7, 0.9]
+    assert front(cost, gain).tolist() == [True, True, False, True, True], "equals do not beat each other"
+    assert front([1, 1], [0.5, 0.6]).tolist() == [False, True]
+    assert front([2, 1], [0.5, 0.5]).tolist() == [False, True]
+
+
+def test_a_front_for_each_cost_and_score_and_no_row_without_a_cost():
+    rows = {"model": ["a", "b", "chance"], "macs": [1, 2, np.nan], "parameters": [2, 1, np.nan]}
+    rows |= {"train_seconds": [1, 1, np.nan], "latency_ms": [1, 2, np.nan]}
+    board = pd.DataFrame(rows | {"test_top1": [0.9, 0.95, 0.25], "ade_px": [3.0, 3.5, np.nan]})
+    marks = fronts(board)
+    assert marks.index.tolist() == ["a", "b"]
+    assert marks[("macs", "ade_px")].tolist() == [True, False], "a smaller error is a gain"
+    assert marks[("macs", "test_top1")].tolist() == [True, True]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trajnb.evaluation import ensembles
-from trajnb.evaluation.leaderboard import Predictions
+from trajnb.evaluation.predictions import Predictions
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def truth():
 
 
 def member(truth, right, error, seed):
-    """A network that gives the true class the probability `right` and errs by `error`, which it knows."""
+    """A network that gives the true class the probability `right`, with calibrated errors of deviation `error`."""
     label_N, future_NHx3 = truth
     prob_NK = np.full((500, 4), (1 - right) / 3)
     prob_NK[np.arange(500), label_N] = right
@@ -28,23 +28,17 @@ def member(truth, right, error, seed):
     return Predictions(prob_NK, track_NHx3, np.full(future_NHx3.shape, 2 * np.log(error)))
 
 
-def test_weights_go_to_the_member_that_knows(truth):
+def test_weights_go_to_the_better_member(truth):
     weights = ensembles.fit([member(truth, 0.9, 0.01, 1), member(truth, 0.3, 0.2, 2)], *truth)
     assert weights.class_M[0] > 0.99
     assert weights.future_M[0] > 0.95
     assert weights.class_M.sum() == pytest.approx(1)
 
 
-def test_equals_share_alike(truth):
-    weights = ensembles.fit([member(truth, 0.7, 0.05, 1), member(truth, 0.7, 0.05, 2)], *truth)
-    assert weights.class_M == pytest.approx([0.5, 0.5], abs=0.01)
-    assert weights.future_M == pytest.approx([0.5, 0.5], abs=0.1)
-
-
 def test_independent_errors_average_out(truth):
-    said = [member(truth, 0.7, 0.05, seed) for seed in range(4)]
-    joined = ensembles.join(said, ensembles.fit(said, *truth))
-    error, alone = (np.abs(one.track_NHx3 - truth[1])[..., :2].mean() for one in (joined, said[0]))
+    members = [member(truth, 0.7, 0.05, seed) for seed in range(4)]
+    joined = ensembles.join(members, ensembles.fit(members, *truth))
+    error, alone = (np.abs(one.track_NHx3 - truth[1])[..., :2].mean() for one in (joined, members[0]))
     assert error < 0.6 * alone
     assert joined.prob_NK.sum(axis=1) == pytest.approx(1)
 
@@ -58,12 +52,6 @@ def test_moments_of_the_mixture_by_hand():
     assert joined.track_NHx3[0, 0, 0] == pytest.approx(2.5)
     assert np.exp(joined.logvar_NHx3[0, 0, 0]) == pytest.approx(0.25 * (2 + 1.5**2) + 0.75 * (4 + 0.5**2))
     assert np.log(joined.track_NHx3[0, 0, 2]) == pytest.approx(0.75 * np.log(3))
-
-
-def test_only_ensembles_whose_members_are_there():
-    assert ensembles.members(["transformer"]) == {}
-    assert ensembles.members(["i3d", "transformer"]) == {"ensemble_all": ("i3d", "transformer")}
-    assert ensembles.members(["magvit", "i3d", "slowfast"])["ensemble_magvit_i3d"] == ("magvit", "i3d")
 
 
 def test_weights_by_hand():
@@ -82,14 +70,18 @@ def test_weights_by_hand():
     assert weights.future_M == pytest.approx([1, 0])
 
 
-def test_each_seed_has_its_ensemble_and_shares_are_means():
-    said = [Predictions(np.eye(2)[[k, k]], np.full((2, 1, 3), 1.0 + k), np.zeros((2, 1, 3))) for k in (0, 1)]
-    val = SimpleNamespace(label_N=np.array([0, 0]), track_NFx3=np.ones((2, 3, 3)))
-    networks = {"a": [said[0], said[1]], "b": [said[1], said[0]]}
-    found = ensembles.joined(networks, networks, val, SimpleNamespace(frames=2))
+def test_each_seed_has_its_ensemble_and_weights_are_means():
+    one = [Predictions(np.eye(2)[[k, k]], np.full((2, 1, 3), 1.0 + k), np.zeros((2, 1, 3))) for k in (0, 1)]
+    val = SimpleNamespace(label_N=np.array([0, 0]), track_NFx3=np.ones((2, 3, 3)), cfg=SimpleNamespace(frames=2))
+    networks = {"a": [one[0], one[1]], "b": [one[1], one[0]]}
+    found = ensembles.fit_all(networks, networks, val)
     assert list(found) == ["ensemble_all"]
-    assert [one.weights.class_M.tolist() for one in found["ensemble_all"]] == [[1, 0], [0, 1]]
-    assert all(one.said.prob_NK.tolist() == [[1, 0], [1, 0]] for one in found["ensemble_all"])
-    table = ensembles.shares(found)
+    assert [each.weights.class_M.tolist() for each in found["ensemble_all"]] == [[1, 0], [0, 1]]
+    assert all(each.predictions.prob_NK.tolist() == [[1, 0], [1, 0]] for each in found["ensemble_all"])
+    table = ensembles.weight_table(found)
     assert table.loc[("ensemble_all", "class")].to_dict() == {"a": 0.5, "b": 0.5}
     assert table.index.tolist() == [("ensemble_all", "class"), ("ensemble_all", "future")]
+    assert ensembles.fit_all({"a": networks["a"]}, networks, val) == {}, "a member alone is none"
+    three = {name: networks["a"] for name in ("magvit", "i3d", "slowfast")}
+    members = {name: each[0].members for name, each in ensembles.fit_all(three, three, val).items()}
+    assert members == {"ensemble_all": ("magvit", "i3d", "slowfast"), "ensemble_magvit_i3d": ("magvit", "i3d")}

@@ -11,16 +11,10 @@ CFG = Config()
 
 def test_displacement_errors_in_pixels_and_metres():
     true = np.zeros((1, 5, 3)) + [0.5, 0.5, 2.0]
-    said = true + np.array([3 / 64, 4 / 64, 0.0]) * np.arange(1, 6)[:, None]
+    predicted = true + np.array([3 / 64, 4 / 64, 0.0]) * np.arange(1, 6)[:, None]
     metre = 2.0 / 64  # of a pixel at 2 m
     expected = {"ade_px": 15, "fde_px": 25, "ade_m": 15 * metre, "fde_m": 25 * metre}
-    assert metrics.position_scores(said, true, CFG) == pytest.approx(expected)
-
-
-def test_copying_the_truth_scores_zero_and_the_last_seen_position_does_not():
-    track = np.linspace(0, 1, 6)[None, :, None] * [0.1, 0.0, 0.0] + [0.5, 0.5, 3.0]
-    assert metrics.displacement_px(track[:, 1:], track[:, 1:], CFG).max() == 0
-    assert metrics.displacement_px(np.repeat(track[:, :1], 5, axis=1), track[:, 1:], CFG).min() > 1
+    assert metrics.position_scores(predicted, true, CFG) == pytest.approx(expected)
 
 
 def test_class_scores_by_hand():
@@ -30,7 +24,7 @@ def test_class_scores_by_hand():
     assert scores["test_top1"] == 0.75
     assert scores["test_nll"] == pytest.approx(np.log([2, 2, 8, 1]).mean())
     assert (scores["test_top1_low"], scores["test_top1_high"]) == metrics.wilson(3, 4)
-    assert scores["ece"] == pytest.approx((2 * 0.5 + 0.875 + 0) / 4), "both that are half sure are right"
+    assert scores["ece"] == pytest.approx((2 * 0.5 + 0.875 + 0) / 4), "both of confidence 0.5 are right"
     assert scores["least_named"] == 0.25
     assert metrics.class_nll(np.array([[0.0, 1.0]]), np.array([0])) == pytest.approx(12 * np.log(10))
     assert str(metrics.class_nll(np.eye(3), np.arange(3))) == "0.0"
@@ -60,8 +54,8 @@ def test_metres_become_frame_widths_and_back():
 
 
 def test_regions_by_hand():
-    said, logvar = np.array([[[0.5, 0.5, 9.0]]]), np.log([[[0.01, 0.04, 1.0]]])
-    assert metrics.square_distance(said, logvar, said + [0.2, 0.4, 5.0]) == pytest.approx(np.array([[4 + 4]]))
+    mean, logvar = np.array([[[0.5, 0.5, 9.0]]]), np.log([[[0.01, 0.04, 1.0]]])
+    assert metrics.square_distance(mean, logvar, mean + [0.2, 0.4, 5.0]) == pytest.approx(np.array([[4 + 4]]))
     assert metrics.gaussian_radius(0.95) == pytest.approx(5.991, abs=1e-3)  # chi-squared, two degrees of freedom
     square = np.stack([np.arange(19), np.arange(38, 0, -2)], axis=1)
     assert metrics.conformal_radius(square, 0.8).tolist() == [15, 32], "the 16th of 19: 0.8 of 20"
@@ -74,26 +68,7 @@ def test_wilson_interval_of_the_textbook():
     assert metrics.wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)  # Newcombe 1998, table I
 
 
-def test_calibration_error_of_honest_and_of_boastful_confidence():
-    rng = np.random.default_rng(0)
-    confidence = rng.uniform(0.5, 1, 40_000)
-    prob = np.stack([confidence, 1 - confidence], axis=1)
-    honest = (rng.random(40_000) > confidence).astype(int)
-    assert metrics.ece(prob, honest) < 0.015
-    assert metrics.ece(np.tile([0.9, 0.1], (1000, 1)), np.arange(1000) % 2) == pytest.approx(0.4)
-
-
-def test_regions_of_a_true_gaussian_cover_what_they_claim():
-    rng = np.random.default_rng(0)
-    deviation = np.array([0.02, 0.05, 0.1])
-    true = rng.normal(0, deviation, (20_000, 2, 3))
-    logvar = np.broadcast_to(2 * np.log(deviation), true.shape)
-    for level in metrics.LEVELS:
-        inside = metrics.square_distance(np.zeros_like(true), logvar, true) <= metrics.gaussian_radius(level)
-        assert inside.mean() == pytest.approx(level, abs=0.01)
-
-
-def test_conformal_regions_cover_what_they_claim_whatever_the_shape_of_the_errors():
+def test_conformal_regions_have_their_nominal_coverage_whatever_the_errors():
     rng = np.random.default_rng(0)
     square = rng.standard_cauchy((6000, 5)) ** 2 * np.arange(1, 6)  # heavy tails, other spreads at every step
     for level in metrics.LEVELS:

@@ -24,7 +24,7 @@ def found(clips):
 
 
 def test_the_scene_is_the_clip_without_its_noise(found, clips):
-    noise = (found.seen - found.clean)[np.abs(found.seen - 0.5) < 0.49]
+    noise = (found.observed - found.clean)[np.abs(found.observed - 0.5) < 0.49]
     assert abs(noise.mean()) < 0.01
     assert 0.5 < noise.std() / clips.table["noise"].mean() < 1.5
     assert found.decoded.shape == found.clean.shape == (12, 16, 64, 64)
@@ -43,7 +43,7 @@ def test_scores_of_known_pictures(found):
     assert blank.loc["decoded", "share_of_mean_clip"] == pytest.approx(1)
     assert blank.loc["decoded", "object_share_of_mean_clip"] == pytest.approx(1)
     assert 0 < perfect.loc["still clip", "object_mse"] < perfect.loc["mean clip", "object_mse"]
-    assert perfect.loc["seen, with noise", "object_share_of_mean_clip"] < 0.05
+    assert perfect.loc["observed, with noise", "object_share_of_mean_clip"] < 0.05
 
 
 def test_codes_in_use():
@@ -51,7 +51,7 @@ def test_codes_in_use():
     assert code_health(np.array([9, 0, 0, 0])) == {"codes": 4, "used_share": 0.25, "perplexity": pytest.approx(1)}
 
 
-def test_a_fresh_decoder_gives_nothing_back(found):
+def test_an_untrained_decoder_reconstructs_nothing(found):
     """So the score can fail."""
-    fresh = table(Pictures(*found)).set_index("picture")
-    assert fresh.loc["decoded", "object_share_of_mean_clip"] > 0.5
+    untrained = table(Pictures(*found)).set_index("picture")
+    assert untrained.loc["decoded", "object_share_of_mean_clip"] > 0.5

@@ -1,26 +1,45 @@
 """Every figure is drawn once on a small set; a warning is an error (pyproject.toml)."""
 
+import itertools
+
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 
-from trajnb import figures, files
+from trajnb import figures
 from trajnb.config import Config
 from trajnb.data import ClipSet, scenes
-from trajnb.evaluation import (
-    calibration,
-    controls,
-    leaderboard,
-    metrics,
-    reconstruction,
-    robustness,
-    seeds,
-    trackers,
-)
+from trajnb.evaluation import controls, leaderboard, metrics, reconstruction, trackers
+from trajnb.evaluation.predictions import Predictions
 from trajnb.figures import style
 from trajnb.world import recipes
 
 CFG = Config()
+USER_STYLE = {
+    "text.usetex": True,
+    "figure.dpi": 300,
+    "savefig.dpi": 300,
+    "savefig.bbox": "tight",
+    "savefig.transparent": True,
+    "savefig.facecolor": "black",
+    "image.cmap": "jet",
+    "image.origin": "lower",
+    "axes.prop_cycle": matplotlib.cycler(color=["r", "g"]),
+    "axes.facecolor": "yellow",
+    "axes.xmargin": 0.4,
+    "font.family": ["serif"],
+    "font.size": 30,
+    "lines.linewidth": 9,
+    "path.sketch": (1, 100, 2),
+    "backend": "TkAgg",  # which cannot start without a screen
+}
+# Machado, Oliveira and Fernandes 2009: linear RGB as seen without the middle and without the long-wave cones.
+BLINDNESS = {
+    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+}
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +48,11 @@ def clips():
 
 
 @pytest.fixture(scope="module")
-def said(clips):
+def predicted(clips):
     rng = np.random.default_rng(0)
-    prob = rng.dirichlet(np.ones(4), len(clips))
-    future = clips.track_NFx3[:, CFG.frames :]
-    return Predictions(prob, future + rng.normal(0, 0.02, future.shape), np.full(future.shape, -7.0))
+    future = metrics.future(clips)
+    noisy = future + rng.normal(0, 0.02, future.shape)
+    return Predictions(rng.dirichlet(np.ones(4), len(clips)), noisy, np.full(future.shape, -7.0))
 
 
 def figures_of_data(clips):
@@ -47,127 +66,69 @@ def figures_of_data(clips):
     yield figures.scene(scenes.clip(CFG, scenes.Scene("random", 3)))
 
 
-def figures_of_results(clips, said):
-    contenders = {"transformer": said, "constant_velocity": Predictions(None, said.track_NHx3)}
-    yield figures.confusion(contenders, clips.label_N, CFG.motions)
-    yield figures.reliability({"transformer": said}, clips.label_N)
-    yield figures.futures(clips, said, "transformer")
-    steady = trackers.measured_constant_velocity(clips)
-    yield figures.answer(clips, said, steady, row=3)
-    yield figures.answers(clips, said, steady, rows=[0, 1, 2, 3])
-    yield figures.error_by_step({"all": leaderboard.per_step(contenders, clips, CFG)})
-    yield figures.regions(leaderboard.coverage(said, clips, CFG))
+def figures_of_results(clips, predicted):
+    models = {"transformer": predicted, "constant_velocity": Predictions(None, predicted.track_NHx3)}
+    velocity_NHx3 = trackers.measured_constant_velocity(clips)
+    yield figures.confusion(models, clips)
+    yield figures.reliability({"transformer": predicted}, clips.label_N)
+    yield figures.futures(clips, predicted, "transformer")
+    yield figures.prediction(clips, predicted, velocity_NHx3, row=3)
+    yield figures.predictions(clips, predicted, velocity_NHx3, rows=[0, 1, 2, 3])
+    yield figures.error_by_step({"all": leaderboard.per_step(models, clips)})
+    yield figures.regions(leaderboard.coverage(predicted, clips))
     costs = {"macs": 8e7, "parameters": 4e5, "train_seconds": 90.0, "latency_ms": 9.0}
-    board = [{"model": "transformer"} | leaderboard.scores(said, clips, CFG) | costs]
+    board = [{"model": "transformer"} | leaderboard.scores(predicted, clips, CFG) | costs]
     yield figures.tradeoffs(pd.DataFrame(board, columns=leaderboard.COLUMNS))
     history = {"clips_seen": [100, 200], "seconds": [1.0, 1.1], "val_top1": [0.3, 0.6], "val_ade_px": [9.0, 4.0]}
-    yield figures.race({"transformer": pd.DataFrame(history)}, 0.25)
-    seen_NTSS = clips.render(np.arange(80)) / 255
-    yield figures.reconstructions(reconstruction.Pictures(seen_NTSS, seen_NTSS, seen_NTSS, np.ones(4)), clips)
-    rows = [{"model": name} | leaderboard.scores(one, clips, CFG) for name, one in contenders.items()]
+    yield figures.learning_speed({"transformer": pd.DataFrame(history)}, 0.25)
+    video_NTSS = clips.render(np.arange(80)) / 255
+    yield figures.reconstructions(reconstruction.Pictures(video_NTSS, video_NTSS, video_NTSS, np.ones(4)), clips)
+    rows = [{"model": name} | leaderboard.scores(one, clips, CFG) for name, one in models.items()]
     yield figures.standing(pd.DataFrame(rows, columns=leaderboard.COLUMNS))
     epochs = {"epoch": [1, 2], "train_loss": [2.0, 1.0], "val_loss": [2.0, 1.0], "train_top1": [0.3, 0.6]}
     yield figures.learning_curves(pd.DataFrame(epochs | {"val_top1": [0.3, 0.6], "val_ade_px": [9.0, 4.0]}), 0.25, 4.1)
 
 
-def figures_of_the_post_mortem(clips, said):
-    table = clips.table.assign(split=np.where(np.arange(len(clips)) < 64, "train", "val"))
-    yield figures.file_order({"one": table, "other": table})
-    yield figures.top1_by_epoch(pd.DataFrame({1: [0.0, 1.0], 2: [0.3, 0.7]}, index=["linear", "random"]), 0.25)
-    part = pd.DataFrame({"val_top1": [0.0, 1.0]}, index=["transformer", "i3d"])
-    yield figures.beside_the_report({"reported": part, "class order": part, "by recipe": part}, 0.25)
-    yield figures.old_target(clips, said)
+def test_every_figure_is_drawn_and_saved(clips, predicted, tmp_path):
+    drawn = [*figures_of_data(clips), *figures_of_results(clips, predicted)]
+    assert len(drawn) == len(figures.__all__) - 1, "a figure without a test"
+    for number, figure in enumerate(drawn):
+        shown = figures.save(figure, tmp_path, f"{number}")
+        saved = (tmp_path / "figures" / f"{number}.png").read_bytes()
+        assert shown.data == saved, "a notebook shows what is saved"
+        assert 3000 < len(saved) < 300_000
+        assert shown.width == pytest.approx(0.6 * int.from_bytes(saved[16:20], "big"), abs=1), "90 of 150 dots per inch"
 
 
-class Net:
-    """Says the same of every clip."""
-
-
-def figures_of_robustness(clips, said, monkeypatch):
-    kinds = {"transformer": seeds.Trained(np.ones((2, 80)), np.ones((2, 80)))}
-    table = seeds.table(kinds, 0.25)
-    one = {"transformer": said}
-    yield figures.robustness.spread(kinds, table)
-    yield figures.robustness.calibrated(one, calibration.scaled(one, one, clips), clips)
-    yield figures.robustness.selective(one, clips)
-    yield figures.robustness.coverage(calibration.regions(one, one, clips, clips, CFG))
-    base = conditions.base(CFG.replace(suite_clips=8))
-    yield figures.robustness.questions(base)
-    monkeypatch.setattr(
-        robustness,
-        "predict",
-        lambda net, clips, cfg: {
-            "logits_NK": np.zeros((len(clips), 4)),
-            "mean_NHx3": np.zeros((len(clips), 5, 3)),
-            "logvar_NHx3": np.zeros((len(clips), 5, 3)),
-        },
-    )
-    who = robustness.Contenders({"transformer": [Net()]}, {})
-    answers = robustness.answers(who, base.cfg)
-    curves = robustness.curves(answers)
-    yield figures.robustness.curves(curves)
-    yield figures.robustness.curves(curves, "ade_px")
-    yield figures.robustness.areas(robustness.wide(robustness.areas(answers)))
-    yield figures.robustness.sooner_and_later(curves, robustness.ahead(who, base.cfg), 5)
-
-
-def test_every_figure_of_robustness_is_drawn(clips, said, tmp_path, monkeypatch):
-    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
-    for number, figure in enumerate(figures_of_robustness(clips, said, monkeypatch)):
-        figures.save(figure, tmp_path, f"figure_{number}")
-    assert len(list((tmp_path / "figures").glob("*.png"))) == 9
-
-
-def test_a_figure_in_a_marked_folder_carries_the_mark(clips, said, tmp_path):
-    figure, other = figures.single_frames(np.full(16, 0.25), 0.25), figures.futures(clips, said, "i3d")
-    files.write_text(tmp_path / files.MARK, "FORCED: worth nothing\n")
-    figures.save(figure, tmp_path, "one")
-    figures.save(other, tmp_path, "two")
-    assert figure.get_suptitle() == "FORCED: worth nothing"
-    assert other.get_suptitle().startswith("FORCED: worth nothing\ni3d: seen path"), "its own title stays"
-
-
-def test_the_first_row_says_what_the_columns_show(clips):
+def test_the_first_row_is_labelled_with_frames(clips):
     titles = [axis.get_title() for axis in figures.film_strips(clips).axes]
     assert titles[:2] + titles[8:10] == ["frame 0", "frame 2", "all 16", ""]
 
 
 def texts(figure):
-    return [text.get_text() for axis in figure.axes for text in [*axis.texts, axis.title]]
+    titles = [axis.get_title(loc) for axis in figure.axes for loc in ("left", "center")]
+    return "\n".join(titles + [text.get_text() for axis in figure.axes for text in axis.texts])
 
 
-def test_a_scene_says_its_numbers_and_what_a_data_set_would_refuse():
-    taken, refused = (texts(figures.scene(scenes.clip(CFG, scenes.Scene(gravity=share)))) for share in (1.0, 0.0))
-    assert any("gravity 9.81 m/s²" in text and "would take it" in text for text in taken)
-    assert any(
-        "gravity 0.00 m/s²" in text and "would refuse it" in text and "NO: 0.5 px off any line" in text
-        for text in refused
-    )
+def test_a_scene_shows_its_numbers_and_the_checks_of_a_data_set():
+    accepted, rejected = (texts(figures.scene(scenes.clip(CFG, scenes.Scene(gravity=share)))) for share in (1.0, 0.0))
+    assert "gravity 9.81 m/s²" in accepted and "would accept it" in accepted
+    assert "gravity 0.00 m/s²" in rejected and "would reject it" in rejected and "NO: 0.5 px off any line" in rejected
 
 
-def test_an_answer_says_class_and_errors_beside_the_truth(clips, said):
-    steady = trackers.measured_constant_velocity(clips)
+def test_a_prediction_shows_class_and_errors_beside_the_truth(clips, predicted):
+    velocity_NHx3 = trackers.measured_constant_velocity(clips)
     for row in range(4):
-        prob_K, motion = said.prob_NK[row], CFG.motions[clips.label_N[row]]
-        seen = "\n".join(texts(figures.answer(clips, said, steady, row)))
-        guess = CFG.motions[prob_K.argmax()]
-        assert f"The network says: {guess}\n{'right' if guess == motion else 'WRONG'}" in seen
-        assert all(f"{share:.2f}" in seen for share in prob_K)
-        off_px = metrics.displacement_px(steady, clips.track_NFx3[:, CFG.frames :], CFG)[row].mean()
-        assert f"constant velocity {off_px:.1f} px" in seen
+        prob_K, motion = predicted.prob_NK[row], CFG.motions[clips.label_N[row]]
+        shown = texts(figures.prediction(clips, predicted, velocity_NHx3, row))
+        assert motion in shown and all(f"{share:.2f}" in shown for share in prob_K)
+        assert ("correct" in shown) == (CFG.motions[prob_K.argmax()] == motion) != ("WRONG" in shown)
+        off_px = metrics.displacement_px(velocity_NHx3, metrics.future(clips), CFG)[row].mean()
+        assert f"constant velocity {off_px:.1f} px" in shown
+        assert f"network {metrics.error_px(predicted, clips)[row].mean():.1f} px" in shown
 
 
-def test_every_figure_is_drawn_and_kept(clips, said, tmp_path):
-    drawn = [*figures_of_data(clips), *figures_of_results(clips, said), *figures_of_the_post_mortem(clips, said)]
-    assert len(drawn) == len(figures.__all__) - 1, "a figure without a test"
-    for number, figure in enumerate(drawn):
-        shown = figures.save(figure, tmp_path, f"{number}")
-        kept = (tmp_path / "figures" / f"{number}.png").read_bytes()
-        assert shown.data == kept, "a notebook shows what is kept"
-        assert 3000 < len(kept) < 150_000
-
-
-def test_a_long_title_takes_as_many_lines_as_its_figure_is_narrow():
+def test_a_long_title_is_broken_into_lines_that_fit():
     figure, _ = style.panels(1, 1, 3, 2)
     style.headline(figure, "what is wider than its figure would be cut at both sides, so it takes another line")
     figure.draw_without_rendering()
@@ -175,3 +136,38 @@ def test_a_long_title_takes_as_many_lines_as_its_figure_is_narrow():
     assert extent.x0 >= 0
     assert extent.x1 <= figure.bbox.width
     assert figure.get_suptitle().count("\n") == 1
+
+
+def drawn():
+    pictures = []
+    for figure, axes in (style.panels(1, 1, 2, 2), style.mosaic("a", 2, 2)):
+        axis = axes["a"] if isinstance(axes, dict) else axes[0, 0]
+        axis.imshow(np.arange(12).reshape(3, 4))
+        axis.plot([0, 1, 2], [0, 1, 1], label="$x$ 0.5 %")
+        axis.legend()
+        style.headline(figure, "a title")
+        pictures.append(style.png(figure))
+    return pictures
+
+
+def test_no_setting_of_a_user_changes_a_figure():
+    before = drawn()
+    with matplotlib.rc_context():
+        dict.update(matplotlib.rcParams, USER_STYLE)  # as from a file: no backend is asked for
+        assert drawn() == before
+
+
+def lab(linear_3):
+    """CIE L*a*b* of linear RGB under D65."""
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ linear_3
+    x, y, z = np.cbrt(np.clip(xyz / [0.9505, 1, 1.089], 0.009, None))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("blindness", BLINDNESS)
+@pytest.mark.parametrize("colours", [style.MOTION_COLOURS, style.MODEL_COLOURS], ids=["motions", "models"])
+def test_colour_blind_readers_can_tell_the_colours_apart(colours, blindness):
+    linear = {name: ((np.array(to_rgb(colour)) + 0.055) / 1.055) ** 2.4 for name, colour in colours.items()}
+    seen = {name: lab(np.clip(BLINDNESS[blindness] @ rgb, 0, 1)) for name, rgb in linear.items()}
+    for one, other in itertools.combinations(seen, 2):
+        assert np.linalg.norm(seen[one] - seen[other]) > 11, (one, other)  # the dark palette had 7

@@ -65,20 +65,14 @@ def latency_ms(nets: dict[str, nn.Module], shape: tuple[int, ...], rounds: int =
     """Median milliseconds for one clip of `shape` (C, T, H, W), batch 1; the nets take turns, so noise hits all."""
     seconds = {name: [] for name in nets}
     with torch.inference_mode():
-        for _ in range(rounds + 2):  # the first two warm up
-            for name, net in nets.items():
-                seconds[name].append(seconds_once(net.eval(), shape))
-    return {name: 1e3 * statistics.median(taken[2:]) for name, taken in seconds.items()}
-
-
-def seconds_once(net: nn.Module, shape: tuple[int, ...]) -> float:
-    device = device_of(net)
-    video_1CTHW = torch.rand(1, *shape, device=device)
-    start = time.perf_counter()
-    net(video_1CTHW)
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
+        for name, net in list(nets.items()) * (rounds + 2):
+            video_1CTHW = torch.rand(1, *shape, device=device_of(net.eval()))
+            start = time.perf_counter()
+            net(video_1CTHW)
+            if video_1CTHW.is_cuda:
+                torch.cuda.synchronize(video_1CTHW.device)
+            seconds[name].append(time.perf_counter() - start)
+    return {name: 1e3 * statistics.median(taken[2:]) for name, taken in seconds.items()}  # the first two warm up
 
 
 def device_of(net: nn.Module) -> torch.device:

@@ -28,7 +28,7 @@ class Weights(NamedTuple):
 class Ensemble(NamedTuple):
     members: tuple[str, ...]
     weights: Weights
-    predictions: Predictions  # for the test clips
+    predictions: Predictions  # for test clips
 
 
 def fit_all(on_val, on_test, val):

@@ -86,28 +86,21 @@ def seconds(cfg):
 # ---- linear and parabolic: linear in their parameters (position and velocity in the middle of the clip)
 
 
-def straight_path(theta_NP, time_F, cfg):
-    return theta_NP[:, None, :3] + theta_NP[:, None, 3:] * time_F[:, None]
+def thrown_path(theta_NP, time_F, cfg, gravity=0.0):
+    """Paths (N, F, 3) at constant velocity, or in free fall."""
+    drop_Fx3 = 0.5 * gravity * time_F[:, None] ** 2 * np.array([0.0, 1.0, 0.0])
+    return theta_NP[:, None, :3] + theta_NP[:, None, 3:] * time_F[:, None] + drop_Fx3
 
 
-def falling_path(theta_NP, time_F, cfg):
-    drop_Fx3 = 0.5 * cfg.gravity * time_F[:, None] ** 2 * np.array([0.0, 1.0, 0.0])
-    return straight_path(theta_NP, time_F, cfg) + drop_Fx3
-
-
-def fit_linear(uv_NTx2, z_NT, sd, cfg):
-    start_NP = straight_start(camera.unproject(uv_NTx2, z_NT, cfg), cfg)
-    return laplace(straight_path, lambda theta: velocity_prior(theta[:, 3:], cfg), start_NP, uv_NTx2, z_NT, sd, cfg)
+def fit_linear(uv_NTx2, z_NT, sd, cfg, gravity=0.0):
+    launch, path = np.array([0.0, gravity * seconds(cfg)[0], 0.0]), partial(thrown_path, gravity=gravity)
+    xyz_NTx3 = camera.unproject(uv_NTx2, z_NT, cfg) - path(np.zeros((1, 6)), seconds(cfg)[: cfg.frames], cfg)
+    start_NP = straight_start(xyz_NTx3, cfg)
+    return laplace(path, lambda t: velocity_prior(t[:, 3:] + launch, cfg), start_NP, uv_NTx2, z_NT, sd, cfg)
 
 
 def fit_parabolic(uv_NTx2, z_NT, sd, cfg):
-    def prior(theta_NP):
-        launch = np.array([0.0, cfg.gravity * seconds(cfg)[0], 0.0])
-        return velocity_prior(theta_NP[:, 3:] + launch, cfg)
-
-    xyz_NTx3 = camera.unproject(uv_NTx2, z_NT, cfg)
-    drop_Tx3 = falling_path(np.zeros((1, 6)), seconds(cfg)[: cfg.frames], cfg)
-    return laplace(falling_path, prior, straight_start(xyz_NTx3 - drop_Tx3, cfg), uv_NTx2, z_NT, sd, cfg)
+    return fit_linear(uv_NTx2, z_NT, sd, cfg, cfg.gravity)
 
 
 def straight_start(xyz_NTx3, cfg):

@@ -45,17 +45,15 @@ def training_runs(cfg):
 
 def of_training_runs(runs, clips):
     """{name: [Predictions]} of the trained networks of {name: [Config]}; each clip is rendered once for all of them."""
-    networks = {name: [(load_trained(cfg), cfg) for cfg in several] for name, several in runs.items()}
-    raw = {name: [[] for _ in several] for name, several in networks.items()}
+    trained = [(name, load_trained(cfg), cfg) for name, several in runs.items() for cfg in several]
+    parts = []
     for start in range(0, len(clips), CHUNK):
         chunk = Rendered(clips.take(slice(start, start + CHUNK)))
-        for name, several in networks.items():
-            for parts, (net, cfg) in zip(raw[name], several, strict=True):
-                parts.append(predict(net, chunk, cfg))
-    return {
-        name: [from_output({key: np.concatenate([p[key] for p in parts]) for key in parts[0]}) for parts in several]
-        for name, several in raw.items()
-    }
+        parts.append([predict(net, chunk, cfg) for _, net, cfg in trained])
+    found = {name: [] for name in runs}
+    for (name, _, _), raw in zip(trained, zip(*parts, strict=True), strict=True):
+        found[name].append(from_output({key: np.concatenate([part[key] for part in raw]) for key in raw[0]}))
+    return found
 
 
 def of_training_run(cfg, clips):
@@ -75,9 +73,9 @@ def clips_of(predictions, test):
     return test.take(slice(len(predictions.track_NHx3 if predictions.prob_NK is None else predictions.prob_NK)))
 
 
-def columns(cfg):
-    """Names of one clip's future positions in a table: u1 v1 z1 u2 ..."""
-    return [f"{axis}{step}" for step in range(1, cfg.horizon + 1) for axis in "uvz"]
+def columns(cfg, prefix=""):
+    """Names of a table's future positions: u1 v1 z1 u2 ..."""
+    return [f"{prefix}{axis}{step}" for step in range(1, cfg.horizon + 1) for axis in "uvz"]
 
 
 def table(predictions, test, cfg):
@@ -88,7 +86,7 @@ def table(predictions, test, cfg):
         table[[f"p_{motion}" for motion in cfg.motions]] = predictions.prob_NK
     for prefix, values in {"": predictions.track_NHx3, "log_var_": predictions.logvar_NHx3}.items():
         if values is not None:
-            table[[prefix + name for name in columns(cfg)]] = values.reshape(len(table), -1)
+            table[columns(cfg, prefix)] = values.reshape(len(table), -1)
     return table
 
 
@@ -107,9 +105,9 @@ def save_validation(networks, val, cfg):
 def load(path, cfg):
     """The Predictions of a network from the file that `save` wrote; FileNotFoundError where there is none."""
     table = pd.read_parquet(path)
-    track, logvar = (table[[p + n for n in columns(cfg)]].to_numpy() for p in ("", "log_var_"))
     shape = len(table), cfg.horizon, 3
-    return Predictions(table[[f"p_{m}" for m in cfg.motions]].to_numpy(), track.reshape(shape), logvar.reshape(shape))
+    track, logvar = (table[columns(cfg, prefix)].to_numpy().reshape(shape) for prefix in ("", "log_var_"))
+    return Predictions(table[[f"p_{motion}" for motion in cfg.motions]].to_numpy(), track, logvar)
 
 
 def load_networks(cfg, where="predictions"):

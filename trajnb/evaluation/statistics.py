@@ -74,11 +74,6 @@ def welch_interval(one_S, other_S):
     return difference, *map(float, (*test.confidence_interval(0.95), test.pvalue))
 
 
-def probability(one_S, other_S):
-    """P(a training run of the first scores more than one of the second), ties counted half."""
-    return float(mannwhitneyu(one_S, other_S).statistic / (len(one_S) * len(other_S)))
-
-
 def comparisons(networks, test):
     """Every pair of {model: [Predictions of each seed]}: over clips for one seed, over seeds for several (pandas)."""
     if all(len(several) == 1 for several in networks.values()):
@@ -145,8 +140,8 @@ def spread(value_SN):
 def seed_pairs(scores):
     """Every two of {model: SeedScores}: mean difference first - second with its interval, P(first better), p, verdict.
 
-    Interval and p are Welch's over the seeds, p corrected for the number of pairs and scores (Holm). Empty for one
-    seed: a test over clips alone would compare these trained networks, not their architectures.
+    `better` counts ties half. Interval and p are Welch's, p corrected for the number of pairs and scores (Holm). Empty
+    for one seed: a test over clips alone would compare these trained networks, not their architectures.
     """
     rows = []
     for (first, second), (score, sign) in product(combinations(scores, 2), SCORES.items()):
@@ -154,7 +149,7 @@ def seed_pairs(scores):
         seeds = min(len(first_S), len(second_S))
         if seeds > 1:
             difference, low, high, p = welch_interval(first_S, second_S)
-            better = probability(sign * first_S, sign * second_S)
+            better = mannwhitneyu(sign * first_S, sign * second_S).statistic / (len(first_S) * len(second_S))
             rows.append((first, second, score, seeds, difference, low, high, better, p))
     table = pd.DataFrame(rows, columns=SEED_COLUMNS)
     table["p"] = holm(table["p"].to_numpy(float))
@@ -165,6 +160,6 @@ def verdict(row):
     """`first`, `second` or `not told apart`, by a rule fixed beforehand; with few seeds no order is stated."""
     if row.seeds <= MOST_UNRANKED:
         return f"not ranked: {row.seeds} seeds"
-    if row.p < ALPHA and row.better >= LIKELY:
-        return "first"
-    return "second" if row.p < ALPHA and row.better <= 1 - LIKELY else "not told apart"
+    if not row.p < ALPHA or 1 - LIKELY < row.better < LIKELY:
+        return "not told apart"
+    return "first" if row.better >= LIKELY else "second"

@@ -78,6 +78,6 @@ def sliders(cfg):
     found = {"motion": widgets.ToggleButtons(options=cfg.motions, value=start.motion, style={"button_width": "90px"})}
     for field, (low, high) in scenes.SPANS.items():
         kind = widgets.IntSlider if isinstance(low, int) else widgets.FloatSlider
-        value = getattr(start, field)
-        found[field] = kind(value, low, high, STEPS[field], description=LABELS[field], **LOOK)
+        span = {"min": low, "max": high, "step": STEPS[field], "value": getattr(start, field)}
+        found[field] = kind(description=LABELS[field], **span, **LOOK)
     return found

@@ -23,7 +23,7 @@ MODEL_COLOURS = {
 }  # P. Tol's muted
 BASELINE_COLOURS = {
     "ensemble_all": "tab:pink",
-    "ensemble_magvit_i3d": "tab:cyan",
+    "ensemble_magvit_i3d": "tab:orange",
     "chance": "0.6",
     "majority": "0.6",
     "single_frame": "0.55",

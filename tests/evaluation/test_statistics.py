@@ -1,0 +1,175 @@
+"""Intervals and tests: by hand, on known spreads, and a network or an architecture against its like."""
+
+from statistics import NormalDist
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from trajnb.config import Config
+from trajnb.evaluation import statistics
+from trajnb.evaluation.predictions import Predictions
+from trajnb.evaluation.statistics import SeedScores
+
+LABELS = np.arange(800) % 4
+
+
+class Clips(SimpleNamespace):
+    cfg = Config()
+
+    def __len__(self):
+        return len(self.label_N)
+
+
+@pytest.fixture
+def test():
+    rng = np.random.default_rng(0)
+    return Clips(label_N=np.arange(400) % 4, track_NFx3=rng.uniform(1.2, 1.8, (400, 21, 3)))
+
+
+def network(test, wrong, error_px, seed):
+    """Misclassifies the first `wrong` clips (in an order of its own); errs by `error_px` on average."""
+    rng = np.random.default_rng(seed)
+    label_N = test.label_N.copy()
+    rows = rng.permutation(len(label_N))[:wrong]
+    label_N[rows] = (label_N[rows] + 1) % 4
+    return Predictions(np.eye(4)[label_N], test.track_NFx3[:, 16:] + rng.normal(0, error_px / 64, (len(label_N), 5, 3)))
+
+
+def first_pair(test, **networks):
+    return statistics.clip_pairs(networks, test).iloc[0]
+
+
+def test_holm_by_hand():
+    assert statistics.holm(np.array([0.01, 0.04, 0.03])) == pytest.approx([0.03, 0.06, 0.06])
+    assert statistics.holm(np.array([0.6, 0.9])).max() == 1
+
+
+def test_the_bootstrap_interval_is_that_of_the_mean():
+    value_N = np.random.default_rng(0).normal(2.0, 1.0, 400)
+    mean, low, high = statistics.bootstrap_interval(value_N)
+    half = 1.96 * value_N.std() / 20
+    assert (low, mean, high) == pytest.approx((mean - half, value_N.mean(), mean + half), abs=0.01)
+    assert statistics.bootstrap_interval(value_N) == (mean, low, high), "the same resamples every time"
+    assert statistics.bootstrap_interval(value_N, resamples=50)[1:] != (low, high)
+    assert statistics.bootstrap_interval(np.full(5, 0.7)) == (0.7, 0.7, 0.7)
+    assert np.isnan(statistics.bootstrap_interval(np.array([1.0, np.nan, 2.0]))).all()
+
+
+def test_equal_networks_are_rarely_called_different(test):
+    """A against A with other mistakes: at most about 5 % of 200 draws below 0.05."""
+    false = 0
+    for seed in range(200):
+        row = first_pair(test, a=network(test, 60, 1, seed), b=network(test, 60, 1, 1000 + seed))
+        false += (row["ade_p"] < 0.05) + (row["top1_p"] < 0.05)
+    assert false / 400 < 0.09
+
+
+def test_a_pair_by_hand():
+    """The first alone is right on three clips, the second on one; 1 px apart on average, sd sqrt(2 / 3) px."""
+    test = Clips(label_N=np.zeros(6, int), track_NFx3=np.full((6, 18, 3), 0.5))
+
+    def off(*pixels):
+        return 0.5 + np.array(pixels)[:, None, None] / 64 * [[3 / 5, 4 / 5, 9]] + np.zeros((6, 2, 3))
+
+    first = Predictions(np.eye(2)[[0, 0, 0, 1, 0, 1]], off(3, 2, 2, 3, 4, 4))
+    second = Predictions(np.eye(2)[[1, 1, 1, 0, 0, 1]], off(2, 2, 1, 1, 3, 3))
+    row = first_pair(test, a=first, b=second)
+    sd = np.std([1, 0, 1, 2, 1, 1], ddof=1) / 6**0.5
+    expected = {"first": "a", "second": "b", "n": 6, "only_first": 3, "only_second": 1, "top1_difference": 2 / 6}
+    expected |= {"top1_p": 0.625, "ade_difference_px": 1, "ade_low": 1 - 1.959964 * sd, "ade_high": 1 + 1.959964 * sd}
+    assert {name: row[name] for name in expected} == pytest.approx(expected)
+    assert row["ade_p"] == pytest.approx(2 * (1 - NormalDist().cdf(1 / sd)), rel=1e-6)
+    three = statistics.comparisons({"a": [first], "b": [second], "c": [first]}, test)
+    assert three[["first", "second"]].to_numpy().tolist() == [["a", "b"], ["a", "c"], ["b", "c"]]
+    assert three["top1_p"].tolist() == [1, 1, 1]
+    assert three["ade_p"].tolist() == pytest.approx([3 * row["ade_p"], 1, 3 * row["ade_p"]])
+    assert three.columns.tolist() == statistics.PAIR_COLUMNS
+    alone = statistics.comparisons({"a": [first]}, test)
+    assert alone.columns.tolist() == statistics.PAIR_COLUMNS and len(alone) == 0
+
+
+def test_several_seeds_are_compared_over_seeds(test):
+    networks = {"a": [network(test, 40, 1, s) for s in (0, 1)], "b": [network(test, 80, 2, s) for s in (2, 3)]}
+    scores = statistics.seed_scores(networks, test)
+    assert scores["a"].top1.mean(axis=1).tolist() == [0.9, 0.9] and scores["b"].ade_px.shape == (2, 400)
+    table = statistics.comparisons(networks, test)
+    assert table["score"].tolist() == ["top1", "ade_px"] and (table["difference"] > 0).tolist() == [True, False]
+
+
+def architecture(top1_S, rng, ade=3.0):
+    """Training runs whose top-1 is about `top1_S`."""
+    correct_SN = (rng.uniform(size=(len(top1_S), len(LABELS))) < np.array(top1_S)[:, None]).astype(float)
+    return SeedScores(correct_SN, ade + rng.normal(size=correct_SN.shape) + np.linspace(0, 0.1, len(top1_S))[:, None])
+
+
+def tables(scores):
+    return statistics.seed_table(scores, 0.25), statistics.seed_pairs(scores)
+
+
+def test_mean_spread_and_intervals_of_seeds():
+    rng = np.random.default_rng(0)
+    table, pairs = tables({"a": architecture([0.7, 0.8, 0.9], rng)})
+    row = table[table["score"] == "top1"].iloc[0]
+    assert (row["seeds"], row["n"], row["failed"]) == (3, 800, 0)
+    assert row["mean"] == pytest.approx(0.8, abs=0.03)
+    assert row["sd"] == pytest.approx(0.1, abs=0.03)
+    half = 4.302653 * row["sd"] / 3**0.5  # t(0.975, 2)
+    assert (row["low"], row["high"]) == pytest.approx((row["mean"] - half, row["mean"] + half))
+    assert len(pairs) == 0
+
+
+def test_one_training_run_has_an_interval_over_clips_alone():
+    table, pairs = tables(
+        {"a": architecture([0.8], np.random.default_rng(0)), "b": architecture([0.8], np.random.default_rng(1))}
+    )
+    row = table.iloc[0]
+    assert np.isnan(row["sd"])
+    assert row["high"] - row["low"] == pytest.approx(2 * 1.96 * (0.8 * 0.2 / 800) ** 0.5, rel=0.3)
+    assert len(pairs) == 0
+
+
+def test_a_training_run_that_learned_nothing_is_counted_and_stays_in_the_mean():
+    table, _ = tables({"a": architecture([0.9, 0.9, 0.24], np.random.default_rng(0))})
+    row = table[table["score"] == "top1"].iloc[0]
+    assert row["failed"] == 1
+    assert row["mean"] == pytest.approx(0.68, abs=0.03)
+
+
+def test_three_seeds_are_not_ranked_however_far_apart():
+    rng = np.random.default_rng(0)
+    _, pairs = tables({"a": architecture([0.9, 0.91, 0.92], rng), "b": architecture([0.5, 0.51, 0.52], rng)})
+    row = pairs[pairs["score"] == "top1"].iloc[0]
+    assert row["better"] == 1
+    assert row["verdict"] == "not ranked: 3 seeds"
+    assert row["low"] < row["difference"] < row["high"]
+
+
+def test_the_better_one_is_found_in_either_order():
+    rng = np.random.default_rng(0)
+    good, bad = (
+        architecture(np.linspace(0.88, 0.92, 6), rng, ade=2.0),
+        architecture(np.linspace(0.78, 0.82, 6), rng, ade=4.0),
+    )
+    for scores, verdict in (({"good": good, "bad": bad}, "first"), ({"bad": bad, "good": good}, "second")):
+        _, pairs = tables(scores)
+        assert set(pairs["verdict"]) == {verdict}, "top-1 up, ADE down"
+        ade = pairs[pairs["score"] == "ade_px"].iloc[0]
+        assert abs(ade["difference"]) == pytest.approx(2, abs=0.1)
+
+
+def test_equal_architectures_are_hardly_ever_called_different():
+    called = 0
+    for turn in range(20):
+        rng = np.random.default_rng(turn)
+        scores = {name: architecture(rng.normal(0.85, 0.02, 5).clip(0, 1), rng) for name in "abcd"}
+        _, pairs = tables(scores)
+        called += pairs["verdict"].isin(["first", "second"]).any()
+    assert called <= 4, "5 % of 20 is 1; five or more come by chance in one of 390 such tests"
+
+
+def test_networks_without_spread_have_a_p_value():
+    assert statistics.welch(np.ones(3), np.ones(3)) == 1
+    assert statistics.welch(np.ones(3), np.zeros(3)) == 0
+    alike = statistics.seed_pairs({name: SeedScores(np.ones((4, 9)), np.ones((4, 9))) for name in "ab"})
+    assert alike["better"].tolist() == [0.5, 0.5] and set(alike["verdict"]) == {"not told apart"}
