@@ -1,13 +1,11 @@
-"""Damaged files: detected / injected for every kind of file a run keeps; what hashing and saving cost.
+"""Damaged checkpoints: detected / injected for each network; what hashing and saving one cost.
 
-python benchmarks/damage.py [RUN] [TIMES]     smoke and 1,000: two minutes; the run must have been made before
+python benchmarks/damage.py [TIMES]     1,000: a minute
 """
 
 import contextlib
 import hashlib
 import io
-import os
-import shutil
 import sys
 import tempfile
 import time
@@ -16,9 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trajnb import files, models
+from trajnb import models
 from trajnb.config import Config
-from trajnb.runs import record, stages
 from trajnb.training import checkpoints, optimizers
 
 KINDS = ("bit", "byte", "cut", "empty", "zeros", "grown", "swapped blocks", "removed")
@@ -48,7 +45,7 @@ def damaged(content, kind, rng):
 
 
 def inject(path, notices, times, rng):
-    """(noticed, injected) of `times` damages to a file, each mended again; those that change nothing do not count."""
+    """(noticed, injected) of `times` damages to a file, each undone again; those that change nothing do not count."""
     content, noticed, injected = path.read_bytes(), 0, 0
     while injected < times:
         harmed = damaged(content, KINDS[injected % len(KINDS)], rng)
@@ -61,34 +58,20 @@ def inject(path, notices, times, rng):
     return noticed, injected
 
 
-def products(cfg, times, rng):
-    """Damage every product of a run's stages, in a copy; the runner must say which file is not as it was written."""
-    done = record.read(cfg.run_dir)["stages"]
-    for stage in stages.plan(cfg):
-        for path in stage.product_paths():
-            if stage.name.startswith("train-") and stage.name != "train-i3d":
-                continue  # one training stands for all
-
-            def notices(stage=stage, path=path):
-                said = record.damage(stage, done[stage.name]["products"])
-                return said and path.name in said
-
-            report(f"{stage.kind}/{path.name}", *inject(path, notices, times, rng))
-
-
 def states(times, rng):
-    """Damage the newest of two checkpoints; the older one must be found."""
+    """Damage the newest of two checkpoints; the older one must be used."""
     with tempfile.TemporaryDirectory() as folder:
         for model in models.EXTRACTORS:
             keeper = keeper_of(model, Path(folder) / model)
-            keeper.save(checkpoints.Place([{"step": 1, "val_loss": 1.0}]))
-            path = keeper.save(checkpoints.Place([{"step": 2, "val_loss": 2.0}]))
+            keeper.save(checkpoints.TrainState([{"step": 1, "val_loss": 1.0}]))
+            path = keeper.save(checkpoints.TrainState([{"step": 2, "val_loss": 2.0}]))
 
             def notices(keeper=keeper):
                 with contextlib.redirect_stdout(io.StringIO()):  # it names every damaged file
-                    return checkpoints.newest(keeper.folder)["place"]["history"][-1]["step"] == 1
+                    return checkpoints.newest(keeper.folder)["state"]["history"][-1]["step"] == 1
 
-            report(f"checkpoint, {model}", *inject(path, notices, times // len(models.EXTRACTORS), rng))
+            noticed, injected = inject(path, notices, times // len(models.EXTRACTORS), rng)
+            print(f"checkpoint, {model:12s} detected {noticed:5,d} of {injected:,d}", flush=True)
 
 
 def keeper_of(model, folder):
@@ -109,33 +92,19 @@ def costs():
             keeper, saved, hashed = keeper_of(model, Path(folder) / model), [], []
             for _ in range(ROUNDS):
                 start = time.perf_counter()
-                path = keeper.save(checkpoints.Place())
+                path = keeper.save(checkpoints.TrainState())
                 saved.append(time.perf_counter() - start)
                 content = path.read_bytes()
                 start = time.perf_counter()
                 hashlib.sha256(content).hexdigest()
                 hashed.append(time.perf_counter() - start)
                 path.unlink()
-            save, own = np.median(saved), np.median(hashed)
-            often = keeper.cfg.checkpoint_seconds
+            save, often = np.median(saved), keeper.cfg.checkpoint_seconds
             print(f"{model:12s} {len(content) / 1e6:5.1f} MB  {save * 1e3:6.1f} ms a save (median of {ROUNDS}", end="")
-            print(f", most {max(saved) * 1e3:.0f}), hashing {own / save:.1%} of it; {save / often:.3%} of {often:g} s")
-
-
-def report(what, noticed, injected):
-    print(f"{what:28s} detected {noticed:5,d} of {injected:,d}", flush=True)
-
-
-def main(run="smoke", times="1000"):
-    rng = np.random.default_rng(0)
-    found = files.read_json(Config(run_name=run).run_dir / "run.json")
-    costs()
-    states(int(times), rng)
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(Config(run_name=run).run_dir, Path(folder) / "copy")
-        os.environ["TRAJNB_OUTPUTS"] = folder
-        products(Config(**found["parameters"]).replace(run_name="copy"), int(times), rng)
+            print(f", most {max(saved) * 1e3:.0f}), hashing {np.median(hashed) / save:.1%} of it", end="")
+            print(f"; {save / often:.3%} of {often:g} s")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    costs()
+    states(int(sys.argv[1]) if len(sys.argv) > 1 else 1000, np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""Trainings killed at random instants, again and again, against the same trainings left alone: every bit must agree.
+"""Training runs killed at random instants, again and again, against the same ones left alone: every bit must agree.
 
 python benchmarks/kill.py [KILLS] [NETWORK...]     200, shared by the four extractors: about ten minutes, one core
 
@@ -27,7 +27,7 @@ from trajnb import files, models
 from trajnb.config import Config
 from trajnb.data import ClipSet
 from trajnb.models.head import Head
-from trajnb.models.transformer import SCRATCH, Transformer
+from trajnb.models.transformer import Transformer
 from trajnb.training import checkpoints, fit, predict
 from trajnb.world import recipes
 
@@ -90,8 +90,8 @@ class Training:
         history = pd.read_csv(folder / "history.csv").drop(columns=TIMES).to_csv(index=False)
         net = self.build(self.cfg)
         net.load_state_dict(safetensors.torch.load_file(folder / "final.safetensors"))
-        said = predict(net, self.val, self.cfg)
-        return (folder / "final.safetensors").read_bytes(), history, {name: a.tobytes() for name, a in said.items()}
+        arrays = {name: array.tobytes() for name, array in predict(net, self.val, self.cfg).items()}
+        return (folder / "final.safetensors").read_bytes(), history, arrays
 
 
 def disturbed(training, folder, seconds, kills, rng):
@@ -123,25 +123,25 @@ def strike(training, child, aim, wait, rng):
 
 
 def survive(training, kills, each=6, seed=0):
-    """(kills survived, kills, Counter of moments, trainings) with `each` kills a training, until there are `kills`."""
+    """(kills survived, kills, Counter of moments, training runs) with `each` kills a run, until there are `kills`."""
     rng, moments, survived, trainings = np.random.default_rng(seed), Counter(), 0, 0
     with tempfile.TemporaryDirectory() as folder:
         seconds = training.whole(Path(folder) / "whole")
         expected = training.result(Path(folder) / "whole")
         while sum(moments.values()) < kills:
-            own = Path(folder) / "cut"
-            here = disturbed(training, own, seconds, min(each, kills - sum(moments.values())), rng)
-            survived += len(here) * (training.result(own) == expected)
-            moments.update(here)
+            cut = Path(folder) / "cut"
+            hit = disturbed(training, cut, seconds, min(each, kills - sum(moments.values())), rng)
+            survived += len(hit) * (training.result(cut) == expected)
+            moments.update(hit)
             trainings += 1
-            shutil.rmtree(own)
+            shutil.rmtree(cut)
     return survived, sum(moments.values()), moments, trainings
 
 
 def tiny(cfg):
     """A network of one small block, for a quick look."""
     torch.manual_seed(cfg.seed)
-    extractor = Transformer(frames=cfg.frames, size=cfg.size, tubelet=(2, 8, 8), **SCRATCH | TINY)
+    extractor = Transformer(frames=cfg.frames, size=cfg.size, tubelet=(2, 8, 8), **TINY)
     head = Head(features=24, classes=4, frames=cfg.frames, horizon=cfg.horizon, width=24, depth=1, heads=2)
     return models.TrajectoryNet(extractor, head)
 
@@ -150,14 +150,14 @@ def main(kills="200", *names):
     torch.set_num_threads(1)
     names, short = names or tuple(models.EXTRACTORS), 0
     for number, name in enumerate(names):
-        own = SMALL_WORLD if name == "tiny" else {"model": name}
-        cfg = Config(run_name="kill", clips=96, test_clips=40, **SMALL | own)
+        changes = SMALL_WORLD if name == "tiny" else {"model": name}
+        cfg = Config(run_name="kill", clips=96, test_clips=40, **SMALL | changes)
         train, val = (ClipSet(cfg, seed, recipes.draw(cfg, seed, np.arange(n))) for seed, n in ((41, 64), (42, 24)))
         training, start = Training(cfg, train, val, tiny if name == "tiny" else models.build), time.monotonic()
         survived, done, moments, trainings = survive(training, int(kills) // len(names), seed=number)
         short += done - survived
         where = ", ".join(f"{moments[moment]} in {moment}" for moment in MOMENTS)
-        print(f"{name:12s} survived {survived} of {done} kills in {trainings} trainings ({where})", end="")
+        print(f"{name:12s} survived {survived} of {done} kills in {trainings} training runs ({where})", end="")
         print(f"; {time.monotonic() - start:.0f} s", flush=True)
     return short
 

@@ -88,7 +88,9 @@ class SlowFastPair:
     """As above; the slow pathway gets every alpha-th frame in both."""
 
     def __init__(self, preset: str):
-        shape = {"frames": 16, "size": 64, "width": 16, "blocks": (1, 1, 1, 1)} if preset == "small" else {}
+        shape = {"frames": 16, "size": 64, "width": 16} if preset == "small" else {}
+        if shape:
+            shape["stages"] = [(1, *stage[1:]) for stage in slowfast.R50]
         shape = slowfast.PRESETS["paper"] | shape
         self.ours, self.names = slowfast.SlowFast(**shape), SLOWFAST_NAMES
         width = shape.get("width", 64)
@@ -128,14 +130,14 @@ def half_the_heads(net):
 
 def lateral_before_slow(net):
     for lateral in net.laterals:
-        lateral.forward = lambda slow, fast, own=lateral: (
-            type(own).forward(own, slow, fast).roll(-slow.shape[1], dims=1)
+        lateral.forward = lambda slow, fast, layer=lateral: (
+            type(layer).forward(layer, slow, fast).roll(-slow.shape[1], dims=1)
         )
 
 
 def lateral_without_relu(net):
     for lateral in net.laterals:
-        lateral.forward = lambda slow, fast, own=lateral: torch.cat([slow, own.unit(fast)], dim=1)
+        lateral.forward = lambda slow, fast, layer=lateral: torch.cat([slow, layer.unit(fast)], dim=1)
 
 
 def batch_norm_momentum(net):
@@ -170,10 +172,10 @@ def errors(pair, change=None) -> dict[str, float]:
     (ours * toward).sum().backward()
     (theirs * toward).sum().backward()
     weights, averages = dict(pair.theirs.named_parameters()), dict(pair.theirs.named_buffers())
-    found = {"features": relative(ours, theirs)}
-    found["gradients"] = max(relative(w.grad, weights[renamed[n]].grad) for n, w in pair.ours.named_parameters())
+    largest = {"features": relative(ours, theirs)}
+    largest["gradients"] = max(relative(w.grad, weights[renamed[n]].grad) for n, w in pair.ours.named_parameters())
     running = [relative(x, averages[renamed[n]]) for n, x in pair.ours.named_buffers()]
-    return found | ({"averages": max(running)} if running else {})
+    return largest | ({"averages": max(running)} if running else {})
 
 
 def rename(name: str, names: dict[str, str]) -> str:
@@ -196,12 +198,12 @@ def main(preset="small"):
         for change in (None, *(changes if preset == "small" else ())):
             torch.manual_seed(0)
             pair = kind(preset)
-            found = errors(pair, change)
-            equal = max(found.values()) <= BOUND
+            largest = errors(pair, change)
+            equal = max(largest.values()) <= BOUND
             right = equal == (change is None)
             ok &= right
             what = f"{name}, {change.__name__.replace('_', ' ')}" if change else f"{name}, {count(pair.ours):,} weights"
-            numbers = " ".join(f"{value:9.1e}" for value in found.values())
+            numbers = " ".join(f"{value:9.1e}" for value in largest.values())
             print(f"{what:36s}{numbers}  {'equal' if equal else 'differs'}{'' if right else ': WRONG'}", flush=True)
     return 0 if ok else 1
 

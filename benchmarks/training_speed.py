@@ -113,7 +113,7 @@ def report(model, cfg, macs, seconds, whole, peak):
     print(f"{model} {cfg.preset}, batch {cfg.batch_size}, {torch.get_num_threads()} threads, {ROUNDS * STEPS} steps")
     print(f"training        {cfg.batch_size / whole:8.0f} clips/s (median step {1e3 * whole:.1f} ms)")
     print(
-        f"arithmetic      {flops / 1e9:8.1f} GFLOP/s at {macs / 1e6:.1f} M multiply-adds a clip, seen queries included"
+        f"arithmetic      {flops / 1e9:8.1f} GFLOP/s at {macs / 1e6:.1f} M multiply-adds a clip with observed queries"
     )
     print(
         f"matrix product  {peak / 1e9:8.1f} GFLOP/s, {SIDE} x {SIDE} float32; training's share of it {flops / peak:.1%}"

@@ -10,7 +10,7 @@ from trajnb.data import Batch
 class Discs:
     """A stand-in for a clip set: a bright disc that moves right, left, down or up (labels 0 to 3), drawn by formula.
 
-    label_N, track_NFx3 and batch(rows) as in trajnb.data: 16 seen and 5 future frames, 64 x 64 pixels.
+    label_N, track_NFx3 and batch(rows) as in trajnb.data: 16 observed and 5 future frames, 64 x 64 pixels.
     """
 
     def __init__(self, clips: int, seed: int = 0, frames: int = 16, horizon: int = 5, size: int = 64):
@@ -37,7 +37,7 @@ class Discs:
 
 
 def draw(track_BTx3, size: int):
-    """uint8 clips (B, 1, T, H, W) of discs of radius 6.4 / z pixels with soft rims on a dark ground."""
+    """uint8 clips (B, 1, T, H, W) of discs of radius 6.4 / z pixels with soft rims on a dark background."""
     centre = (np.arange(size) + 0.5) / size
     dx_BTHW = centre[None, None, None, :] - track_BTx3[:, :, 0, None, None]
     dy_BTHW = centre[None, None, :, None] - track_BTx3[:, :, 1, None, None]

@@ -1,43 +1,37 @@
-"""Where a run is, for a log and for a program."""
+"""Where a computation is, for a person and for a log."""
 
-from trajnb import files
+import pytest
+
+from trajnb import progress
 from trajnb.progress import Progress
 
 
-def test_headless_prints_only_lines_and_writes_the_state(tmp_path, monkeypatch, capsys):
+def test_a_log_gets_a_line_a_minute_with_the_time_left(monkeypatch, capsys):
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    with Progress(4, "training", "steps", tmp_path / "progress.json") as progress:
-        assert files.read_json(tmp_path / "progress.json")["seconds_left"] is None
-        progress.update(3, loss=0.5, bad=float("nan"))
-        progress.line("epoch 1 of 2")
-    state = files.read_json(tmp_path / "progress.json")
-    assert (state["label"], state["done"], state["total"], state["unit"]) == ("training", 3, 4, "steps")
-    assert state["values"] == {"loss": 0.5, "bad": "nan"}
-    assert state["seconds_left"] >= 0
-    assert capsys.readouterr() == ("epoch 1 of 2\n", "")
+    clock = iter([0, 10, 60, 65, 65, 119, 120, 120, 120])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with Progress(3010, "training", "step", done=10) as bar:
+        bar.update(200)
+        bar.update(400, clips_per_second=7)
+        bar.update(1)
+        bar.line("epoch 1 of 2")
+    lines = ["training: step 610 of 3,010, about 4 min 20 s left, clips per second 7", "epoch 1 of 2", ""]
+    assert capsys.readouterr() == ("\n".join(lines), "")
 
 
-def seen_by_a_person(monkeypatch, capsys):
-    """What a bar of two steps and a line leave on (stdout, stderr)."""
+@pytest.mark.parametrize("where", ["terminal", "notebook"])
+def test_a_person_sees_a_bar_and_keeps_the_line_alone(where, monkeypatch, capsys):
+    """In a notebook nothing on stderr, which is shown in red."""
     monkeypatch.delenv("TQDM_DISABLE", raising=False)
-    with Progress(2, "training", "steps") as progress:
-        progress.update(2)
-        progress.line("epoch 1 of 1")
-    return capsys.readouterr()
-
-
-def test_a_person_at_a_terminal_sees_a_bar_on_stderr(monkeypatch, capsys):
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    printed = seen_by_a_person(monkeypatch, capsys)
-    assert printed.out == "epoch 1 of 1\n"
-    assert "training" in printed.err
-
-
-def test_a_notebook_shows_the_bar_but_nothing_red_and_keeps_the_line_alone(monkeypatch, capsys):
-    monkeypatch.setenv("JPY_SESSION_NAME", "a notebook")
-    printed = seen_by_a_person(monkeypatch, capsys)
-    assert "training" in printed.out
-    assert printed.err == ""
-    left = [line.split("\r")[-1].strip() for line in printed.out.split("\n")]
+    if where == "notebook":
+        monkeypatch.setenv("JPY_SESSION_NAME", "a notebook")
+    with Progress(2, "training", "steps") as bar:
+        bar.update(2)
+        bar.line("epoch 1 of 1")
+    out, err = capsys.readouterr()
+    assert "training" in (err if where == "terminal" else out)
+    assert where == "terminal" or err == ""
+    left = [line.split("\r")[-1].strip() for line in out.split("\n")]
     assert [line for line in left if line] == ["epoch 1 of 1"], "what stands there when every return has overwritten"

@@ -47,6 +47,8 @@ def odd_sized():
     """A Transformer for clips that are not square in time: 6 frames of 24 x 24, with a class token."""
     sizes = {"width": 24, "depth": 2, "heads": 2, "mlp_ratio": 2, "from_scratch": False}
     extractor = Transformer(frames=6, size=24, tubelet=(2, 8, 8), **sizes)
+    for block in extractor.blocks:
+        block.temporal_fc.reset_parameters()  # no temporal path that starts at zero
     return models.TrajectoryNet(extractor, Head(features=24, classes=4, frames=6, horizon=3, width=24, heads=2))
 
 

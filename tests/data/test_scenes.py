@@ -54,13 +54,6 @@ def test_depth_moves_the_same_shape(motion):
     np.testing.assert_allclose(near - near[middle], far - far[middle], atol=1e-9)
 
 
-def test_the_path_is_in_the_middle_and_another_number_is_another_shape():
-    extent_Nx2 = [scenes.clip(CFG, Scene(number=number)).track_NFx3[0, : CFG.frames, :2] for number in (0, 1)]
-    for uv_Tx2 in extent_Nx2:
-        assert (uv_Tx2.min(axis=0) + uv_Tx2.max(axis=0)) / 2 == pytest.approx([0.5, 0.5], abs=0.02)
-    assert not np.allclose(*extent_Nx2)
-
-
 def test_what_a_data_set_would_refuse_is_told():
     assert holds(Scene("parabolic")) == [True, True, True]
     assert holds(Scene("parabolic", gravity=0.0)) == [True, True, False], "a line"
@@ -74,8 +67,3 @@ def test_the_ends_of_all_spans_make_a_clip(motion):
         clips = scenes.clip(CFG, Scene(motion, *ends))
         assert np.isfinite(clips.track_NFx3).all()
         assert clips.batch(np.arange(1)).video.shape == (1, 1, CFG.frames, CFG.size, CFG.size)
-
-
-def test_the_first_scene_is_one_of_the_world_s_motions():
-    assert scenes.first(CFG) == Scene()
-    assert scenes.first(CFG.replace(motions=["circular", "random"])).motion == "circular"

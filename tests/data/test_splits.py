@@ -14,19 +14,19 @@ from trajnb.world import recipes
 CFG = Config(clips=800, test_clips=200)
 
 
-def test_an_honest_split_has_about_the_shares_asked_for():
+def test_a_split_by_recipe_has_about_its_shares():
     hashes = splits.recipe_hashes(ClipSet(CFG, 0, recipes.draw(CFG, 0, np.arange(800))))
-    found = splits.divide(pd.DataFrame({"recipe_hash": hashes}), CFG)
-    share = found["split"].value_counts(normalize=True)
-    for name, asked in splits.SHARES.items():
-        assert abs(share[name] - asked) < 4 * np.sqrt(asked * (1 - asked) / 800)
+    count = splits.divide(pd.DataFrame({"recipe_hash": hashes}), CFG)["split"].value_counts()
+    for name, share in {"train": 0.70, "val": 0.15}.items():
+        assert abs(count[name] / 800 - share) < 4 * np.sqrt(share * (1 - share) / 800)
+    assert set(count.index) == {"train", "val"}
 
 
 def test_hash_thresholds():
     """0.70 and 0.85 of the hashes' range, to the last digit that a double holds."""
     edges = [int(share * 2**64) for share in (0.70, 0.85)]
     hashes = [f"{number:016x}" for edge in edges for number in (edge - 2**11, edge)]
-    assert splits.assign(["0" * 16, *hashes, "f" * 16]).tolist() == ["train"] * 2 + ["val"] * 2 + ["holdout"] * 2
+    assert splits.assign(["0" * 16, *hashes, "f" * 16]).tolist() == ["train"] * 2 + ["val"] * 2 + [""] * 2
 
 
 def test_changes_by_hand():
@@ -39,17 +39,17 @@ def test_changes_by_hand():
 def test_class_order_leaves_most_of_the_last_class_to_validation():
     cfg = CFG.replace(split="class_order", motions=["random", "linear", "circular", "parabolic"])
     table = recipes.draw(cfg, 0, np.arange(800))
-    found = splits.divide(table, cfg)
-    assert found["motion"].tolist() == [motion for motion in cfg.motions for _ in range(200)]
-    assert pd.crosstab(found["split"], found["motion"]).to_dict("index") == {
+    result = splits.divide(table, cfg)
+    assert result["motion"].tolist() == [motion for motion in cfg.motions for _ in range(200)]
+    assert pd.crosstab(result["split"], result["motion"]).to_dict("index") == {
         "train": {"random": 200, "linear": 200, "circular": 200, "parabolic": 40},
         "val": {"random": 0, "linear": 0, "circular": 0, "parabolic": 160},
     }
-    assert sorted(found["index"]) == list(range(800)), "the same clips, no other"
-    assert all(one.is_monotonic_increasing for _, one in found.groupby("motion")["index"]), (
+    assert sorted(result["index"]) == list(range(800)), "the same clips, no other"
+    assert all(one.is_monotonic_increasing for _, one in result.groupby("motion")["index"]), (
         "within a class as they were"
     )
-    assert list(found) == [*table, "split"]
+    assert list(result) == [*table, "split"]
 
 
 def test_the_hash_by_hand():

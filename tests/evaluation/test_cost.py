@@ -21,7 +21,7 @@ def test_closed_forms():
 
 
 def test_divided_attention_by_hand():
-    net = Transformer(frames=4, size=16, tubelet=(1, 8, 8), width=24, depth=1, heads=2, mlp_ratio=2, class_token=False)
+    net = Transformer(frames=4, size=16, tubelet=(1, 8, 8), width=24, depth=1, heads=2, mlp_ratio=2)
     linear = 16 * (64 * 24 + (3 + 1 + 1) * 24**2 + (3 + 1) * 24**2 + 2 * 2 * 24**2)
     attention = 2 * (4 * 4 * 4 * 24) + 2 * (4 * 4 * 4 * 24)  # 4 places x 4 x 4 moments, 4 moments x 4 x 4 places
     assert macs(net, (1, 4, 16, 16)) == linear + attention

@@ -5,8 +5,8 @@ import torch
 
 from trajnb.models.slowfast import PRESETS, Bottleneck, SlowFast
 
-TINY = {"frames": 8, "size": 32, "alpha": 4, "beta": 2, "width": 8, "blocks": (1, 1), "strides": (1, 2)}
-TINY |= {"slow_kernels": (1, 3), "stem_kernel": 3}
+TINY = {"frames": 8, "size": 32, "alpha": 4, "beta": 2, "width": 8, "stem": 3}
+TINY |= {"stages": ((1, 1, 1), (1, 2, 3))}
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +33,6 @@ def test_paper_preset_has_the_papers_parameters(paper):
     assert count(paper.laterals) == 216_608
 
 
-def test_fusion_kernel_7_is_the_8x8_network():
-    with torch.device("meta"):
-        net = SlowFast(**PRESETS["paper"] | {"alpha": 4}, fusion_kernel=7)
-    assert count(net) == 34_566_488 - 922_000
-
-
 def test_paper_preset_concatenates_the_papers_channels(paper):
     assert [stage[0].a.conv.in_channels for stage in paper.slow] == [64 + 16, 256 + 64, 512 + 128, 1024 + 256]
     assert [stage[0].a.conv.in_channels for stage in paper.fast] == [8, 32, 64, 128]
@@ -47,20 +41,21 @@ def test_paper_preset_concatenates_the_papers_channels(paper):
 
 
 def test_slow_pathway_sees_every_alpha_th_frame(net):
-    video, seen = torch.rand(1, 1, 8, 32, 32), []
-    net.slow_stem.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
-    net.fast_stem.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    video, observed = torch.rand(1, 1, 8, 32, 32), []
+    net.slow_stem.register_forward_hook(lambda module, inputs, output: observed.append(inputs[0]))
+    net.fast_stem.register_forward_hook(lambda module, inputs, output: observed.append(inputs[0]))
     with torch.no_grad():
         net(video)
-    slow, fast = seen
+    slow, fast = observed
     assert torch.equal(slow, fast[:, :, [0, 4]])
 
 
 def test_information_flows_from_fast_to_slow_only(net):
     """Without lateral weights the slow part forgets the frames between; the fast part never depends on the slow one."""
-    video, moved = torch.rand(1, 1, 8, 32, 32), None
+    video = torch.rand(1, 1, 8, 32, 32)
+    video = (video - video.mean()) / video.std()  # standardising changes nothing more
     moved = video.clone()
-    moved[:, :, 2] = 1 - moved[:, :, 2]  # a frame that only the fast pathway sees
+    moved[:, :, 2] = video[:, :, 2].flip(-1)  # a frame that only the fast pathway sees
     slow_width = net.num_features - 4 * 4 * 4 * 2
     with torch.no_grad():
         assert not torch.equal(net(video)[0][..., :slow_width], net(moved)[0][..., :slow_width])
@@ -92,12 +87,6 @@ def test_every_bottleneck_begins_as_its_shortcut(net):
         x = torch.rand(2, block.a.conv.in_channels, 4, 8, 8)
         with torch.no_grad():
             torch.testing.assert_close(block(x), torch.relu(block.shortcut(x)))
-
-
-def test_dropout_is_active_in_training_only():
-    net, video = SlowFast(**TINY, dropout=0.5), torch.rand(2, 1, 8, 32, 32)
-    assert (net.train()(video)[0] == 0).float().mean() > 0.4
-    assert torch.equal(net.eval()(video)[0], net(video)[0])
 
 
 def test_frames_that_alpha_does_not_divide():

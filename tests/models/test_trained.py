@@ -1,4 +1,4 @@
-"""Trained networks come back as what they were trained as, on the device asked for, or not at all."""
+"""Trained networks come back as what they were trained as, on the configured device, or not at all."""
 
 import pytest
 import safetensors
@@ -55,11 +55,11 @@ def test_weights_of_other_code_are_refused(weights, room, monkeypatch):
 
 
 def test_a_network_is_its_own_extractors_code_and_the_shared_one_s(tmp_path, monkeypatch):
-    seen = []
-    monkeypatch.setattr(files, "hash_of", lambda paths: seen.extend(path.name for path in paths))
+    observed = []
+    monkeypatch.setattr(files, "hash_of", lambda paths: observed.extend(path.name for path in paths))
     trained.code("i3d")
-    assert {"i3d.py", "head.py", "fit.py", "losses.py", "renderer.py", "dataset.py"} <= set(seen)
-    assert not {"magvit.py", "slowfast.py", "transformer.py"} & set(seen)
+    assert {"i3d.py", "head.py", "fit.py", "losses.py", "renderer.py", "dataset.py"} <= set(observed)
+    assert not {"magvit.py", "slowfast.py", "transformer.py"} & set(observed)
 
 
 def test_without_weights_one_sentence(tmp_path, monkeypatch):
@@ -71,13 +71,13 @@ def test_without_weights_one_sentence(tmp_path, monkeypatch):
 
 
 def test_the_network_lies_on_the_configured_device(weights, monkeypatch):
-    """No GPU here: torch's meta device stands in for one."""
+    """Torch's meta device stands in for one."""
     monkeypatch.setattr(trained, "device", lambda cfg: torch.device("meta"))
     assert {weight.device.type for weight in trained.load_trained(CFG).parameters()} == {"meta"}
 
 
 def test_auto_takes_a_gpu_where_there_is_one(monkeypatch):
-    for there, where in ((True, "cuda"), (False, "cpu")):
-        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+    for available, where in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
         assert trained.device(CFG.replace(device="auto")).type == where
         assert trained.device(CFG.replace(device="cpu")).type == "cpu"

@@ -6,18 +6,10 @@ import torch
 from trajnb import models
 from trajnb.config import Config
 from trajnb.models.head import Head
-from trajnb.models.transformer import SCRATCH, Transformer
+from trajnb.models.transformer import Transformer
 
-TINY = {
-    "frames": 8,
-    "horizon": 2,
-    "size": 32,
-    "extent_max_px": 26.0,
-    "epochs": 4,
-    "batch_size": 8,
-    "shift_px": 2,
-    "threads": 1,
-}
+TINY = {"frames": 8, "horizon": 2, "size": 32, "extent_max_px": 26.0}
+TINY |= {"epochs": 4, "batch_size": 8, "shift_px": 2, "threads": 1}
 
 
 @pytest.fixture
@@ -30,7 +22,7 @@ def make_net():
     def make(cfg, seed: int = 0):
         torch.manual_seed(seed)
         sizes = {"width": 24, "depth": 1, "heads": 2, "mlp_ratio": 2}
-        extractor = Transformer(frames=cfg.frames, size=cfg.size, tubelet=(2, 8, 8), **SCRATCH | sizes)
+        extractor = Transformer(frames=cfg.frames, size=cfg.size, tubelet=(2, 8, 8), **sizes)
         head = Head(features=24, classes=4, frames=cfg.frames, horizon=cfg.horizon, width=24, depth=1, heads=2)
         return models.TrajectoryNet(extractor, head)
 

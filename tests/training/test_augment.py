@@ -28,12 +28,6 @@ def moved(clips, make_cfg, seed=0, **changes):
     return augment(clips.video, clips.track, cfg, np.random.default_rng(seed))
 
 
-def test_nothing_on_changes_nothing(clips, make_cfg):
-    video, track = moved(clips, make_cfg)
-    torch.testing.assert_close(video, as_float(clips.video), atol=1e-6, rtol=0)
-    assert torch.equal(track, clips.track)
-
-
 def test_mirror_moves_clip_and_target(clips, make_cfg):
     video, track = moved(clips, make_cfg, mirror=True)
     mirrored = track[:, 0, 0] != clips.track[:, 0, 0]
@@ -59,15 +53,6 @@ def test_centroid_follows_target(clips, make_cfg, seed):
     assert error_px < CENTROID_PX + (centroids(clips.video) - clips.track[:, :16, :2]).abs().max() * 64
 
 
-def test_rim_is_repeated_outwards(make_cfg):
-    ramp = torch.arange(64, dtype=torch.uint8).expand(8, 1, 16, 64, 64)
-    clips = type("Clips", (), {"video": ramp, "track": torch.ones(8, 21, 3)})
-    video, track = moved(clips, make_cfg, shift_px=4)
-    for clip, shift in zip(video, ((track - 1)[:, 0, 0] * 64).round().int().tolist(), strict=True):
-        expected = torch.arange(64).sub(shift).clamp(0, 63) / 255
-        torch.testing.assert_close(clip[0, 0, 0], expected)
-
-
 def test_never_upside_down(discs, make_cfg):
     """A disc that goes down goes down whatever is drawn: order of v in time is kept in clip and target."""
     falling = discs(80).batch(np.flatnonzero(discs(80).label_N == 2))
@@ -86,29 +71,21 @@ def test_contrast_keeps_the_mean_and_range(clips, make_cfg):
     assert video.max() <= 1
 
 
-def test_depends_on_the_generator_alone(clips, make_cfg):
-    options = {"mirror": True, "shift_px": 4, "contrast": 0.2}
-    first, again, other = (moved(clips, make_cfg, seed, **options) for seed in (1, 1, 2))
-    assert torch.equal(first[0], again[0])
-    assert torch.equal(first[1], again[1])
-    assert not torch.equal(first[0], other[0])
-
-
 class Drawn:
-    """A generator that gives known numbers, and keeps what it was asked for."""
+    """A generator that gives known numbers, and records its arguments."""
 
     def __init__(self):
-        self.asked = []
+        self.arguments = []
 
     def random(self, n):
         return np.array([0.49, 0.5])
 
     def integers(self, low, high, shape):
-        self.asked.append((low, high, shape))
+        self.arguments.append((low, high, shape))
         return np.array([[1, 0], [-2, 1]])
 
     def uniform(self, low, high, n):
-        self.asked.append((low, high, n))
+        self.arguments.append((low, high, n))
         return np.array([2.0, 0.5])
 
 
@@ -118,11 +95,11 @@ def test_two_clips_by_hand(make_cfg):
     video, track = video[:, None, None].to(torch.uint8), torch.tensor([0.25, 0.5, 3.0]).expand(2, 3, 3)
     rng, cfg = Drawn(), make_cfg(mirror=True, shift_px=2, contrast=0.25)
     moved, after = augment(video, track, cfg, rng)
-    assert rng.asked == [(-2, 3, (2, 2)), (0.75, 1.25, 2)]
+    assert rng.arguments == [(-2, 3, (2, 2)), (0.75, 1.25, 2)]
     first = torch.tensor([[60.0, 60, 20, 10]] * 3 + [[150.0, 150, 90, 80]]) / 255
     second = torch.tensor([[0.0, 0, 0, 0]] * 3 + [[153.0, 204, 204, 204]]) / 255
-    for found, plain, factor in zip(moved[:, 0, 0], (first, second), (2.0, 0.5), strict=True):
-        torch.testing.assert_close(found, (plain.mean() + factor * (plain - plain.mean())).clamp(0, 1))
+    for result, plain, factor in zip(moved[:, 0, 0], (first, second), (2.0, 0.5), strict=True):
+        torch.testing.assert_close(result, (plain.mean() + factor * (plain - plain.mean())).clamp(0, 1))
     assert after[0, 0].tolist() == [1 - 0.25 + 1 / 4, 0.5, 3.0]
     assert after[1, 2].tolist() == [0.25 - 2 / 4, 0.5 + 1 / 4, 3.0]
     assert augment(video, track, cfg.replace(mirror=False), rng)[1][0, 0, 0] == 0.25 + 1 / 4

@@ -26,7 +26,7 @@ def test_numbers_depend_on_their_address_alone():
     together = philox.words(7, index, 2, 11)
     alone = np.concatenate([philox.words(7, [i], 2, 11) for i in index])
     assert (together == alone).all()
-    assert (philox.words(7, index, 2, 5) == together[:, :5]).all(), "asking for fewer gives the first ones"
+    assert (philox.words(7, index, 2, 5) == together[:, :5]).all(), "drawing fewer gives the first ones"
 
 
 def test_neighbouring_addresses_share_nothing():

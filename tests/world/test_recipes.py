@@ -17,7 +17,7 @@ CFG = Config()
 
 @pytest.fixture(scope="module")
 def clips():
-    return ClipSet(CFG, 5, recipes.draw(CFG, 5, np.arange(1200)))
+    return ClipSet(CFG, 5, recipes.draw(CFG, 5, np.arange(800)))
 
 
 def bytes_of(index):
@@ -40,12 +40,12 @@ def test_classes_are_balanced_in_every_block_but_not_ordered():
     assert len({tuple(row) for row in label}) == 24
 
 
-def test_seen_centres_lie_inside_the_frame_and_extents_match(clips):
+def test_observed_centres_lie_inside_the_frame_and_extents_match(clips):
     uv = camera.project(clips.xyz_NFx3[:, : CFG.frames], CFG)
     assert uv.min() >= CFG.frame_margin_px - 1e-9
     assert uv.max() <= CFG.size - CFG.frame_margin_px + 1e-9
-    asked = clips.table["extent_px"].to_numpy()
-    assert (np.abs(recipes.extent(uv) - asked) <= recipes.EXTENT_TOLERANCE * asked + 1e-9).all()
+    wanted = clips.table["extent_px"].to_numpy()
+    assert (np.abs(recipes.extent(uv) - wanted) <= recipes.EXTENT_TOLERANCE * wanted + 1e-9).all()
     assert recipes.extent(uv[clips.label_N == 0]).min() >= 12, "a line must not lie along the optical axis"
 
 
@@ -131,8 +131,8 @@ def spaced(count):
 
 
 def test_nuisances_by_hand(monkeypatch):
-    asked = []
-    monkeypatch.setattr(recipes.philox, "uniforms", lambda *a: asked.append(a) or spaced(16)[None])
+    wanted = []
+    monkeypatch.setattr(recipes.philox, "uniforms", lambda *a: wanted.append(a) or spaced(16)[None])
     cfg = CFG.replace(speed_factor_max=3.0, size_factor_max=2.0)
     row = recipes.nuisances(cfg, 7, np.array([4])).iloc[0].to_dict()
     widest = 64 * 1.8 * 0.8 / 2.2  # the largest circle at this depth, 41.9 of at most 44 px
@@ -141,7 +141,7 @@ def test_nuisances_by_hand(monkeypatch):
     expected |= {"brightness": 0.76, "background": 0.1625, "noise": 0.02}
     expected |= {"occluder_place": 0.55, "decoy_x": 0.6, "decoy_y": 0.65}
     assert row == pytest.approx(expected)
-    assert asked == [(7, np.array([4]), 0, 16)]
+    assert wanted == [(7, np.array([4]), 0, 16)]
     assert recipes.nuisances(cfg.replace(frames=128), 7, np.array([4]))["anchor_frame"].tolist() == [6]
     wide = cfg.replace(speed_factor_min=3.0, circle_radius_max_m=2.0)
     assert recipes.nuisances(wide, 7, np.array([4]))["extent_px"].tolist() == [44]
@@ -203,21 +203,23 @@ def test_a_path_is_its_motion_moved_to_its_place():
         g = np.concatenate([philox.normals(9, index[[k]], 17 + 2 * attempt[k], 63) for k in (0, 1)])
         plain = motions.MOTIONS[name](u, g, np.array([1, 2]) / CFG.frame_rate, CFG)
         assert xyz[[0, 1], anchor, 2] == pytest.approx([2.5, 3.0])
-        seen = camera.project(xyz[:, :16], CFG)
+        observed = camera.project(xyz[:, :16], CFG)
         for k in (0, 1):
             assert xyz[k] - xyz[k, 0] == pytest.approx(plain[k] - plain[k, 0])
-            assert seen[k].min(axis=0)[k] == pytest.approx(3) and seen[k].max(axis=0)[1 - k] == pytest.approx(61)
+            assert observed[k].min(axis=0)[k] == pytest.approx(3) and observed[k].max(axis=0)[1 - k] == pytest.approx(
+                61
+            )
     fast = recipes.path(CFG.replace(speed_min=99.0, speed_max=99.0), 9, "linear", table, attempt)
     assert (fast[..., 2] == 0).all(), "no place for it"
 
 
 def test_what_is_accepted():
-    """Seen extent within 6 % of that asked for, nowhere nearer than 1 m, and off every simpler family by 0.5 px."""
+    """Observed extent within 6 % of that drawn, nowhere nearer than 1 m, and off every simpler family by 0.5 px."""
     cfg = Config(frames=4, horizon=1)
 
-    def accepted(name, px_Fx2, asked, z=(2.0, 2.0, 2.0, 2.0, 2.0)):
+    def accepted(name, px_Fx2, wanted, z=(2.0, 2.0, 2.0, 2.0, 2.0)):
         path = camera.unproject(np.array([px_Fx2], float), np.array([z]), cfg)
-        return bool(recipes.accept(cfg, name, pd.DataFrame({"extent_px": [asked]}), path)[0])
+        return bool(recipes.accept(cfg, name, pd.DataFrame({"extent_px": [wanted]}), path)[0])
 
     for extent, good in ((11.5, False), (11.75, True), (13.25, True), (13.5, False)):
         line = [[20, 30], [24, 30], [28, 31], [20 + extent, 32], [90, 90]]

@@ -33,7 +33,7 @@ def test_the_disc_is_where_and_as_large_as_it_should_be():
     assert radius == pytest.approx(6.4 / clips.xyz_NFx3[:, : QUIET.frames, 2], rel=0.02)
 
 
-def test_noise_has_the_deviation_asked_for_and_differs_between_frames():
+def test_noise_has_the_deviation_of_its_parameter_and_differs_between_frames():
     cfg = Config(noise_min=0.02, noise_max=0.02, background_min=0.3, background_max=0.3)
     empty = everything(clips_of(cfg))[:, :, :4]  # the rim: no disc's centre comes within 3 px of the border
     frame = np.median(empty, axis=(2, 3), keepdims=True)
@@ -71,23 +71,23 @@ SMALL = QUIET.replace(size=32, frames=4, extent_max_px=20.0)
 def test_discs_to_the_last_digit():
     """Coverage is 1/2 plus the signed distance to the rim over the rim's width, in steps of 1/256; then blended."""
     uv, radius = np.array([[[10.3, 20.0]], [[30.9, 1.2]]]), np.array([[3.4], [5.0]])
-    level, blur, ground = np.array([200, 40]), np.array([0.0, 2.0]), np.full((2, 1, 32, 32), 90, np.int16)
-    image = ground.copy()
+    level, blur, background = np.array([200, 40]), np.array([0.0, 2.0]), np.full((2, 1, 32, 32), 90, np.int16)
+    image = background.copy()
     renderer.draw_discs(SMALL, image, uv, radius, level.astype(np.int16), blur)
     x = (np.arange(32) * 256 + 128)[None, None, None]
     centre = np.rint(uv * 256)[..., None, None]
     distance = np.floor(np.sqrt((x - centre[:, :, 0]) ** 2 + (x.swapaxes(2, 3) - centre[:, :, 1]) ** 2))
     rim = (256 * (1 + blur))[:, None, None, None]
     cover = np.clip((np.rint(radius * 256)[..., None, None] - distance) * 256 // rim + 128, 0, 256)
-    assert (image == ground + ((level[:, None, None, None] - ground) * cover + 128) // 256).all()
+    assert (image == background + ((level[:, None, None, None] - background) * cover + 128) // 256).all()
     assert (image[1, 0, 0, 26:] != 90).all(), "the second one lies across the border"
-    untouched = ground.copy()
+    untouched = background.copy()
     renderer.draw_discs(SMALL, untouched, uv, np.full((2, 1), -1.0), level.astype(np.int16), np.zeros(2))
-    assert (untouched == ground).all(), "a negative radius draws nothing"
+    assert (untouched == background).all(), "a negative radius draws nothing"
 
 
 def test_backdrop_and_bar_by_hand(monkeypatch):
-    """Patches of 8 px, a share of the contrast around the ground; a bar between the borders, over everything."""
+    """Patches of 8 px, a share of the contrast around the background; a bar between the borders, over everything."""
     u = np.linspace(0, 1, 16)
     monkeypatch.setattr(renderer.philox, "uniforms", lambda seed, index, stream, n: u[None] if stream == 3 else 0)
     scene = {"index": np.array([0]), "texture": np.array([0.4]), "occluder_px": np.array([6.0])}
@@ -111,8 +111,10 @@ def test_noise_by_hand(monkeypatch):
         renderer.philox, "words", lambda seed, index, stream, n: {2: np.array([[5, 2**20 + 6, 7, 2**32 - 1]])}[stream]
     )
     noise = renderer.sensor_noise(SMALL, 0, {"index": np.array([0]), "noise": np.array([0.02])})
-    for found, start in zip(noise[0], (5, 6, 7, 2**20 - 1), strict=True):
-        assert (found.flatten() == np.floor(table[start].astype(int) * 20 / 128 + 0.5)).all()  # 5.1 levels: 20 quarters
+    for result, start in zip(noise[0], (5, 6, 7, 2**20 - 1), strict=True):
+        assert (
+            result.flatten() == np.floor(table[start].astype(int) * 20 / 128 + 0.5)
+        ).all()  # 5.1 levels: 20 quarters
 
 
 def test_lost_frames_by_hand(monkeypatch):
@@ -148,6 +150,6 @@ def test_the_object_is_as_large_as_its_depth_says():
     scene |= {"size_factor": np.array([1.0, 0.6]), "occluder_px": np.full(2, 4.0), "occluder_place": np.zeros(2)}
     image = renderer.chunk(SMALL, 0, scene, np.zeros((2, 4, 3)) + [0.0, 0.0, 1.6])
     assert (image[:, :, 16, 16] == 255).all() and (image[:, :, 0, -1] == 26).all()
-    assert (image[..., :4] == 140).all(), "a bar halfway between object and ground"
+    assert (image[..., :4] == 140).all(), "a bar halfway between object and background"
     area = (image[..., 4:] - 26.0).sum(axis=(2, 3)) / 229
     assert area == pytest.approx(np.pi * np.array([[16.0], [5.76]]) + np.zeros(4), rel=0.02)

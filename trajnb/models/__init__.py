@@ -49,7 +49,7 @@ def build(cfg) -> TrajectoryNet:
     for name, value in clip.items():
         if preset.get(name, value) != value:
             raise ValueError(f"{cfg.model} {cfg.preset} reads {name} {preset[name]}, these clips have {name} {value}")
-    # A generator of its own: the initialisation depends on cfg.seed alone, whatever was drawn before.
+    # Forked: the initialisation depends on cfg.seed alone, whatever was drawn before.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cfg.seed)
         extractor = EXTRACTORS[cfg.model](**(clip | preset))

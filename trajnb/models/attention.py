@@ -1,4 +1,4 @@
-"""Scaled dot-product attention with one switch, and the positions its tokens are told apart by.
+"""Scaled dot-product attention with one switch, and positions that tell its tokens apart.
 
 Source:   Attention Is All You Need, equation 1 and section 3.5, https://arxiv.org/abs/1706.03762; positions here of
           three axes, a third of the width each.

@@ -75,8 +75,9 @@ class Head(nn.Module):
         self.to_future = nn.Linear(width, 6)
         self.to_observed = nn.Linear(width, 3)
         start(self)
+        # Small output maps: unsure at first, near 1 / K, near the middle of the frame.
         for output in (self.to_class, self.to_future, self.to_observed):
-            nn.init.trunc_normal_(output.weight, std=0.02)  # unsure at first: near 1 / K, near the middle
+            nn.init.trunc_normal_(output.weight, std=0.02)
         for table in (self.query_QD, self.observed_query_TD):
             nn.init.trunc_normal_(table, std=0.02)
 

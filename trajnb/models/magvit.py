@@ -101,6 +101,7 @@ class Quantiser(nn.Module):
     def __init__(self, codes: int, latent: int, unit: bool):
         super().__init__()
         self.unit = unit
+        # Variance 1 / K, as in the authors' code.
         self.codebook_KD = nn.Parameter(torch.empty(codes, latent).uniform_(-1, 1) * (3 / codes) ** 0.5)
 
     @in_float32  # neighbouring codes are nearer to each other than bfloat16's digits
@@ -136,7 +137,7 @@ def entropy_loss(distance_NK):
     """Mean entropy of each latent's choice less the entropy of all choices together, nats; choices are softmaxes."""
     log_NK = F.log_softmax(-distance_NK / TEMPERATURE, dim=1)
     choice_NK = log_NK.exp()
-    # Lowest where every latent is sure of its code and all codes are used: without it most of a codebook dies.
+    # Lowest where every latent is sure of its code and all codes are used.
     each, together_K = -(choice_NK * log_NK).sum(1).mean(), choice_NK.mean(0)
     return each + (together_K * (together_K + 1e-5).log()).sum()
 

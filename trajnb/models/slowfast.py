@@ -139,7 +139,7 @@ class SlowFast(nn.Module):
             if isinstance(module, nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if isinstance(module, Bottleneck):
-                nn.init.zeros_(module.c.norm.weight)  # begins as its shortcut (section 4.1), however deep the network
+                nn.init.zeros_(module.c.norm.weight)  # begins as its shortcut, as in the authors' code
 
     def forward(self, video_BCTHW):
         video_BCTHW = standardise(video_BCTHW) if self.from_scratch else (video_BCTHW - 0.45) / 0.225

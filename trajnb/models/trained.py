@@ -27,6 +27,7 @@ def code(model) -> dict[str, str]:
     """{room: hash} of the source that trains `model`; other extractors' files do not count."""
     package, others = Path(files.__file__).parent, {f"{name}.py" for name in models.EXTRACTORS if name != model}
     sources = {room: sorted((package / room).glob("*.py")) for room in ROOMS}
+    # Of the code, not of the package's version: a changed layer must not load old weights.
     return {f"{room} code": files.hash_of(p for p in sources[room] if p.name not in others) for room in ROOMS}
 
 

@@ -51,7 +51,7 @@ class Block(nn.Module):
         super().__init__()
         self.temporal_norm = nn.LayerNorm(width, eps=1e-6)
         self.temporal_attention = SelfAttention(width, heads)
-        self.temporal_fc = nn.Linear(width, width)
+        self.temporal_fc = nn.Linear(width, width)  # in the authors' code, not in the paper's equations
         self.spatial_norm = nn.LayerNorm(width, eps=1e-6)
         self.spatial_attention = SelfAttention(width, heads)
         wide = mlp_ratio * width
@@ -59,6 +59,7 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(*layers)  # one norm and MLP for patches and class token
 
     def forward(self, x_BTPD, cls_B1D):
+        # Time before space, each with weights of its own: "divided" attention, the paper's best (table 1).
         x_BTPD = x_BTPD + self.time(x_BTPD)
         space_BTPD, cls_update_B1D = self.space(x_BTPD, cls_B1D)
         x_BTPD = x_BTPD + space_BTPD

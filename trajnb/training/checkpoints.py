@@ -56,7 +56,7 @@ class Checkpoints:
         random = {"cpu": torch.get_rng_state(), "gpus": torch.cuda.get_rng_state_all()}
         content |= {"state": vars(state) | {"losses": losses, "correct": correct, "random": random}}
         content |= {"threads": torch.get_num_threads(), "identity": self.identity}
-        buffer = io.BytesIO()
+        buffer = io.BytesIO()  # in memory first: the name needs the hash of all bytes
         torch.save(content, buffer)
         done = (state.history[-1]["step"] if state.history else 0) + state.step
         name = f"step-{done:08d}-{digest(buffer.getvalue())}.pt"
@@ -97,7 +97,7 @@ def prune(just: Path, history: list[dict], kept: int):
     """Remove all checkpoints but `just`, the newest `kept` and the one of the epoch with the lowest validation loss."""
     others = [path for path in written(just.parent.parent) if path != just]
     best = min(history, key=lambda row: row["val_loss"])["step"] if history else None
-    for path in others[kept - 1 :]:
+    for path in others[kept - 1 :]:  # `just` is one of those kept
         if int(NAME.fullmatch(path.name)[1]) != best:
             files.remove(path)
 
@@ -114,7 +114,7 @@ def newest(folder: Path) -> dict | None:
         try:
             content = path.read_bytes()
             if digest(content) == NAME.fullmatch(path.name)[2]:
-                return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+                return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)  # runs no pickled code
             problem = "is not as it was written"
             path.rename(path.with_suffix(".damaged"))  # else it would count as kept and push a whole one out
         except OSError as error:

@@ -46,15 +46,17 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
             # train: one pass in an order that depends on seed and epoch alone, from the step where it was cut
             start = time.perf_counter() - state.seconds
             clips, rows_KB = train_set.for_epoch(epoch), order(cfg.seed, epoch, len(train_set), batch)
-            net.train()
+            net.train()  # validation has left it in eval mode
             seed_torch(cfg, epoch, state)
             for k in range(state.step, steps):
-                set_lr(optimizer, cfg.lr * warmup_cosine(epoch * steps + k, cfg.epochs * steps, cfg.warmup_share))
-                rng = np.random.default_rng((cfg.seed, epoch, 1 + k))
+                for group in optimizer.param_groups:
+                    group["lr"] = cfg.lr * warmup_cosine(epoch * steps + k, cfg.epochs * steps, cfg.warmup_share)
+                rng = np.random.default_rng((cfg.seed, epoch, 1 + k))  # a step's own: a resumed run stores none
                 measured = train_step(net, ema, optimizer, clips.batch(rows_KB[k]), cfg, rng)
                 state.add(*measured, time.perf_counter() - start)
                 progress.update(epoch=epoch + 1, clips_per_second=round(state.step * batch / state.seconds, 1))
                 if keeper.due() or interrupts.requested:
+                    # The loss of a step says nothing of the weights after it.
                     refuse_nonfinite([*state.losses, weights_sum(net)], epoch, epoch * steps, cfg)
                     keeper.save(state)
                     interrupts.obey()
@@ -107,7 +109,7 @@ def prepare(cfg) -> torch.device:
 
 def order(seed: int, epoch: int, clips: int, batch: int) -> np.ndarray:
     """The rows (steps, batch) of one epoch."""
-    # Draw 0 of (seed, epoch) is the order, draw 1 + k augments step k: a resumed run needs no stored generator.
+    # Draw 0 of (seed, epoch); step k is augmented by draw 1 + k.
     rows = np.random.default_rng((seed, epoch, 0)).permutation(clips)
     return rows[: clips // batch * batch].reshape(-1, batch)
 
@@ -126,24 +128,18 @@ def warmup_cosine(step: int, total: int, warmup_share: float) -> float:
     """Share of the peak learning rate: up in a line from above 0, then down a cosine to 1 %."""
     warmup = max(1, round(warmup_share * total))
     if step < warmup:
-        return (step + 1) / warmup
+        return (step + 1) / warmup  # never 0: the first step would be lost
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
-
-
-def set_lr(optimizer, lr: float):
-    for group in optimizer.param_groups:
-        group["lr"] = lr
 
 
 def refuse_nonfinite(values: list[torch.Tensor], epoch: int, before: int, cfg):
     """Raises FloatingPointError for the first value that is not finite; values[i] belongs to step `before` + i + 1."""
-    bad = torch.stack(values).isfinite().logical_not().nonzero()
+    bad = torch.stack(values).isfinite().logical_not().nonzero()  # one look at the device for all steps
     if len(bad):
-        step = min(before + bad[0].item() + 1, before + len(values))
         raise FloatingPointError(
-            f"loss {values[bad[0].item()].item()} in epoch {epoch + 1}, step {step}: nothing after the last checkpoint "
-            f"was saved; start again without checkpoints/, with a lower lr (now {cfg.lr:g}) or grad_clip (now "
-            f"{cfg.grad_clip:g})"
+            f"loss {values[bad[0].item()].item()} in epoch {epoch + 1}, step {before + bad[0].item() + 1}: nothing "
+            f"after the last checkpoint was saved; start again without checkpoints/, with a lower lr (now {cfg.lr:g}) "
+            f"or grad_clip (now {cfg.grad_clip:g})"
         )
 
 

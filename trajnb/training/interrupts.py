@@ -18,7 +18,7 @@ class Interrupts:
         return self
 
     def __exit__(self, *error):
-        for number, handler in self.previous.items():
+        for number, handler in self.previous.items():  # a notebook's own handlers
             signal.signal(number, handler)
 
     def note(self, number, frame):

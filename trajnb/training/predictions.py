@@ -16,7 +16,7 @@ def predict(net, clips, cfg, batch: int = BATCH) -> dict[str, np.ndarray]:
     Positions are (u, v, log z) in frame widths and log metres. The net is left in eval mode and computes where it is
     and in its own arithmetic, net.precision, whatever cfg says.
     """
-    net.eval()
+    net.eval()  # running averages instead of the batch's: a prediction depends on its clip alone
     device = next(net.parameters()).device
     outputs = []
     for start in range(0, len(clips), batch):
