@@ -33,30 +33,6 @@ def network(net, cfg, folder):
     return explore(draw, cfg, folder, "own_prediction")
 
 
-def draw(clip, model, method, frame):
-        map_TSS = examples.one(networks[model], clips, clip, method)
-        return figure_of_map.look(clips, clip, map_TSS, frame, f"{model}: {method.replace('_', ' ')}")
-
-    still = style.save(draw(**first), folder, "own_look")
-    if not interactive():
-        return still
-    ends = {"clip": len(clips) - 1, "frame": cfg.frames - 1}
-    knobs = {name: widgets.IntSlider(first[name], 0, end, description=name, **LOOK) for name, end in ends.items()}
-    names = examples.names(networks[cfg.models[0]], clips, cfg)
-    knobs["model"] = widgets.Dropdown(options=cfg.models, description="network", **LOOK)
-    knobs["method"] = widgets.Dropdown(options=names, description="map", **LOOK)
-    picture = widgets.Image(value=still.data, format="png", layout=AS_IT_IS)
-
-    def redraw(change):
-        if change["owner"] is knobs["model"]:  # another network has other maps
-            knobs["method"].options = examples.names(networks[change["new"]], clips, cfg)
-        picture.value = style.png(draw(**{name: knob.value for name, knob in knobs.items()}))
-
-    for knob in knobs.values():
-        knob.observe(redraw, "value")
-    return widgets.VBox([*(knobs[name] for name in ("model", "method", "clip", "frame")), picture])
-
-
 def explore(draw, cfg, folder, name):
     """Sliders for a scene above the figure that `draw(scene)` makes; without a viewer the first figure alone.
 
