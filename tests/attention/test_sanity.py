@@ -24,12 +24,12 @@ def changed(explained, part):
 
 
 def test_each_part_includes_the_one_before(explained):
-    kept = {name: weight.clone() for name, weight in explained.net.named_parameters()}
+    before = {name: weight.clone() for name, weight in explained.net.named_parameters()}
     logits, head, half, all_ = (changed(explained, part) for part in sanity.RANDOMISED)
     assert logits == {"head.to_class.weight", "head.to_class.bias"}
-    assert head == {name for name in kept if name.startswith("head.")}
-    assert head < half < all_ == set(kept)
-    assert all(torch.equal(weight, kept[name]) for name, weight in explained.net.named_parameters()), "a copy"
+    assert head == {name for name in before if name.startswith("head.")}
+    assert head < half < all_ == set(before)
+    assert all(torch.equal(weight, before[name]) for name, weight in explained.net.named_parameters()), "a copy"
 
 
 def test_the_upper_half_is_what_comes_last(explained):
