@@ -1,10 +1,10 @@
-"""Networks that are quick to look into, and clips to ask them about."""
+"""Small networks, and clips to explain them on."""
 
 import pytest
 import torch
 
 from trajnb import models
-from trajnb.attention.stages import Explained
+from trajnb.attention.layers import Explained
 from trajnb.config import Config
 from trajnb.data import ClipSet
 from trajnb.models.head import Head
@@ -15,8 +15,8 @@ CFG = Config()
 SHAPE = (CFG.frames, CFG.size, CFG.size)
 
 
-def awake(net):
-    """Weights moved a little: what begins at zero passes no gradient."""
+def moved(net):
+    """Weights moved a little: those initialised at zero pass no gradient."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for weight in net.parameters():
@@ -26,8 +26,10 @@ def awake(net):
 
 @pytest.fixture(scope="session", params=models.EXTRACTORS)
 def explained(request):
-    """Each extractor, nano, not trained."""
-    return Explained(awake(models.build(CFG.replace(model=request.param))), SHAPE)
+    """Each extractor with its name, nano, untrained."""
+    network = Explained(moved(models.build(CFG.replace(model=request.param))), SHAPE)
+    network.name = request.param
+    return network
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +54,7 @@ def odd_sized():
 
 @pytest.fixture
 def small():
-    """A small Transformer with its first weights, to be taught something."""
+    """A small Transformer at its initialisation, to be trained."""
     torch.manual_seed(0)
     return odd_sized()
 
@@ -61,4 +63,4 @@ def small():
 def tiny():
     """A small Transformer whose weights are moved, so that every map has a gradient."""
     torch.manual_seed(0)
-    return Explained(awake(odd_sized()), (6, 24, 24))
+    return Explained(moved(odd_sized()), (6, 24, 24))

@@ -1,5 +1,5 @@
-"""Maps: the readable path is the fast one, rows sum to 1, a row carried down is the matrices multiplied up, and a
-network whose class hangs on a planted cue is seen to look at the cue."""
+"""Maps: recorded attention equals the fused one, a propagated row equals multiplied matrices, and the map of a network
+whose class depends on a planted cue lies on the cue."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,8 @@ import torch
 from torch import nn
 
 from trajnb import models
-from trajnb.attention import maps, stages
-from trajnb.attention.recorder import recorded
-from trajnb.attention.stages import Axis, Explained
+from trajnb.attention import layers, maps
+from trajnb.attention.layers import Axis, Explained, attention_weights
 from trajnb.config import Config
 from trajnb.models.attention import Attend
 
@@ -17,24 +16,17 @@ KINDS = ["head", "gradient_attention", "attention_parts", "rollout", "activation
 KINDS += ["integrated_gradients"]
 FUTURES = [f"head_future_{k}" for k in range(1, 6)]
 OWN = {
-    models.EXTRACTORS["transformer"]: [
-        "gradient_attention",
-        "gradient_attention_time",
-        "gradient_attention_space",
-        "rollout",
-        "rollout_time",
-        "rollout_space",
-    ],
-    models.EXTRACTORS["magvit"]: ["codes"],
+    "transformer": [f"{kind}{part}" for kind in ("gradient_attention", "rollout") for part in ("", "_time", "_space")]
 }
+OWN["magvit"] = ["codes"]
 CUE = (slice(None), slice(None), slice(8, 10), slice(40, 48), slice(16, 24))  # frames, rows, columns: one tubelet
 CELL = (4, 5, 2)
 
 
-def test_the_readable_path_gives_what_the_fast_one_gives(explained, video):
+def test_recorded_attention_equals_the_fused_path(explained, video):
     with torch.no_grad():
         fast = explained.net(video)[0]
-        with recorded(explained.net) as weights:
+        with attention_weights(explained.net) as weights:
             slow = explained.net(video)[0]
     torch.testing.assert_close(fast.logits_BK, slow.logits_BK, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(fast.future_BFx6, slow.future_BFx6, atol=1e-5, rtol=1e-5)
@@ -45,34 +37,32 @@ def test_the_readable_path_gives_what_the_fast_one_gives(explained, video):
     assert all(part.fused for part in explained.modules() if isinstance(part, Attend)), "the fast path is back"
 
 
-def test_a_recorder_that_matches_nothing_or_hears_nothing_raises(tiny):
+def test_recording_no_attention_raises(tiny):
     with pytest.raises(ValueError, match="holds no attention"):
-        with recorded(nn.Linear(2, 2)):
+        with attention_weights(nn.Linear(2, 2)):
             pass
     with pytest.raises(ValueError, match="was not run"):
-        with recorded(tiny.net):
+        with attention_weights(tiny.net):
             pass
     with pytest.raises(RuntimeError, match="own"):  # an error inside is not hidden behind the recorder's
-        with recorded(tiny.net):
+        with attention_weights(tiny.net):
             raise RuntimeError("own")
     assert all(part.fused for part in tiny.modules() if isinstance(part, Attend))
 
 
 def all_maps(explained, video):
-    target = torch.zeros(len(video), dtype=torch.long)
-    found = [method(explained, video, target) for method in maps.methods(explained, KINDS).values()]
-    return {name: one for some in found for name, one in some.items()}
+    return maps.all_maps(explained, video, torch.zeros(len(video), dtype=torch.long), KINDS)
 
 
-def test_every_network_has_its_maps_in_the_clips_own_resolution(explained, video):
+def test_every_network_has_its_maps_at_the_clips_resolution(explained, video):
     found = all_maps(explained, video)
-    ways = ["_slow", "_fast"] if "slow" in dict(explained.net.extractor.named_children()) else [""]
+    ways = ["_slow", "_fast"] if explained.name == "slowfast" else [""]
     stage = [f"{kind}{way}" for kind in ("activation", "gradcam", "hirescam") for way in ways]
-    own = OWN.get(type(explained.net.extractor), [])
+    own = OWN.get(explained.name, [])
     assert sorted(found) == sorted(["head_class", *FUTURES, *stage, "integrated_gradients", *own])
     for name, one in found.items():
         assert np.isfinite(one.cells_BTHW).all() and (one.cells_BTHW >= 0).all(), name
-        assert one.stretched(explained.clip_shape).shape == (2, 16, 64, 64)
+        assert one.upsampled(explained.clip_shape).shape == (2, 16, 64, 64)
         assert np.ptp(one.cells_BTHW) > 0 or name == "codes", name
     for name in ("head_class", *FUTURES):
         np.testing.assert_allclose(found[name].cells_BTHW.sum(axis=(1, 2, 3)), 1, atol=1e-5)
@@ -94,24 +84,15 @@ def test_odd_sizes(model):
     odd = Explained(models.build(cfg), (12, 72, 72))
     video = torch.rand(1, 1, 12, 72, 72, generator=torch.Generator().manual_seed(0))
     for name, one in all_maps(odd, video).items():
-        stretched = one.stretched(odd.clip_shape)
-        assert stretched.shape == (1, 12, 72, 72) and np.isfinite(stretched).all(), name
-
-
-def test_odd_sizes_and_a_class_token(tiny):
-    video = torch.rand(1, 3, 6, 24, 24, generator=torch.Generator().manual_seed(0))[:, :1]
-    target = torch.tensor([2])
-    for method in (maps.rollout, maps.gradient_attention):
-        (one,) = method(tiny, video, target).values()
-        assert one.cells_BTHW.shape == (1, 3, 3, 3)
-        assert one.stretched((6, 24, 24)).shape == (1, 6, 24, 24)
+        upsampled = one.upsampled(odd.clip_shape)
+        assert upsampled.shape == (1, 12, 72, 72) and np.isfinite(upsampled).all(), name
 
 
 @pytest.mark.parametrize("gradient", [False, True])
-def test_a_row_carried_down_is_the_matrices_multiplied_up(tiny, gradient):
+def test_a_propagated_row_equals_the_matrices_multiplied(tiny, gradient):
     """The full rule on cells x cells matrices, with the class token as one more cell (models of section F.1)."""
     video = torch.rand(1, 1, 6, 24, 24, generator=torch.Generator().manual_seed(3))
-    with recorded(tiny.net) as weights:
+    with attention_weights(tiny.net) as weights:
         logit = tiny(video)[0, 1]
     gradients = torch.autograd.grad(logit, list(weights.values()))
     used = {
@@ -172,7 +153,7 @@ class Cue(nn.Module):
 @pytest.fixture
 def cue(monkeypatch):
     """Explained network that looks at CELL, and a clip in which the cue is light."""
-    monkeypatch.setitem(stages.WALKS, Cue, lambda e: [[stages.Stage("", e.grid, stages.tiles((2, 8, 8)))]])
+    monkeypatch.setitem(layers.LAYERS, Cue, lambda e: [[layers.Layer("", e.grid, layers.tiles((2, 8, 8)))]])
     net = Cue(CELL)
     video = 0.3 + 0.1 * torch.rand(2, 1, 16, 64, 64, generator=torch.Generator().manual_seed(2))
     video[CUE] = 0.9
@@ -183,13 +164,13 @@ def cue(monkeypatch):
 
 
 @pytest.mark.parametrize("method", [maps.gradcam, maps.hirescam, maps.integrated_gradients])
-def test_a_network_is_seen_to_look_at_the_cue_that_its_class_hangs_on(cue, method):
+def test_the_map_lies_on_the_cue_that_the_class_depends_on(cue, method):
     explained, video = cue
     (one,) = method(explained, video, torch.tensor([1, 1])).values()
-    stretched = one.stretched((16, 64, 64))
+    upsampled = one.upsampled((16, 64, 64))
     if method is maps.gradcam:  # its weights are means over cells: it sees that light counts, and the cue is lightest
-        assert stretched.max() > 0
-    for map_TSS in stretched:
+        assert upsampled.max() > 0
+    for map_TSS in upsampled:
         t, y, x = np.unravel_index(map_TSS.argmax(), map_TSS.shape)
         assert (t // 2, y // 8, x // 8) == CELL
         if method is not maps.gradcam:
@@ -199,11 +180,11 @@ def test_a_network_is_seen_to_look_at_the_cue_that_its_class_hangs_on(cue, metho
 
 
 @pytest.mark.parametrize("method", [maps.gradcam, maps.hirescam, maps.integrated_gradients])
-def test_the_same_cue_is_not_looked_at_where_the_class_does_not_hang_on_it(cue, method):
+def test_the_map_is_not_on_the_cue_where_the_class_does_not_depend_on_it(cue, method):
     explained, video = cue
     explained.net.head.cell = elsewhere = (1, 1, 6)
     (one,) = method(explained, video, torch.tensor([1, 1])).values()
-    for map_TSS in one.stretched((16, 64, 64)):
+    for map_TSS in one.upsampled((16, 64, 64)):
         t, y, x = np.unravel_index(map_TSS.argmax(), map_TSS.shape)
         at_cue = map_TSS[8:10, 40:48, 16:24].max() / map_TSS.max()
         if method is maps.gradcam:  # knows that light counts, not where: it is fooled, as its mean over cells must be
@@ -228,8 +209,8 @@ def striped(count, generator):
     return video, label, torch.stack([row[:, 1], column[:, 1]], dim=1)
 
 
-def test_a_transformer_taught_a_planted_cue_is_seen_to_look_at_it(small):
-    """One that learned vertical stripes is asked where it saw them: not at horizontal ones, which are as bright."""
+def test_the_maps_of_a_trained_transformer_lie_on_the_cue(small):
+    """Trained to detect vertical stripes: the maps are not at horizontal ones, which are as bright."""
     generator = torch.Generator().manual_seed(0)
     optimizer = torch.optim.AdamW(small.parameters(), 3e-3)
     for _ in range(150):
@@ -242,16 +223,16 @@ def test_a_transformer_taught_a_planted_cue_is_seen_to_look_at_it(small):
     some, place = video[label == 1], place[label == 1]
     for method in (maps.gradient_attention, maps.integrated_gradients):
         (one,) = method(explained, some, torch.ones(len(some), dtype=torch.long)).values()
-        flat = one.stretched((6, 24, 24)).max(axis=1).reshape(len(some), -1).argmax(axis=1)
+        flat = one.upsampled((6, 24, 24)).max(axis=1).reshape(len(some), -1).argmax(axis=1)
         at = np.stack([flat // 24 // 8, flat % 24 // 8], axis=1)
-        hits = (at == place.numpy() // 8).all(axis=1).mean()
-        assert hits > 0.8, (method.__name__, hits)
+        correct = (at == place.numpy() // 8).all(axis=1).mean()
+        assert correct > 0.8, (method.__name__, correct)
 
 
-def test_attention_planted_at_a_cue_is_found_through_every_layer():
+def test_planted_attention_is_found_through_every_layer():
     """A Transformer and head whose keys answer one bright tubelet: head, rollout and gradients all point there.
 
-    The target is the class that the bright tubelet speaks for.
+    The target is the class whose logit the bright tubelet raises.
     """
     cfg = Config(model="transformer")
     net = models.build(cfg).eval()
@@ -283,9 +264,9 @@ def cue_video(light=0.9):
     return video
 
 
-def test_stretching_puts_a_cell_where_its_centre_is():
+def test_upsampling_puts_a_cell_at_its_centre():
     cells = np.zeros((1, 4, 4, 4), np.float32)
     cells[0, 1, 2, 3] = 1
     one = maps.Map(cells, (Axis(0.5, 4), Axis(2.0, 16.0), Axis(14.0, 16.0)))
-    t, y, x = np.unravel_index(one.stretched((16, 64, 64))[0].argmax(), (16, 64, 64))
+    t, y, x = np.unravel_index(one.upsampled((16, 64, 64))[0].argmax(), (16, 64, 64))
     assert (t, y, x) == (4, 33, 62), "the middle of frame 4; row 2 + 2 x 16, column 14 + 3 x 16, its first pixel"

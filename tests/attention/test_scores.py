@@ -1,56 +1,47 @@
-"""Scores of a perfect map, of a level one and of a random one are what they must be."""
+"""Scores of a perfect and of a constant map are what they must be."""
 
 import numpy as np
 import pytest
 import torch
-from scipy.stats import binomtest
+from scipy.stats import binomtest, spearmanr
 from torch import nn
 
-from trajnb.attention import clips as asked
 from trajnb.attention import scores
-from trajnb.attention.controls import controls
+from trajnb.attention.clips import KINDS, clip_pairs, decoy_distance_px, distance_px
+from trajnb.attention.clips import video as as_video
+from trajnb.attention.maps import controls
 
 
 @pytest.fixture(scope="module")
 def distance(clips):
-    return asked.distance_px(clips)
+    return distance_px(clips)
 
 
 def test_a_perfect_map_scores_one(clips, distance):
     perfect = (distance <= 0).astype(np.float32)
-    for score in (scores.pointing, scores.following, scores.mass, scores.rank):
+    for score in (scores.pointing_game, scores.pointing_game_per_frame, scores.relevance_mass, scores.relevance_rank):
         np.testing.assert_allclose(score(perfect, distance), 1, err_msg=score.__name__)
 
 
-def test_a_level_map_scores_what_a_blind_guess_would(clips, distance):
-    level = np.full_like(distance, 0.7)
+def test_a_constant_map_scores_what_a_blind_guess_would(clips, distance):
+    constant = np.full_like(distance, 0.7)
     near, inside = (distance <= scores.TOLERANCE_PX).mean(axis=(1, 2, 3)), (distance <= 0).mean(axis=(1, 2, 3))
     for score, expected in {
-        scores.pointing: near,
-        scores.following: near,
-        scores.mass: inside,
-        scores.rank: inside,
+        scores.pointing_game: near,
+        scores.pointing_game_per_frame: near,
+        scores.relevance_mass: inside,
+        scores.relevance_rank: inside,
     }.items():
-        np.testing.assert_allclose(score(level, distance), expected, rtol=1e-4, err_msg=score.__name__)
-    np.testing.assert_allclose(scores.mass(0 * level, distance), inside)
+        np.testing.assert_allclose(score(constant, distance), expected, rtol=1e-4, err_msg=score.__name__)
+    np.testing.assert_allclose(scores.relevance_mass(0 * constant, distance), inside)
 
 
-def test_random_maps_score_as_level_ones_do_on_average(distance):
-    rng, drawn = np.random.default_rng(0), []
-    for _ in range(40):
-        drawn.append(scores.pointing(rng.random(distance.shape, np.float32), distance).mean())
-    near = (distance <= scores.TOLERANCE_PX).mean()
-    assert abs(np.mean(drawn) - near) < 4 * np.sqrt(near / (40 * len(distance)))
-    ranks = scores.rank(rng.random(distance.shape, np.float32), distance)
-    assert ranks.mean() == pytest.approx((distance <= 0).mean(), abs=0.003)
-
-
-def test_just_inside_the_tolerance_is_a_hit_and_just_outside_a_miss(distance):
+def test_just_inside_the_tolerance_counts_and_just_outside_does_not(distance):
     for wanted, expected in ((scores.TOLERANCE_PX - 0.3, 1), (scores.TOLERANCE_PX + 1.2, 0)):
         at = np.zeros_like(distance)
         away = np.abs(distance[:, 5] - wanted).reshape(len(distance), -1).argmin(axis=1)
         at.reshape(len(distance), 16, -1)[np.arange(len(distance)), 5, away] = 1
-        assert (scores.pointing(at, distance) == expected).all()
+        assert (scores.pointing_game(at, distance) == expected).all()
 
 
 def test_the_object_is_where_the_pixels_are(clips, distance):
@@ -62,29 +53,29 @@ def test_the_object_is_where_the_pixels_are(clips, distance):
 
 
 def test_light_and_change_find_a_lone_object_but_not_one_beside_a_decoy(clips):
-    both = asked.both(clips, 8)
+    both = clip_pairs(clips, 8)
     for kind, expected in (("plain", 1.0), ("decoy", 0.9)):
-        found = controls(asked.video(both[kind]), both[kind].table["index"])
-        away = asked.distance_px(both[kind])
+        found = controls(as_video(both[kind]), both[kind].table["index"])
+        away = distance_px(both[kind])
         for name in ("brightest_pixel", "motion_energy"):
-            hits = scores.following(found[name], away).mean()
-            assert hits > 0.95 if kind == "plain" else hits < expected, (kind, name)
+            share = scores.pointing_game_per_frame(found[name].cells_BTHW, away).mean()
+            assert share > 0.95 if kind == "plain" else share < expected, (kind, name)
 
 
 def test_a_decoy_is_as_bright_has_as_much_change_and_stays_apart(clips):
-    both = asked.both(clips, 8)
-    plain, decoy = (both[kind].render(np.arange(len(both[kind]))).astype(float) for kind in asked.KINDS)
+    both = clip_pairs(clips, 8)
+    plain, decoy = (both[kind].render(np.arange(len(both[kind]))).astype(float) for kind in KINDS)
     assert both["plain"].table["index"].tolist() == both["decoy"].table["index"].tolist()
-    assert (asked.gap_px(both["plain"]) > 8).all()
-    added, own = decoy - plain, np.where(asked.distance_px(both["plain"]) < 4, plain, np.median(plain))
+    assert (decoy_distance_px(both["plain"]) > 8).all()
+    added, own = decoy - plain, np.where(distance_px(both["plain"]) < 4, plain, np.median(plain))
     energy = [(np.diff(x, axis=1) ** 2).sum(axis=(1, 2, 3)) for x in (added, own)]
     assert np.median(energy[0] / energy[1]) == pytest.approx(1, abs=0.1)
     assert abs(added.max() / (plain - np.median(plain)).max() - 1) < 0.15
 
 
-def test_too_near_decoys_are_told(clips):
-    with pytest.raises(ValueError, match="ask for more test_clips"):
-        asked.both(clips.take(np.array([], int)), 4)
+def test_clips_whose_decoys_all_come_near_raise(clips):
+    with pytest.raises(ValueError, match="raise test_clips"):
+        clip_pairs(clips.take(np.array([], int)), 4)
 
 
 def test_the_temporal_profile_follows_the_acceleration():
@@ -95,44 +86,42 @@ def test_the_temporal_profile_follows_the_acceleration():
     maps = np.repeat(np.repeat(acceleration[..., None, None], 4, axis=2), 4, axis=3)
     maps[1] = maps[1].max() - maps[1]
     maps[2] = 1
-    found = scores.temporal(maps, uv)
+    found = scores.temporal_correlation(maps, uv)
     np.testing.assert_allclose(found[:2], [1, -1])
     assert np.isnan(found[2])
 
 
-def test_an_acceleration_that_hardly_changes_asks_nothing():
+def test_an_acceleration_that_hardly_changes_has_no_correlation():
     """A parabola's is the same in all frames but for perspective: ranks of that would be ranks of next to nothing."""
     frame = np.arange(16.0)
     parabola = np.stack([frame, 0.5 * frame**2 + 1e-4 * frame**3], axis=1)[None]
     turn = np.stack([frame, np.abs(frame - 7)], axis=1)[None]
     maps = np.random.default_rng(0).random((1, 16, 4, 4))
-    assert np.isnan(scores.temporal(maps, parabola))
-    assert np.isfinite(scores.temporal(maps, turn))
+    assert np.isnan(scores.temporal_correlation(maps, parabola))
+    assert np.isfinite(scores.temporal_correlation(maps, turn))
 
 
 @pytest.mark.parametrize(("won", "lost"), [(9, 0), (12, 3), (8, 8), (3, 14)])
 def test_flipping_signs_is_mcnemars_exact_test_where_clips_are_won_or_lost(won, lost):
     ahead = np.r_[np.ones(won), -np.ones(lost), np.zeros(40)][:, None]
-    (p,) = scores.sign_flip(ahead, 20_000)
+    (p,) = scores.sign_flip_p(ahead, 20_000)
     assert p == pytest.approx(min(2 * binomtest(won, won + lost, alternative="greater").pvalue, 1), abs=0.012)
 
 
 def test_a_difference_that_is_not_known_is_refused_and_not_significant():
     with pytest.raises(ValueError, match="NaN"):
-        scores.sign_flip(np.array([[np.nan], [-0.5]]), 100)
+        scores.sign_flip_p(np.array([[np.nan], [-0.5]]), 100)
 
 
 def test_where_nothing_is_ahead_one_in_twenty_is_called_so():
     """400 tests of clips whose differences are noise about 0, which is what a p-value promises."""
     ahead = np.random.default_rng(1).choice([-1.0, -0.5, 0.0, 0.5, 1.0], size=(64, 400))
-    above = (scores.sign_flip(ahead, 2000) < 0.05).mean()
-    below = (scores.sign_flip(-ahead, 2000) < 0.05).mean()
+    above = (scores.sign_flip_p(ahead, 2000) < 0.05).mean()
+    below = (scores.sign_flip_p(-ahead, 2000) < 0.05).mean()
     assert 0.02 < above + below < 0.085
 
 
 def test_rank_correlation_is_spearmans():
-    from scipy.stats import spearmanr
-
     one, other = np.random.default_rng(0).integers(0, 5, (2, 3, 40))
     expected = [spearmanr(a, b).statistic for a, b in zip(one, other, strict=True)]
     np.testing.assert_allclose(scores.rank_correlation(one, other), expected)
@@ -152,7 +141,7 @@ def test_deleting_and_inserting_what_counts_first_is_best():
     right, wrong = np.zeros((3, 16, 64, 64), np.float32), np.zeros((3, 16, 64, 64), np.float32)
     right[:, :, :8, :8], wrong[:, :, 40:, 40:] = 1, 1
     target, net = torch.ones(3, dtype=torch.long), Watcher()
-    both_ends = scores.ends(net, video, target)
+    both_ends = scores.curve_ends(net, video, target)
     assert (both_ends[0] > 0.99).all() and (both_ends[1] < 0.01).all()
     good, bad = (scores.curves(net, video, one, target, both_ends) for one in (right, wrong))
     assert (scores.area(good[0]) < scores.area(bad[0]) - 0.3).all(), "deletion: the sooner it falls the better"
@@ -167,7 +156,7 @@ def test_tubelets_are_ordered_from_the_most_relevant_and_equal_ones_at_random():
     one = np.zeros((1, 16, 64, 64), np.float32)
     one[0, 2:4, 8:12, 20:24] = 2
     one[0, 6:8, 60:, 60:] = 1
-    place = scores.order(one)
+    place = scores.tubelet_ranks(one)
     assert place.shape == (1, 8, 16, 16)
     assert (place[0, 1, 2, 5], place[0, 3, 15, 15]) == (0, 1)
     assert sorted(place.ravel()) == list(range(2048))
@@ -175,8 +164,9 @@ def test_tubelets_are_ordered_from_the_most_relevant_and_equal_ones_at_random():
     assert (np.diff(rest) < 0).mean() > 0.3, "no order where there is none"
 
 
-def test_an_interval_holds_the_mean_and_shrinks_with_clips():
+def test_an_interval_leaves_out_clips_without_a_value():
     value = np.random.default_rng(0).normal(3, 1, 400)
     low, high = scores.interval(value)
     assert low < 3 < high and high - low == pytest.approx(4 * 1 / np.sqrt(400), rel=0.15)
+    assert scores.interval(np.r_[value, np.nan]) == (low, high)
     assert np.isnan(scores.interval(np.array([np.nan]))).all()

@@ -3,17 +3,13 @@
 import itertools
 
 import ipywidgets as widgets
-import numpy as np
 import pytest
 from IPython.display import Image
 
 from trajnb import models
-from trajnb.attention import clips as asked
-from trajnb.attention.stages import Explained
 from trajnb.config import Config
-from trajnb.data import ClipSet, scenes
+from trajnb.data import scenes
 from trajnb.figures import play
-from trajnb.world import recipes
 
 CFG = Config(model="i3d")
 
@@ -63,31 +59,3 @@ def test_bounds_and_steps_are_those_of_a_scene():
         assert knob.value == getattr(scenes.Scene(), name)
         if name != "motion":
             assert (knob.min, knob.max) == scenes.SPANS[name]
-
-
-@pytest.fixture(scope="module")
-def looked_at():
-    """Two untrained networks, and clips to ask them about."""
-    cfg = Config(models=["i3d", "slowfast"])
-    clips = ClipSet(cfg, 0, recipes.draw(cfg, 0, np.arange(8)))
-    shape = (cfg.frames, cfg.size, cfg.size)
-    networks = {model: Explained(models.build(cfg.replace(model=model)), shape) for model in cfg.models}
-    return networks, asked.both(clips, 4), cfg
-
-
-def test_a_map_is_one_picture_where_nobody_watches(monkeypatch, looked_at, tmp_path):
-    monkeypatch.setenv("TQDM_DISABLE", "1")
-    shown = play.attention(*looked_at, tmp_path)
-    assert isinstance(shown, Image)
-    assert shown.data == (tmp_path / "figures" / "own_look.png").read_bytes()
-
-
-def test_every_choice_of_a_map_changes_the_picture(watched, looked_at, tmp_path):
-    model, method, clip, frame, picture = play.attention(*looked_at, tmp_path).children
-    assert bytes(picture.value) == (tmp_path / "figures" / "own_look.png").read_bytes()
-    assert "activation" in method.options
-    for knob, value in ((frame, 2), (clip, 1), (method, "gradcam"), (model, "slowfast"), (method, "activation_fast")):
-        before = bytes(picture.value)
-        knob.value = value
-        assert bytes(picture.value) != before, knob.description
-    assert "gradcam_slow" in method.options and "gradcam" not in method.options, "another network has other maps"

@@ -1,154 +1,165 @@
-"""Answers to suites and the areas under their curves, for contenders whose answers are known beforehand."""
+"""Curves, mean accuracies and their tests for models whose predictions are known beforehand."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from trajnb import files
 from trajnb.config import Config
 from trajnb.evaluation import metrics, oracles
-from trajnb.robustness import conditions
-from trajnb.robustness import study as robustness
+from trajnb.figures import save
+from trajnb.robustness import conditions, figures, study
 
 CFG = Config(suite_clips=24)
+SEVERITIES = (0.02, 0.05, 0.1, 0.15, 0.2)  # of sensor noise, clean first
 
 
 @pytest.fixture(scope="module")
-def base():
-    return conditions.base(CFG)
+def clean():
+    return conditions.clean_clips(CFG)
 
 
-def table_of(right, name="one", suite="noise", seed=0):
-    """Answers of one contender: `right` {level: value of every clip}, the usual level first."""
-    parts = []
-    for k, (level, value_N) in enumerate(right.items()):
-        where = conditions.USUAL if k == 0 else suite
-        part = pd.DataFrame({"clip": range(len(value_N)), "right": value_N, "ade_px": 1.0})
-        parts.append(part.assign(suite=where, level=0.0 if k == 0 else level, contender=name, seed=seed))
-    return pd.concat(parts)
+def results(**top1):
+    """Results of models {name: top1 (S, L, N) at SEVERITIES of noise}; NaN for seeds that a model has not."""
+    seeds = max(len(x) for x in top1.values())
+    shape = len(top1), seeds, len(SEVERITIES), next(iter(top1.values())).shape[-1]
+    top1_MSCN, ade_px_MSCN = np.full((2, *shape), np.nan)
+    for m, value_SLN in enumerate(top1.values()):
+        top1_MSCN[m, : len(value_SLN)], ade_px_MSCN[m, : len(value_SLN)] = value_SLN, 1
+    names = [(conditions.CLEAN, 0.0), *(("noise", x) for x in SEVERITIES[1:])]
+    return study.Results(list(top1), names, top1_MSCN, ade_px_MSCN)
 
 
-def test_the_area_of_a_straight_fall_is_its_middle():
-    fall = {level: np.full(4, 1 - (level - 0.02) / 0.18) for level in (0.02, 0.05, 0.1, 0.15, 0.2)}
-    found = robustness.areas(table_of(fall)).set_index("suite")
-    assert found.loc["noise", "area"] == pytest.approx(0.5)
-    flat = robustness.areas(table_of({level: np.ones(4) for level in (0.02, 0.05, 0.1, 0.15, 0.2)})).set_index("suite")
-    assert flat.loc["noise", "area"] == pytest.approx(1)
-    assert flat.loc["noise", "low"] == flat.loc["noise", "high"] == pytest.approx(1)
+def constant(*values, clips=4):
+    """One seed whose clips all have these values, one for each severity."""
+    return np.repeat(np.array(values, float)[None, :, None], clips, axis=2)
 
 
-def test_the_area_weighs_levels_by_their_distance():
-    late = {0.02: np.ones(4), 0.05: np.ones(4), 0.1: np.ones(4), 0.15: np.zeros(4), 0.2: np.zeros(4)}
-    assert robustness.areas(table_of(late)).set_index("suite").loc["noise", "area"] == pytest.approx(0.105 / 0.18)
+def drawn(rng, *accuracies, clips=300):
+    """A seed for each accuracy."""
+    return np.stack([(rng.uniform(size=(len(SEVERITIES), clips)) < x).astype(float) for x in accuracies])
 
 
-def test_who_has_not_answered_every_level_gets_no_area():
-    whole = table_of({level: np.ones(4) for level in (0.02, 0.05, 0.1, 0.15, 0.2)})
-    part = table_of({level: np.ones(4) for level in (0.02, 0.05, 0.1)}, "other")
-    found = robustness.areas(pd.concat([whole, part]))
-    assert set(found.loc[found["suite"] == "noise", "contender"]) == {"one"}
+def mean_accuracy(found, model="i3d"):
+    return study.severity_means(found).set_index(["corruption", "model"]).loc[("noise", model)]
 
 
-def test_intervals_grow_with_doubt_and_seeds_are_averaged():
+def test_the_mean_accuracy_of_a_straight_fall_is_its_middle():
+    fall = constant(*(1 - (x - 0.02) / 0.18 for x in SEVERITIES))
+    assert mean_accuracy(results(i3d=fall))["mean_accuracy"] == pytest.approx(0.5)
+    flat = mean_accuracy(results(i3d=constant(1, 1, 1, 1, 1)))
+    assert flat["mean_accuracy"] == flat["mean_accuracy_low"] == flat["mean_accuracy_high"] == pytest.approx(1)
+
+
+def test_the_mean_accuracy_weighs_severities_by_their_distance():
+    late = mean_accuracy(results(i3d=constant(1, 1, 1, 0, 0)))
+    assert late["mean_accuracy"] == pytest.approx(0.105 / 0.18)
+
+
+def test_a_model_without_some_severity_has_no_mean_accuracy():
+    found = study.severity_means(results(i3d=constant(1, 1, 1, 1, 1), pixel_oracle=constant(1, 1, 1, np.nan, np.nan)))
+    assert set(found.loc[found["corruption"] == "noise", "model"]) == {"i3d"}
+
+
+def test_intervals_shrink_with_seeds_and_seeds_are_averaged():
     rng = np.random.default_rng(0)
-    levels = (0.02, 0.05, 0.1, 0.15, 0.2)
-    tables = [table_of({x: (rng.uniform(size=200) < 0.6).astype(float) for x in levels}, seed=s) for s in (0, 1)]
-    found = robustness.curves(pd.concat(tables))
-    line = found[found["suite"] == "noise"].iloc[0]
-    assert (line["seeds"], line["n"]) == (2, 200)
-    assert line["top1_low"] < line["top1"] < line["top1_high"]
-    assert line["top1"] == pytest.approx(0.6, abs=0.08)
-    alone = robustness.curves(tables[0]).iloc[1]
-    assert line["top1_high"] - line["top1_low"] < alone["top1_high"] - alone["top1_low"]
+    two, one = drawn(rng, 0.6, 0.6, clips=200), drawn(rng, 0.6, clips=200)
+    found = study.curves(results(two=two, one=one))
+    lines = found[found["severity"] == 0.1].set_index("model")
+    assert lines["seeds"].to_dict() == {"two": 2, "one": 1}
+    assert (lines["n"] == 200).all()
+    assert ((lines["top1_low"] < lines["top1"]) & (lines["top1"] < lines["top1_high"])).all()
+    assert lines.loc["two", "top1"] == pytest.approx(two[:, 2].mean())
+    width = lines["top1_high"] - lines["top1_low"]
+    assert width["two"] < width["one"]
 
 
-def test_the_leader_of_a_suite_is_told_from_the_second_only_when_it_is():
-    rng, levels = np.random.default_rng(0), (0.02, 0.05, 0.1, 0.15, 0.2)
-    good, bad = ({x: (rng.uniform(size=300) < p).astype(float) for x in levels} for p in (0.9, 0.5))
-    both = pd.concat([table_of(good, "good"), table_of(bad, "bad")])
-    line = robustness.leaders(both, ["bad", "good"]).iloc[0]
+def test_the_best_network_is_told_from_the_second_only_where_they_differ():
+    rng = np.random.default_rng(0)
+    good, bad = drawn(rng, 0.9), drawn(rng, 0.5)
+    line = study.best_two(results(bad=bad, good=good), ["bad", "good"]).iloc[0]
     assert (line["best"], line["second"]) == ("good", "bad")
     assert line["p"] < 0.001
-    assert len(robustness.leaders(both, ["good"])) == 0, "nobody to be compared with"
-    same = pd.concat([table_of(good, "good"), table_of(good, "twin")])
-    assert robustness.leaders(same, ["good", "twin"]).iloc[0]["p"] == 1
+    assert len(study.best_two(results(good=good), ["good"])) == 0, "nothing to compare with"
+    assert study.best_two(results(good=good, twin=good), ["good", "twin"]).iloc[0]["p"] == 1
 
 
-def test_few_seeds_state_no_order_of_a_suite_and_many_are_tested_over_seeds():
-    rng, levels = np.random.default_rng(0), (0.02, 0.05, 0.1, 0.15, 0.2)
+def test_few_seeds_state_no_order_and_many_are_tested_over_seeds():
+    rng = np.random.default_rng(0)
 
-    def leader(good, bad):
-        """The leader's row of two networks whose seeds have these accuracies."""
-        parts = [
-            table_of({x: (rng.uniform(size=300) < top).astype(float) for x in levels}, name, seed=seed)
-            for name, tops in (("good", good), ("bad", bad))
-            for seed, top in enumerate(tops)
-        ]
-        return robustness.leaders(pd.concat(parts), ["bad", "good"]).iloc[0]
+    def best(good, bad):
+        return study.best_two(results(bad=drawn(rng, *bad), good=drawn(rng, *good)), ["bad", "good"]).iloc[0]
 
-    few = leader([0.9, 0.91, 0.92], [0.5, 0.51, 0.52])
+    few = best([0.9, 0.91, 0.92], [0.5, 0.51, 0.52])
     assert (few["best"], few["seeds"]) == ("good", 3)
     assert np.isnan(few["p"]), "three seeds state no order, however far apart"
-    assert leader([0.9, 0.91, 0.92, 0.91], [0.5, 0.51, 0.52, 0.51])["p"] < 0.001
-    wide = leader([0.9, 0.5, 0.9, 0.5], [0.85, 0.45, 0.85, 0.45])
-    assert wide["p"] > 0.5, "the same clips would tell these trained networks apart, four seeds do not"
+    assert best([0.9, 0.91, 0.92, 0.91], [0.5, 0.51, 0.52, 0.51])["p"] < 0.001
+    wide = best([0.9, 0.5, 0.9, 0.5], [0.85, 0.45, 0.85, 0.45])
+    assert wide["p"] > 0.5, "a test over the same clips would be significant, four seeds are not"
 
 
-def test_oracles_answer_hard_questions_and_the_pixel_oracle_knows_its_errors(base):
-    shaken = conditions.Asked("jitter", 1.0, conditions.filmed(base, jitter_px=1.0), 16)
-    told = robustness.knowing(shaken)
-    assert metrics.top1(told["true_oracle"].prob_NK, base.label_N) == 1
-    assert metrics.top1(told["pixel_oracle"].prob_NK, base.label_N) > 0.85, "0.25 with the error of the default world"
+def test_the_pixel_oracle_knows_the_measurement_error_of_its_condition(clean):
+    shaken = conditions.Condition("jitter", 1.0, conditions.refilmed(clean, jitter_px=1.0), 16)
+    predicted = study.references(shaken)
+    assert metrics.top1(predicted["true_oracle"].prob_NK, clean.label_N) == 1
+    assert metrics.top1(predicted["pixel_oracle"].prob_NK, clean.label_N) > 0.85
     measured = oracles.measured_track(shaken.clips, shaken.clips.cfg)
-    blind = oracles.infer(*measured, [oracles.PIXEL_SD], shaken.clips.cfg)[0]
-    assert metrics.top1(blind, base.label_N) < 0.5
+    unaware = oracles.infer(*measured, [oracles.PIXEL_SD], shaken.clips.cfg)[0]
+    assert metrics.top1(unaware, clean.label_N) < 0.6
 
 
-def test_an_oracle_of_few_frames_knows_how_little_a_circle_turns_in_them(base):
-    told = robustness.knowing(conditions.Asked("seen", 8.0, conditions.held(base, 8), 8))
-    assert metrics.top1(told["true_oracle"].prob_NK, base.label_N) > 0.8
-    wrong = robustness.brief(base.cfg, 8)
-    assert wrong.sweep_max_deg == pytest.approx(400 * 7 / 15)
-    assert set(robustness.knowing(conditions.Asked("seen", 2.0, conditions.held(base, 2), 2))) == {"constant_velocity"}
+def test_an_oracle_of_few_frames_knows_how_little_a_circle_turns_in_them(clean):
+    def observed(count):
+        clips = conditions.CORRUPTIONS["observed"].apply(clean, count)
+        return study.references(conditions.Condition("observed", float(count), clips, count))
+
+    assert metrics.top1(observed(8)["true_oracle"].prob_NK, clean.label_N) > 0.8
+    assert study.with_frames(clean.cfg, 8).sweep_max_deg == pytest.approx(400 * 7 / 15)
+    assert set(observed(2)) == {"constant_velocity"}
 
 
-def test_answers_hold_every_contender_at_every_level(base, monkeypatch, tmp_path):
-    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
+def perfect(net, clips, cfg):
+    """Raw predictions of a network that knows class and trained horizon."""
+    clips.network_saw = clips.batch(np.arange(2)).video
+    mean_NHx3 = np.concatenate([clips.track_NFx3[:, 16:21, :2], np.log(clips.track_NFx3[:, 16:21, 2:])], axis=2)
+    return {
+        "logits_NK": 9.0 * np.eye(4)[clips.label_N],
+        "mean_NHx3": mean_NHx3,
+        "logvar_NHx3": np.zeros((len(clips), 5, 3)),
+    }
 
-    class Net:
-        pass
 
-    monkeypatch.setattr(suites, "SUITES", {"noise": conditions.SUITES["noise"]})
+def test_every_model_and_seed_is_evaluated_under_every_condition(clean, monkeypatch, tmp_path):
     monkeypatch.setattr(
-        robustness,
-        "predict",
-        lambda net, clips, cfg: {
-            "logits_NK": 9.0 * np.eye(4)[clips.label_N],
-            "mean_NHx3": np.concatenate(
-                [clips.track_NFx3[:, 16:21, :2], np.log(clips.track_NFx3[:, 16:21, 2:])], axis=2
-            ),
-            "logvar_NHx3": np.zeros((len(clips), 5, 3)),
-        },
+        conditions, "CORRUPTIONS", {name: conditions.CORRUPTIONS[name] for name in ("noise", "observed")}
     )
-    who = robustness.Contenders({"i3d": [Net(), Net()]}, {})
-    table = robustness.answers(who, CFG)
-    state = files.read_json(tmp_path / "smoke" / "robustness" / "progress.json")
-    assert state["done"] == state["total"] == 1 + 4 + len(conditions.TOGETHER), "trajnb status shows how far it is"
-    mine = table[table["contender"] == "i3d"]
-    assert (mine["right"] == 1).all()
-    assert mine["ade_px"].max() < 1e-3
-    assert mine.groupby(["suite", "level"])["seed"].nunique().eq(2).all()
-    assert len(mine) == 2 * 24 * (1 + 4 + len(conditions.TOGETHER))
-    assert (robustness.together(robustness.curves(table))["i3d"] == 1).all()
-    straight = table[table["contender"] == "constant_velocity"]
-    assert straight["right"].isna().all()
-    assert straight["ade_px"].notna().all()
-    steps = robustness.ahead(who, CFG)
+    monkeypatch.setattr(study, "predict", perfect)
+    rendered, render = [], conditions.ClipSet.render
+    monkeypatch.setattr(
+        conditions.ClipSet, "render", lambda self, rows: rendered.append(len(rows)) or render(self, rows)
+    )
+    networks = {"i3d": [object(), object()]}
+    found = study.evaluate(networks, {}, CFG)
+    total = 1 + 4 + 6 + len(conditions.COMPOUNDS)
+    assert rendered == [24] * total, "each condition is rendered once"
+    assert found.models == ["i3d", "constant_velocity", "pixel_oracle", "true_oracle"]
+    assert found.top1.shape == (4, 2, total, 24)
+    assert (found.top1[0] == 1).all() and found.ade_px[0].max() < 1e-3
+    assert (
+        np.isnan(found.top1[1]).all() and np.isfinite(found.ade_px[1, 0]).all() and np.isnan(found.ade_px[1:, 1]).all()
+    )
+    curves, steps = study.curves(found), study.long_horizon(networks, CFG)
+    assert len(curves) == 2 * total + 2 * (total - 2), "no oracle of three or two frames"
     assert steps["i3d"].iloc[:5].max() < 1e-3 < steps["i3d"].iloc[5]
     assert steps.index.tolist() == list(range(1, 16))
+    drawn_figures(curves, study.severity_means(found), steps, clean, tmp_path)
 
 
-def test_a_track_goes_straight_on():
-    track = np.arange(5.0)[None, :, None] * np.array([1.0, 2.0, 0.0])
-    further = robustness.straight_on(track, 8)
-    assert np.allclose(further[0, :, 1], 2 * np.arange(8))
+def drawn_figures(curves, means, steps, clean, folder):
+    """Every figure is drawn without a warning; the clean condition is the first severity of each curve."""
+    axis = figures.accuracy_curves(curves).axes[0]
+    assert axis.lines[0].get_xdata().tolist() == list(SEVERITIES)
+    wide = means.pivot_table(index="model", columns="corruption", values="mean_accuracy", sort=False)
+    each = [figures.accuracy_curves(curves, "ade_px"), figures.mean_accuracy(wide), figures.horizons(curves, steps, 5)]
+    prob_NK = np.full((24, 4), 0.25)
+    each += [figures.selective_risk({"i3d": study.Predictions(prob_NK)}, clean), figures.examples(clean)]
+    for number, figure in enumerate(each):
+        assert len(save(figure, folder, f"{number}").data) > 3000

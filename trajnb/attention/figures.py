@@ -1,32 +1,35 @@
-"""What networks look at, over the clips themselves, and what such maps are worth."""
+"""Figures of 05_attention: maps over the clips themselves, and the scores of maps."""
 
 import io
 
+import ipywidgets as widgets
 import matplotlib
 import numpy as np
 import PIL.Image
 import seaborn as sns
+from IPython.display import Image, display
 from matplotlib.patches import Circle
 
-from trajnb.attention import clips as asked
-from trajnb.attention import sanity
-from trajnb.attention.table import CONTROLS, passes
-from trajnb.figures.style import MODEL_COLOURS, GREY, MOTION_COLOURS, bare, headline, panels
+from trajnb.attention import sanity, study
+from trajnb.attention.clips import object_px
+from trajnb.attention.maps import CONTROLS
+from trajnb.figures.style import GREY, MODEL_COLOURS, MOTION_COLOURS, bare, panels, png, save
+from trajnb.progress import interactive
 
 HEAT = matplotlib.colormaps["inferno"]
-STRONG = 0.75  # opacity of a map's highest value
+OPACITY = 0.75  # of a map's highest value
 SHOWN = 8  # frames in a strip
-DASHES = {"slow": "--", "fast": ":", "time": "--", "space": ":"}  # of maps of a part, in their kind's colour
-APART = 0.17  # rows between plain clips and a method's name, and between that and clips with a decoy
-ENLARGED, FRAME_MS = 3, 120  # of an animation: pixels for one, time for a frame
-COLOURS, QUIET = 64, 7  # its palette; median deviations from the background that count as noise
+DASHES = {"slow": "--", "fast": ":", "time": "--", "space": ":"}  # of maps of one pathway or part of attention
+OFFSET = 0.17  # rows between a method's name and its two kinds of clips
+ENLARGED, FRAME_MS = 3, 120  # of an animation: screen pixels for one of the clip, time for a frame
+PALETTE, QUIET = 64, 7  # of an animation: colours; median deviations from the background that count as noise
 
 
 def blend(frame_SS, map_SS, top):
-    """A grey frame (uint8) with a map over it, RGB in [0, 1]: the higher the map, the more of its colour."""
-    share_SS = np.clip(map_SS / max(top, 1e-12), 0, 1)[..., None]
+    """A grey frame (uint8) under a map, RGB in [0, 1]: the higher the map, the more of its colour."""
+    share_SS1 = np.clip(map_SS / max(top, 1e-12), 0, 1)[..., None]
     grey_SS3 = np.repeat(frame_SS[..., None] / 255, 3, axis=2)
-    return (1 - STRONG * share_SS) * grey_SS3 + STRONG * share_SS * HEAT(share_SS[..., 0])[..., :3]
+    return (1 - OPACITY * share_SS1) * grey_SS3 + OPACITY * share_SS1 * HEAT(share_SS1[..., 0])[..., :3]
 
 
 def strips(clips, row, maps):
@@ -34,126 +37,111 @@ def strips(clips, row, maps):
 
     Each map's colours reach up to its own maximum over all frames.
     """
-    video_TSS, (uv_NTx2, radius_NT) = clips.render([row])[0], asked.object_px(clips)
-    frames = np.linspace(0, len(video_TSS) - 1, SHOWN).round().astype(int)
+    video_TSS = clips.render([row])[0]
     figure, axes = panels(1 + len(maps), SHOWN, 1.05, 1.1)
-    for column, frame in enumerate(frames):
-        axes[0, column].imshow(video_TSS[frame], **GREY)
-        for line, map_TSS in zip(axes[1:], maps.values(), strict=True):
-            line[column].imshow(blend(video_TSS[frame], map_TSS[frame], map_TSS.max()))
-            mark(line[column], uv_NTx2[row, frame], radius_NT[row, frame])
-        for line in axes:
-            bare(line[column])
-        axes[0, column].set_title(f"frame {frame}")
-    for line, name in zip(axes, ["clip", *maps], strict=True):
-        line[0].set_ylabel(name.replace("_", " "), fontsize=8)
+    for column, frame in zip(axes.T, np.linspace(0, len(video_TSS) - 1, SHOWN).round().astype(int), strict=True):
+        bare(column[0], f"frame {frame}")
+        column[0].imshow(video_TSS[frame], **GREY)
+        for axis, map_TSS in zip(column[1:], maps.values(), strict=True):
+            single_frame(axis, clips, row, map_TSS, frame)
+    for axis, name in zip(axes[:, 0], ["clip", *maps], strict=True):
+        axis.set_ylabel(name.replace("_", " "), fontsize=8)
     return figure
 
 
-def queries(clips, row, maps):
-    """One clip, all frames, under the map of each query (rows) of each network's head (columns); the seen path in blue.
-
-    maps: {model: {query: (T, S, S)}}, the class first, then the future frames in their order. A cross marks where the
-    object will be in the frame that a query is about.
-    """
-    names = list(next(iter(maps.values())))
-    future_Hx2 = clips.cfg.size * clips.track_NFx3[row, clips.cfg.frames :, :2]
-    figure, axes = panels(len(names), len(maps), 1.45, 1.5)
-    for column, (model, found) in enumerate(maps.items()):
-        for step, (axis, name) in enumerate(zip(axes[:, column], names, strict=True)):
-            bare(axis, "" if step else model)
-            overlay(axis, clips, row, found[name])
-            if step:
-                axis.plot(*(future_Hx2[step - 1] - 0.5), "x", color="lime", markersize=5)
-                axis.set(xlim=(-0.5, clips.cfg.size - 0.5), ylim=(clips.cfg.size - 0.5, -0.5))
-    for axis, name in zip(axes[:, 0], names, strict=True):
-        axis.set_ylabel(name.removeprefix("head_").replace("_", " "), fontsize=8)
-    return figure
+def single_frame(axis, clips, row, map_TSS, frame):
+    """One frame of a clip under its map, with a thin circle around the object."""
+    bare(axis)
+    uv_NTx2, radius_NT = object_px(clips)
+    axis.imshow(blend(clips.render([row])[0, frame], map_TSS[frame], map_TSS.max()))
+    circle = {"fill": False, "edgecolor": "deepskyblue", "linewidth": 0.8}
+    axis.add_patch(Circle(uv_NTx2[row, frame] - 0.5, radius_NT[row, frame] + 1.5, **circle))
 
 
-def overlay(axis, clips, row, map_TSS):
-    """All frames of a clip under all of a map, as bright as its own maximum; a level map is named, having no place."""
+def all_frames(axis, clips, row, map_TSS):
+    """All frames of a clip under all of its map, up to the map's maximum, and the object's path in blue."""
     map_SS = map_TSS.max(axis=0)
     axis.imshow(blend(clips.render([row])[0].max(axis=0), map_SS, map_SS.max()))
-    axis.plot(*(asked.object_px(clips)[0][row].T - 0.5), color="deepskyblue", linewidth=0.8)
+    axis.plot(*(object_px(clips)[0][row].T - 0.5), color="deepskyblue", linewidth=0.8)
     if np.ptp(map_TSS) == 0:
-        axis.text(0.5, 0.04, "level map", ha="center", transform=axis.transAxes, color="white", fontsize=7)
+        axis.text(0.5, 0.04, "constant map", ha="center", transform=axis.transAxes, color="white", fontsize=7)
 
 
-def mark(axis, uv_2, radius):
-    """A thin circle around the object."""
-    axis.add_patch(Circle(uv_2 - 0.5, radius + 1.5, fill=False, edgecolor="deepskyblue", linewidth=0.8))
+def grid(clips, maps):
+    """All frames of a clip under its map, a picture for each cell of a table.
 
-
-def multiples(clips, chosen, maps, method):
-    """A picture for each class (rows) and network (columns): all frames and all of the map, the seen path in blue.
-
-    Each picture's colours reach up to its own map's maximum.
-
-    chosen: {(model, motion): row of `clips`, or None}; maps: {(model, motion): (T, S, S)} for those with a row.
+    maps: {(line, column): (row of `clips`, map (T, S, S)), or None}. Lines are classes or queries of the head; those of
+    a future frame (head_future_1, ...) are marked with a cross at the object's true position there.
     """
-    models = list(dict.fromkeys(model for model, _ in chosen))
-    figure, axes = panels(len(clips.cfg.motions), len(models), 1.55, 1.6)
-    for line, motion in zip(axes, clips.cfg.motions, strict=True):
-        for axis, model in zip(line, models, strict=True):
-            bare(axis, model if motion == clips.cfg.motions[0] else "")
-            row = chosen[model, motion]
-            if row is None:
-                axis.text(0.5, 0.5, "none", ha="center", va="center", transform=axis.transAxes, color="0.5")
-                continue
-            overlay(axis, clips, row, maps[model, motion])
-        line[0].set_ylabel(motion, color=MOTION_COLOURS[motion])
-    headline(figure, method.replace("_", " "))
+    lines, columns = (list(dict.fromkeys(key[k] for key in maps)) for k in (0, 1))
+    figure, axes = panels(len(lines), len(columns), 1.5, 1.55)
+    for (line, column), shown in maps.items():
+        axis = axes[lines.index(line), columns.index(column)]
+        bare(axis, column if line == lines[0] else "")
+        if column == columns[0]:
+            label = line.removeprefix("head_").replace("_", " ")
+            axis.set_ylabel(label, fontsize=8, color=MOTION_COLOURS.get(line, "black"))
+        if shown is None:
+            axis.text(0.5, 0.5, "none", ha="center", va="center", transform=axis.transAxes, color="0.5")
+            continue
+        all_frames(axis, clips, *shown)
+        if line.startswith("head_future_"):
+            frame = clips.cfg.frames - 1 + int(line.split("_")[-1])
+            axis.plot(*(clips.cfg.size * clips.track_NFx3[shown[0], frame, :2] - 0.5), "x", color="lime", markersize=5)
+            axis.set(xlim=(-0.5, clips.cfg.size - 0.5), ylim=(clips.cfg.size - 0.5, -0.5))
     return figure
 
 
-def profiles(acceleration, shares):
-    """Where in time a map lies, for each class: mean share of its sum in each frame; size of the acceleration in grey.
+def profiles(clips, sums):
+    """Share of each network's map in each frame, mean by class, over the size of the object's acceleration in grey.
 
-    acceleration: {motion: (T,)} in px a frame squared, NaN at both ends; shares: {model: {motion: (T,)}}.
+    sums: {model: sum (N, T) of each clip's map in each frame}.
     """
-    figure, axes = panels(1, len(acceleration), 2.5, 2.2, sharey=True)
-    for axis, (motion, acceleration_T) in zip(axes[0], acceleration.items(), strict=True):
-        other = axis.twinx()
-        other.fill_between(range(len(acceleration_T)), acceleration_T, color="0.88", linewidth=0)
-        other.set(ylim=(0, 1.6 * np.nanmax([np.nanmax(x) for x in acceleration.values()])))
-        axis.set_zorder(other.get_zorder() + 1)
+    motions, size = clips.cfg.motions, np.linalg.norm(np.diff(object_px(clips)[0], n=2, axis=1), axis=2)
+    figure, axes = panels(1, len(motions), 2.4, 2.1, sharey=True)
+    for k, (axis, motion) in enumerate(zip(axes[0], motions, strict=True)):
+        right, rows = axis.twinx(), clips.label_N == k
+        right.fill_between(range(1, size.shape[1] + 1), size[rows].mean(axis=0), color="0.88", linewidth=0)
+        right.set(ylim=(0, 1.6 * max(size[clips.label_N == c].mean(axis=0).max() for c in set(clips.label_N))))
+        axis.set_zorder(right.get_zorder() + 1)
         axis.patch.set_visible(False)
-        for model, found in shares.items():
-            axis.plot(found[motion], color=MODEL_COLOURS[model], label=model)
-        axis.axhline(1 / len(acceleration_T), color="0.5", linestyle=":", linewidth=0.8)
+        for model, sum_NT in sums.items():
+            share_NT = sum_NT / np.maximum(sum_NT.sum(axis=1, keepdims=True), 1e-30)
+            axis.plot(share_NT[rows].mean(axis=0), color=MODEL_COLOURS[model], label=model)
+        axis.axhline(1 / clips.cfg.frames, color="0.5", linestyle=":", linewidth=0.8)
         axis.set_xlabel("frame")
         axis.set_title(motion, color=MOTION_COLOURS[motion])
-        last = axis is axes[0, -1]
-        sns.despine(ax=axis)
-        sns.despine(ax=other, left=True, right=not last)
-        sides = {"left": False, "labelleft": False, "right": last, "labelright": last}
-        other.tick_params(axis="y", labelsize=6, labelcolor="0.6", color="0.8", **sides)
-    axes[0, 0].set(ylabel="share of the map", ylim=(0, None))  # shared, and known only now
-    other.set_ylabel("acceleration, px / frame²", color="0.6", fontsize=7)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    axes[0, 0].set(ylabel="share of the map", ylim=(0, None))  # shared by all panels
+    right.set_ylabel("acceleration, px / frame²", color="0.6", fontsize=7)
+    return with_legend(figure, 4)
+
+
+def with_legend(figure, columns):
+    """The figure with one legend of all its lines below, each label once."""
+    lines = {label: line for axis in figure.axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(lines.values(), lines, loc="outside lower center", ncols=columns, fontsize=7, frameon=False)
+    sns.despine(figure)
     return figure
 
 
-def standing(table):
-    """Pointing scores with 95 % intervals of all maps and controls of each network: plain clips hollow, decoy full.
+def pointing_game(board):
+    """Pointing scores with 95 % intervals of all maps: plain clips hollow, decoy clips filled, control maps grey.
 
-    A map that survives random weights, or is too often level to tell, is crossed out: its place proves nothing.
+    A map that fails the parameter-randomisation test is crossed out.
     """
-    models = table["model"].unique()
-    figure, axes = panels(1, len(models), 2.9, 0.9 + 0.2 * table.groupby("model")["method"].nunique().max())
+    models = board["model"].unique()
+    figure, axes = panels(1, len(models), 2.9, 0.9 + 0.2 * board.groupby("model")["method"].nunique().max())
     for axis, model in zip(axes[0], models, strict=True):
-        mine = table[table["model"] == model]
+        mine = board[board["model"] == model]
         names = list(dict.fromkeys(mine["method"]))
         for row in mine.itertuples():
-            place, value = names.index(row.method) + (APART if row.clips == "decoy" else -APART), row.pointing_game
+            y = names.index(row.method) + (OFFSET if row.clips == "decoy" else -OFFSET)
             colour = "0.5" if row.method in CONTROLS else MODEL_COLOURS[model]
-            look = {"markerfacecolor": colour if row.clips == "decoy" else "white", "markersize": 5}
-            ends = [row.pointing_game_low, row.pointing_game_high]
-            axis.plot(ends, [place, place], color=colour, linewidth=1, alpha=0.6)
-            axis.plot(value, place, "o", color=colour, **look)
-            if row.method not in CONTROLS and not passes(row._asdict()):
-                axis.plot(value, place, "x", color="black", markersize=8, markeredgewidth=1)
+            face = colour if row.clips == "decoy" else "white"
+            axis.plot([row.pointing_game_low, row.pointing_game_high], [y, y], color=colour, linewidth=1, alpha=0.6)
+            axis.plot(row.pointing_game, y, "o", color=colour, markerfacecolor=face, markersize=5)
+            if row.method not in CONTROLS and not row.passes_randomisation:
+                axis.plot(row.pointing_game, y, "x", color="black", markersize=8, markeredgewidth=1)
         axis.set(title=model, xlim=(-0.03, 1.03), ylim=(len(names) - 0.5, -0.5), xlabel="pointing game")
         axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=7)
         axis.grid(axis="x", color="0.9")
@@ -161,88 +149,85 @@ def standing(table):
     return figure
 
 
-def survival(checked, methods):
+def randomisation(correlations, methods):
     """Rank correlation with the trained network's maps as weights become random from the logits down."""
-    models = checked["model"].unique()
-    kinds = list(dict.fromkeys(kind(name) for name in methods if name not in CONTROLS))
-    colours = sns.color_palette("tab10", len(kinds))
+    models, steps = correlations["model"].unique(), list(sanity.RANDOMISED)
+    kinds = list(dict.fromkeys(without_part(name) for name in methods if name not in CONTROLS))
+    colours = dict(zip(kinds, sns.color_palette("colorblind", len(kinds)), strict=True))
     figure, axes = panels(1, len(models), 2.5, 2.9, sharey=True)
     for axis, model in zip(axes[0], models, strict=True):
-        mine = checked[(checked["model"] == model) & checked["against"].isin(sanity.LEVELS)]
-        means = mine.groupby(["method", "against"])["rank_correlation"].mean().unstack()[list(sanity.LEVELS)]
+        mine = correlations[(correlations["model"] == model) & correlations["against"].isin(steps)]
+        means = mine.groupby(["method", "against"])["rank_correlation"].mean().unstack()[steps]
         for name in (name for name in methods if name in means.index):
-            label = name.replace("_", " ")
-            look = {"color": colours[kinds.index(kind(name))], "linestyle": DASHES.get(name.split("_")[-1], "-")}
-            axis.plot([1, *means.loc[name]], marker="o", markersize=3, linewidth=1.2, label=label, **look)
+            look = {"color": colours[without_part(name)], "linestyle": DASHES.get(name.split("_")[-1], "-")}
+            axis.plot(
+                [1, *means.loc[name]], marker="o", markersize=3, linewidth=1.2, label=name.replace("_", " "), **look
+            )
         axis.axhspan(sanity.SIMILAR, 1.05, color="0.93", linewidth=0, zorder=0)
         axis.set(title=model, ylim=(-0.5, 1.05))
-        axis.set_xticks(range(5), ["trained", *sanity.LEVELS], rotation=40, ha="right")
+        axis.set_xticks(range(5), ["trained", *steps], rotation=40, ha="right")
     axes[0, 0].set_ylabel("rank correlation")
-    known = {label: line for axis in axes[0] for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(known.values(), known, loc="outside lower center", ncols=5, fontsize=7, frameon=False)
-    sns.despine(figure)
-    return figure
+    return with_legend(figure, 5)
 
 
-def kind(method):
-    """A map's name without the pathway or the part that it belongs to."""
+def without_part(method):
+    """A map's name without its pathway or part of attention."""
     return "_".join(word for word in method.split("_") if word not in DASHES)
 
 
 def probes(table):
-    """Linear probes of the last two stages: top-1 and position error, each beside its control task (hollow).
+    """Linear probes of the last two layers: top-1 and position error, each beside its control task (hollow).
 
-    Dotted: what a probe of permuted labels has on new clips, and the error of the mean place.
+    Dotted: top-1 of a probe of permuted labels on new clips, and the error of the mean position.
     """
     figure, axes = panels(1, 2, 3.6, 2.4)
-    for axis, score in zip(axes[0], ("top1", "error_px"), strict=True):
+    scores = {
+        "top1": ("class, top-1", "chance_top1"),
+        "error_px": ("last position, error in px", "mean_place_error_px"),
+    }
+    for axis, (score, (label, chance)) in zip(axes[0], scores.items(), strict=True):
         for model, part in table.groupby("model", sort=False):
-            colour = MODEL_COLOURS[model]
-            axis.plot(part["stage"], part[score], "o-", color=colour, label=model)
-            axis.plot(part["stage"], part[f"control_{score}"], "o--", color=colour, markerfacecolor="white")
-        axis.set(xlabel="stage", xlim=(-0.3, 1.3))
-    for axis, none in zip(axes[0], ("chance_top1", "mean_place_error_px"), strict=True):
-        axis.axhline(table[none].mean(), color="0.5", linestyle=":", linewidth=0.8)
-    axes[0, 0].set(ylabel="class, top-1", ylim=(0, 1.02))
-    axes[0, 1].set(ylabel="last position, error in px", ylim=(0, None))
-    handles = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=4, fontsize=7, frameon=False)
-    sns.despine(figure)
-    return figure
+            axis.plot(part["layer"], part[score], "o-", color=MODEL_COLOURS[model], label=model)
+            hollow = {"color": MODEL_COLOURS[model], "markerfacecolor": "white"}
+            axis.plot(part["layer"], part[f"control_{score}"], "o--", **hollow)
+        axis.axhline(table[chance].mean(), color="0.5", linestyle=":", linewidth=0.8)
+        axis.set(xlabel="layer", xlim=(-0.3, 1.3), ylabel=label, ylim=(0, 1.02 if score == "top1" else None))
+    return with_legend(figure, 4)
 
 
-def look(clips, row, map_TSS, frame, title):
-    """One frame of one clip under a map, all frames under all of it, and its sum over time."""
-    video_TSS, (uv_NTx2, radius_NT) = clips.render([row])[0], asked.object_px(clips)
-    figure, axes = panels(1, 3, 2.7, 2.7)
-    now, all_, time = axes[0]
-    now.imshow(blend(video_TSS[frame], map_TSS[frame], map_TSS.max()))
-    mark(now, uv_NTx2[row, frame], radius_NT[row, frame])
-    all_.imshow(blend(video_TSS.max(axis=0), map_TSS.max(axis=0), map_TSS.max()))
-    all_.plot(*(uv_NTx2[row].T - 0.5), color="deepskyblue", linewidth=0.8)
-    time.plot(map_TSS.sum(axis=(1, 2)), color="0.3")
-    time.axvline(frame, color="deepskyblue")
-    time.set(xlabel="frame", yticks=[], title="sum of the map", ylim=(0, None))
-    bare(now, f"frame {frame}")
-    bare(all_, "all frames")
-    headline(figure, title)
-    return figure
+def explorer(networks, clips, board, folder):
+    """A clip under one map as a film strip, both to be chosen by a person; without one, a picture of the first choice.
+
+    networks: {model: Explained}; board: the score table, which names each network's maps.
+    """
+    methods = board[~board["method"].isin(CONTROLS)].groupby("model", sort=False)["method"].unique()
+    choices = {f"{model}: {name}": (model, name) for model in networks for name in methods[model]}
+
+    def draw(clip, choice):
+        model, name = choices[choice]
+        return strips(clips, clip, {choice: study.maps_of(networks[model], clips.take([clip]), name)[0]})
+
+    still = save(draw(0, next(iter(choices))), folder, "explorer")
+    if not interactive():
+        return still
+    sliders = {"clip": (0, len(clips) - 1), "choice": list(choices)}
+    return widgets.interactive(lambda clip, choice: display(Image(png(draw(clip, choice)))), **sliders)
 
 
 def animation(clips, row, maps) -> bytes:
     """A looping GIF: the clip, and beside it the clip under each map {name: (T, S, S)}.
 
-    Without sensor noise, which a GIF cannot compress: whatever is as dark as the background is shown level.
+    Without sensor noise, which a GIF cannot compress: whatever is as dark as the background is shown as its median.
     """
-    video_TSS, frames = clips.render([row])[0], []
-    level = np.median(video_TSS)
-    noise = np.abs(video_TSS - level) <= QUIET * np.median(np.abs(video_TSS - level))
-    for frame, picture_SS in enumerate(np.where(noise, level, video_TSS)):
-        plain_SS3 = np.repeat(picture_SS[..., None] / 255, 3, axis=2)
-        covered = [blend(picture_SS, map_TSS[frame], map_TSS.max()) for map_TSS in maps.values()]
-        wide = np.concatenate([plain_SS3, *covered], axis=1).repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
+    video_TSS = clips.render([row])[0]
+    background = np.median(video_TSS)
+    noise = np.abs(video_TSS - background) <= QUIET * np.median(np.abs(video_TSS - background))
+    frames, zeros_TSS = [], np.zeros_like(video_TSS)
+    for frame, picture_SS in enumerate(np.where(noise, background, video_TSS)):
+        panels_SS3 = [blend(picture_SS, x[frame], x.max()) for x in (zeros_TSS, *maps.values())]
+        wide = np.concatenate(panels_SS3, axis=1).repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
         picture = PIL.Image.fromarray((255 * wide).round().astype(np.uint8))
-        frames.append(picture.quantize(COLOURS, PIL.Image.Quantize.FASTOCTREE, dither=PIL.Image.Dither.NONE))
-    made = io.BytesIO()
-    frames[0].save(made, "GIF", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
-    return made.getvalue()
+        frames.append(picture.quantize(PALETTE, PIL.Image.Quantize.FASTOCTREE, dither=PIL.Image.Dither.NONE))
+    gif = io.BytesIO()
+    frames[0].save(gif, "GIF", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
+    return gif.getvalue()

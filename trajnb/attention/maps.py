@@ -1,66 +1,81 @@
-"""Maps of what a network looks at: which cells of space and time matter for the class it names.
+"""Attribution maps: which cells of space and time matter for the predicted class; and control maps without a network.
 
 Source:   attention rollout, https://arxiv.org/abs/2005.00928, section 3; gradient-weighted attention,
           https://arxiv.org/abs/2103.15679, equations 5 and 6; Grad-CAM, https://arxiv.org/abs/1610.02391, equations 1
           and 2; HiResCAM, https://arxiv.org/abs/2011.08891; integrated gradients, https://arxiv.org/abs/1703.01365.
-Differs:  a net without class token starts from what the head's class query looks at; the divided attention of a block
-          counts as two layers, space and time. A row vector is carried down through the layers instead of multiplying
-          their matrices up: the same result, without a cells x cells matrix for each clip.
+Differs:  a network without class token starts from the attention of the head's class query; the divided attention of a
+          block counts as two layers, space and time. A row vector is propagated down through the layers instead of
+          multiplying their matrices: the same result, without a cells x cells matrix for each clip.
 
-Shapes:   B clips   T, H, W cells   S = T x H x W   P = H x W places of one moment   N heads   Q queries   K classes
+Shapes:   B clips   T, H, W cells   S = T x H x W   P = H x W cells of one moment   Q queries
 """
 
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from captum.attr import IntegratedGradients, LayerGradCam, LayerGradientXActivation
+from captum.attr import IntegratedGradients, LayerActivation, LayerGradCam, LayerGradientXActivation
 from einops import rearrange, reduce
+from scipy.ndimage import uniform_filter
 
-from trajnb.attention.clips import ground
-from trajnb.attention.recorder import keep, recorded
-from trajnb.attention.stages import Axis, Explained, fine, grid_axes, tiles
+from trajnb.attention.clips import baseline
+from trajnb.attention.layers import Axis, Explained, attention_weights, grid_axes, last_fine, tiles
 from trajnb.models.magvit import Magvit
 from trajnb.models.transformer import Transformer
 
-STEPS, AT_ONCE = 16, 64  # points on the way from an empty clip, and how many of them are computed together
+STEPS, BATCH = 16, 64  # points on the path from the baseline, and how many of them are computed together
 TUBELET = (2, 4, 4)  # frames, rows, columns whose attributions are added up
+CENTRE_WIDTH = 0.25  # of the frame: deviation of the Gaussian at its centre
+SMOOTHING = (1, 1, 3, 3)  # pixels over which brightness and change are averaged, against single noisy pixels
+CONTROLS = ("random", "centre", "brightest_pixel", "motion_energy")
 
 
 class Map(NamedTuple):
-    """What each cell counts for, not negative and in no unit, and where the cells are."""
+    """Relevance of each cell, not negative and without a unit, and where the cells are."""
 
     cells_BTHW: np.ndarray
     axes: tuple[Axis, Axis, Axis] = (Axis(), Axis(), Axis())  # frames and pixels themselves
 
-    def stretched(self, shape) -> np.ndarray:
-        """The map in a clip's own resolution `shape` (T, H, W): linear between the centres of cells, level beyond."""
+    def upsampled(self, shape) -> np.ndarray:
+        """The map at a clip's resolution `shape` (T, H, W): linear between cell centres, constant beyond."""
         sizes = zip(self.axes, self.cells_BTHW.shape[1:], shape, strict=True)
-        time, rows, columns = (torch.from_numpy(between(*one)).float() for one in sizes)
+        time, rows, columns = (torch.from_numpy(interpolation(*one)).float() for one in sizes)
         cells_BTHW = torch.from_numpy(self.cells_BTHW)
         return torch.einsum("bthw,xt,yh,zw->bxyz", cells_BTHW, time, rows, columns).numpy()
 
+    def constant(self):
+        """Whether (B,) a clip's map is the same everywhere."""
+        return np.ptp(self.cells_BTHW, axis=(1, 2, 3)) == 0
 
-def between(axis: Axis, cells: int, length: int) -> np.ndarray:
-    """Matrix (length, cells) that reads off values between the centres of cells at each frame or pixel's middle."""
+
+def interpolation(axis: Axis, cells: int, length: int) -> np.ndarray:
+    """Matrix (length, cells) that interpolates between cell centres at the middle of each frame or pixel."""
     centre = axis.first + axis.step * np.arange(cells)
     return np.stack([np.interp(np.arange(length) + 0.5, centre, one) for one in np.eye(cells)], axis=1)
 
 
 def methods(explained: Explained, names) -> dict:
-    """{name: function(explained, video_BCTHW, target_B) -> {map: Map}} of those in `names` that this net allows."""
-    own = {"head": head, "activation": activation, "gradcam": gradcam, "hirescam": hirescam}
-    own |= {"integrated_gradients": integrated_gradients}
+    """{name: function(explained, video_BCTHW, target_B) -> {map: Map}} of those in `names` that this network allows."""
+    allowed = {"head": head, "activation": activation, "gradcam": gradcam, "hirescam": hirescam}
+    allowed |= {"integrated_gradients": integrated_gradients}
     if isinstance(explained.net.extractor, Transformer):
-        own |= {"gradient_attention": gradient_attention, "rollout": rollout, "attention_parts": attention_parts}
+        allowed |= {"gradient_attention": gradient_attention, "rollout": rollout, "attention_parts": attention_parts}
     if isinstance(explained.net.extractor, Magvit):
-        own["codes"] = codes
-    return {name: own[name] for name in names if name in own}
+        allowed["codes"] = codes
+    return {name: allowed[name] for name in names if name in allowed}
+
+
+def all_maps(explained, video_BCTHW, target_B, names) -> dict[str, Map]:
+    """Every map of the methods in `names`."""
+    maps = {}
+    for method in methods(explained, names).values():
+        maps |= method(explained, video_BCTHW, target_B)
+    return maps
 
 
 def head(explained, video_BCTHW, target_B):
-    """Where the head's queries look, mean of its pools and heads: the class query, and that of each future frame."""
-    with torch.no_grad(), recorded(explained.net.head) as weights:
+    """Attention of the head's queries, mean of its pools and heads: the class query, and one for each future frame."""
+    with torch.no_grad(), attention_weights(explained.net.head) as weights:
         grid_BTHWD, _ = explained.net.features(video_BCTHW)
         explained.net.head(grid_BTHWD)
     mean_BQS = torch.stack([w.mean(dim=1) for w in weights.values()]).mean(dim=0)
@@ -70,89 +85,74 @@ def head(explained, video_BCTHW, target_B):
 
 
 def rollout(explained, video_BCTHW, target_B, parts=("time", "space")):
-    """Attention carried down through the Transformer's layers, half of it staying where it is; blind to the class."""
-    with torch.no_grad(), recorded(explained.net) as weights:
+    """Attention propagated down through the Transformer's layers, averaged with the identity; class-agnostic."""
+    with torch.no_grad(), attention_weights(explained.net) as weights:
         explained(video_BCTHW)
     mean = {name: w.mean(dim=1) for name, w in weights.items()}
-    row_BTP = start_row(explained, mean)
-    down = descend(explained, mean, row_BTP, parts, lambda row, passed: (row + passed) / 2)
-    return {"rollout": placed(explained, down)}
+    return {"rollout": propagated(explained, mean, parts, lambda row, passed: (row + passed) / 2)}
 
 
 def gradient_attention(explained, video_BCTHW, target_B, parts=("time", "space")):
-    """Attention where it raises the target's logit, carried down through the Transformer's layers."""
-    with recorded(explained.net) as weights:
+    """Attention times its positive gradient of the target's logit, propagated down through the Transformer's layers."""
+    with attention_weights(explained.net) as weights:
         logit_B = explained(video_BCTHW).gather(1, target_B[:, None])
     gradients = torch.autograd.grad(logit_B.sum(), list(weights.values()))
     raised = {
         name: (w * gradient).clamp(min=0).mean(dim=1).detach()
         for (name, w), gradient in zip(weights.items(), gradients, strict=True)
     }
-    row_BTP = start_row(explained, raised)
-    down = descend(explained, raised, row_BTP, parts, lambda row, passed: row + passed)
-    return {"gradient_attention": placed(explained, down)}
+    return {"gradient_attention": propagated(explained, raised, parts, lambda row, passed: row + passed)}
 
 
 def attention_parts(explained, video_BCTHW, target_B):
-    """Rollout and gradient-weighted attention, carried down through the attention over time or over space alone."""
-    found = {}
+    """Rollout and gradient-weighted attention through the attention over time or over space alone."""
+    maps = {}
     for part in ("time", "space"):
         each = rollout(explained, video_BCTHW, target_B, (part,))
         each |= gradient_attention(explained, video_BCTHW, target_B, (part,))
-        found |= {f"{name}_{part}": one for name, one in each.items()}
-    return found
+        maps |= {f"{name}_{part}": one for name, one in each.items()}
+    return maps
 
 
-def placed(explained, row_BTP) -> Map:
-    """A row over the Transformer's cells as a map."""
-    extractor = explained.net.extractor
-    cells = rearrange(row_BTP, "b t (h w) -> b t h w", h=extractor.rows)
-    return Map(as_array(cells), tiles(extractor.tubelet))
+def propagated(explained, weights, parts, join) -> Map:
+    """The class query's attention propagated down through all blocks; `join(row, passed)` after each layer of `parts`.
 
-
-def start_row(explained, weights):
-    """What the class query reads of each cell (B, T, P): the mean of the head's pools."""
-    pools = [w[:, 0] for name, w in weights.items() if name.startswith("head.")]
-    return rearrange(torch.stack(pools).mean(dim=0), "b (t p) -> b t p", t=len(explained.net.extractor.when_T1D))
-
-
-def descend(explained, weights, row_BTP, parts, join):
-    """Carry a row vector over cells down through all blocks; `join(row, passed)` after each layer of `parts`.
-
-    A class token, where there is one, is looked at by every moment as a copy of its own, and takes no part over time.
+    Every moment attends to a copy of the class token, where there is one; it takes no part in attention over time.
     """
-    extractor, token_B1 = explained.net.extractor, row_BTP.new_zeros(len(row_BTP), 1)
-    own = extractor.cls_11D is not None
+    extractor = explained.net.extractor
+    pools = [w[:, 0] for name, w in weights.items() if name.startswith("head.")]
+    row_BTP = rearrange(torch.stack(pools).mean(dim=0), "b (t p) -> b t p", t=len(extractor.when_T1D))
+    token_B1, has_token = row_BTP.new_zeros(len(row_BTP), 1), extractor.cls_11D is not None
     for number in reversed(range(len(extractor.blocks))):
         prefix, moments = f"extractor.blocks.{number}", row_BTP.shape[1]
         if "space" in parts:
             space = rearrange(weights[f"{prefix}.spatial_attention.attend"], "(b t) p q -> b t p q", t=moments)
             copies_BT1 = (token_B1 / moments)[:, None].expand(-1, moments, -1)
-            before_BTP = torch.cat([copies_BT1, row_BTP], dim=2) if own else row_BTP
+            before_BTP = torch.cat([copies_BT1, row_BTP], dim=2) if has_token else row_BTP
             passed = torch.einsum("btp,btpq->btq", before_BTP, space)
-            if own:
+            if has_token:
                 token_B1, passed = join(token_B1, passed[:, :, :1].sum(dim=1)), passed[:, :, 1:]
             row_BTP = join(row_BTP, passed)
         if "time" in parts:
             time = rearrange(weights[f"{prefix}.temporal_attention.attend"], "(b p) t s -> b p t s", b=len(row_BTP))
             row_BTP = join(row_BTP, torch.einsum("btp,bpts->bsp", row_BTP, time))
-    return row_BTP
+    cells = rearrange(row_BTP, "b t (h w) -> b t h w", h=extractor.rows)
+    return Map(as_array(cells), tiles(extractor.tubelet))
 
 
 def activation(explained, video_BCTHW, target_B):
-    """How far each cell's features are from the clip's mean feature, at the last fine stage (MAGVIT: its latents)."""
-    parts, found = fine(explained), {}
-    hooks = [part.module.register_forward_hook(keep(found, part.name)) for part in parts]
-    with torch.no_grad():
-        explained(video_BCTHW)
-    for hook in hooks:
-        hook.remove()
-    apart = {name: x - x.mean(dim=(2, 3, 4), keepdim=True) for name, x in found.items()}
-    return {f"activation{part.name}": Map(as_array(apart[part.name].norm(dim=1)), part.axes) for part in parts}
+    """Distance of each cell's features from the clip's mean feature, at the last fine layer (MAGVIT: its latents)."""
+    maps = {}
+    for layer in last_fine(explained):
+        with torch.no_grad():
+            x = LayerActivation(explained, layer.module).attribute(video_BCTHW)
+        distance = (x - x.mean(dim=(2, 3, 4), keepdim=True)).norm(dim=1)
+        maps[f"activation{layer.name}"] = Map(as_array(distance), layer.axes)
+    return maps
 
 
 def codes(explained, video_BCTHW, target_B):
-    """How rare each cell's code is among the clip's codes, nats: MAGVIT's own word for what is not background."""
+    """Rarity of each cell's MAGVIT code among the clip's codes, in nats."""
     with torch.no_grad():
         code_BTHW = explained.net.extractor.tokenize(video_BCTHW)
     code_BS = code_BTHW.flatten(1)
@@ -161,37 +161,64 @@ def codes(explained, video_BCTHW, target_B):
 
 
 def gradcam(explained, video_BCTHW, target_B):
-    """Grad-CAM at the last fine stage, one map for each pathway there."""
-    found = {}
-    for part in fine(explained):
-        seen = LayerGradCam(explained, part.module).attribute(video_BCTHW, target_B, relu_attributions=True)
-        found[f"gradcam{part.name}"] = Map(as_array(seen[:, 0]), part.axes)
-    return found
+    """Grad-CAM at the last fine layer, one map for each pathway."""
+    maps = {}
+    for layer in last_fine(explained):
+        cam = LayerGradCam(explained, layer.module).attribute(video_BCTHW, target_B, relu_attributions=True)
+        maps[f"gradcam{layer.name}"] = Map(as_array(cam[:, 0]), layer.axes)
+    return maps
 
 
 def hirescam(explained, video_BCTHW, target_B):
-    """Gradient times activation, cell by cell, at the last fine stage, one map for each pathway there."""
-    found = {}
-    for part in fine(explained):
-        seen = LayerGradientXActivation(explained, part.module).attribute(video_BCTHW, target_B)
-        found[f"hirescam{part.name}"] = Map(as_array(seen.sum(dim=1).clamp(min=0)), part.axes)
-    return found
+    """Gradient times activation, cell by cell, at the last fine layer, one map for each pathway."""
+    maps = {}
+    for layer in last_fine(explained):
+        product = LayerGradientXActivation(explained, layer.module).attribute(video_BCTHW, target_B)
+        maps[f"hirescam{layer.name}"] = Map(as_array(product.sum(dim=1).clamp(min=0)), layer.axes)
+    return maps
 
 
 def integrated_gradients(explained, video_BCTHW, target_B):
-    """Size of what each tubelet adds to the target's logit, on the way from the same clip without its object.
+    """Size of each tubelet's attribution to the target's logit, on the path from the same clip without its object.
 
-    Attributions add up, so a tubelet's is the sum of its pixels', in which noise cancels. A flat clip would not do as
-    the start: every network divides a clip by its deviation, which leaves the way from there without any middle. The
-    ground has the clip's own noise.
+    Attributions add up, so a tubelet's is the sum of its pixels', in which noise cancels. The baseline has the clip's
+    own noise: every network divides a clip by its deviation, so on the path from a flat clip nothing would change.
     """
-    path = IntegratedGradients(explained)
-    options = {"baselines": ground(video_BCTHW), "n_steps": STEPS, "internal_batch_size": AT_ONCE}
-    seen = path.attribute(video_BCTHW, target=target_B, **options)
+    options = {"baselines": baseline(video_BCTHW), "n_steps": STEPS, "internal_batch_size": BATCH}
+    pixels = IntegratedGradients(explained).attribute(video_BCTHW, target=target_B, **options)
     k, p, q = TUBELET
-    added = reduce(seen, "b c (t k) (h p) (w q) -> b t h w", "sum", k=k, p=p, q=q)
-    return {"integrated_gradients": Map(as_array(added.abs()), tiles(TUBELET))}
+    sums = reduce(pixels, "b c (t k) (h p) (w q) -> b t h w", "sum", k=k, p=p, q=q)
+    return {"integrated_gradients": Map(as_array(sums.abs()), tiles(TUBELET))}
 
 
 def as_array(tensor) -> np.ndarray:
     return tensor.detach().float().cpu().numpy()
+
+
+def controls(video_BCTHW, index_B) -> dict[str, Map]:
+    """Maps that need no network: noise seeded by the clips' index, nearness to the centre, brightness, frame change."""
+    video_BTSS = video_BCTHW[:, 0].cpu().numpy()
+    shape = video_BTSS.shape[1:]
+    offset_S = (np.arange(shape[1]) + 0.5) / shape[1] - 0.5
+    near_S = np.exp(-0.5 * (offset_S / CENTRE_WIDTH) ** 2)
+    centre_SS = np.outer(near_S, near_S).astype(np.float32)
+    cells = (
+        np.stack([np.random.default_rng(int(k)).random(shape, np.float32) for k in index_B]),
+        np.ascontiguousarray(np.broadcast_to(centre_SS, video_BTSS.shape)),
+        uniform_filter(video_BTSS, SMOOTHING),
+        motion_energy(video_BTSS),
+    )
+    return {name: Map(cells_BTSS) for name, cells_BTSS in zip(CONTROLS, cells, strict=True)}
+
+
+def motion_energy(video_BTSS):
+    """Absolute difference from the previous and to the next frame (B, T, S, S); first and last frame have one of them.
+
+    Where the object is, both differ; where it was or will be, one does.
+    """
+    change_BTSS = np.abs(np.diff(video_BTSS, axis=1))
+    sum_BTSS = np.zeros_like(video_BTSS)
+    sum_BTSS[:, 1:] += change_BTSS
+    sum_BTSS[:, :-1] += change_BTSS
+    sum_BTSS[:, [0, -1]] *= 2
+    return uniform_filter(sum_BTSS, SMOOTHING)

@@ -1,85 +1,103 @@
-"""Whether a map depends on what the network has learned: weights are made random from the logits down, and maps of
-another network, or of none, must not look the same.
+"""The parameter-randomisation test: does a map depend on what the network has learned? Weights become random from the
+logits down; a map that hardly changes fails.
 
 Source:   Sanity Checks for Saliency Maps, section 3, https://arxiv.org/abs/1810.03292.
 
-Shapes:   B clips
+Shapes:   B clips of a batch   N clips
 """
 
 import copy
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy import stats
 from torch import nn
 
-from trajnb.attention.maps import Map, methods
+from trajnb import models
+from trajnb.attention.clips import video
+from trajnb.attention.layers import Explained, device, load_explained
+from trajnb.attention.maps import Map, all_maps
 from trajnb.attention.scores import rank_correlation
-from trajnb.attention.stages import Explained, device
 
-LEVELS = ("logits", "head", "upper half", "all")  # what is random at each step: all that came before is, too
-SIMILAR = 0.3  # a mean rank correlation from here up is no weak one: the map has survived
-
-
-def likeness(one: Map, other: Map) -> np.ndarray:
-    """Rank correlation (B,) of two maps, cell by cell; NaN where one of them is level: that is no sign of learning."""
-    flat = (x.cells_BTHW.reshape(len(x.cells_BTHW), -1) for x in (one, other))
-    return rank_correlation(*flat)
+RANDOMISED = ("logits", "head", "upper half", "all")  # what is random at each step, all earlier ones included
+SIMILAR = 0.3  # a mean rank correlation from here up is not weak: the map fails
+SEED, DRAWS = 1_000_003, 5  # added to the seed of a random network; how many random networks there are
+CLIPS = 64  # clips of the test: each costs all maps once more for every random network
+BATCH = 32  # clips whose maps are in memory together
 
 
-def over_networks(checked) -> dict:
-    """Mean rank correlation with its 95 % interval over random networks (Student's t), and clips that say something.
+def randomisation(explained, clips, cfg) -> pd.DataFrame:
+    """Rank correlations, clip by clip, of maps with those of networks with random weights.
 
-    checked: rows of one method for each clip and draw of a network. The clips of one network share its luck: an
-    interval over clips would be a tenth of this one and tell of that network alone.
+    Where the run has a `permuted` control, also with those of the network trained on permuted labels.
+    Columns method, against, draw, index, rank_correlation.
     """
-    mean_K = checked.groupby("draw")["rank_correlation"].mean().dropna()
+    video_NCTHW, names, rows = video(clips, device(explained)), cfg.attention_methods, []
+    target_N = explained.predicted(video_NCTHW)
+    random = [models.build(cfg.replace(seed=cfg.seed + SEED + draw)) for draw in range(DRAWS)]
+    others = {(part, 0): randomised(explained, random[0], part) for part in RANDOMISED}
+    others |= {("all", draw): randomised(explained, random[draw], "all") for draw in range(1, DRAWS)}
+    if "permuted" in cfg.controls:
+        others["permuted", 0] = load_explained(cfg.replace(control="permuted"))
+    for start in range(0, len(clips), BATCH):
+        part = slice(start, start + BATCH)
+        trained = all_maps(explained, video_NCTHW[part], target_N[part], names)
+        for (against, draw), other in others.items():
+            maps = all_maps(other, video_NCTHW[part], target_N[part], names)
+            about = {"against": against, "draw": draw, "index": clips.table["index"][part]}
+            for name, one in trained.items():
+                row = {"method": name, **about, "rank_correlation": map_correlation(one, maps[name])}
+                rows.append(pd.DataFrame(row))
+    return pd.concat(rows, ignore_index=True)
+
+
+def map_correlation(one: Map, other: Map) -> np.ndarray:
+    """Rank correlation (B,) of two maps, cell by cell; NaN where one is constant, which is no sign of learning."""
+    return rank_correlation(*(x.cells_BTHW.reshape(len(x.cells_BTHW), -1) for x in (one, other)))
+
+
+def over_networks(correlations) -> dict:
+    """Mean rank correlation with its 95 % interval over random networks (Student's t), and the clips that have one.
+
+    correlations: rows of one method for each clip and draw of a network. The clips of one network are not independent:
+    an interval over clips would be a tenth of this one and hold for that network alone.
+    """
+    mean_K = correlations.groupby("draw")["rank_correlation"].mean().dropna()
     low, high = stats.t.interval(0.95, len(mean_K) - 1, mean_K.mean(), mean_K.sem())  # NaN from fewer than two
-    known = checked.dropna(subset="rank_correlation")["index"].nunique()
-    found = {"": mean_K.mean(), "_low": low, "_high": high}
-    return {f"sanity_rank_correlation{end}": value for end, value in found.items()} | {"sanity_n": known}
+    columns = {"": mean_K.mean(), "_low": low, "_high": high}
+    clips = correlations.dropna(subset="rank_correlation")["index"].nunique()
+    return {f"sanity_rank_correlation{end}": value for end, value in columns.items()} | {"sanity_clips": clips}
 
 
-def all_maps(explained, video_BCTHW, target_B, names) -> dict[str, Map]:
-    """Every map of the methods named `names`."""
-    found = {}
-    for method in methods(explained, names).values():
-        found |= method(explained, video_BCTHW, target_B)
-    return found
+def passes(row) -> bool:
+    """Whether the map of a row of the score table changes with random weights, shown in half of the clips or more."""
+    return bool(row["sanity_rank_correlation_high"] < SIMILAR and 2 * row["sanity_clips"] >= min(row["n"], CLIPS))
 
 
-def randomised(explained: Explained, fresh: nn.Module, level: str) -> Explained:
-    """A copy whose weights down to `level` are those of `fresh`."""
-    net, first = copy.deepcopy(explained.net), fresh.state_dict()
-    weights = net.state_dict()
-    names = taken(explained, level, weights)
-    net.load_state_dict({name: first[name] if name in names else weight for name, weight in weights.items()})
+def randomised(explained: Explained, random: nn.Module, part: str) -> Explained:
+    """A copy with the weights of `random` in a part of the network, from the logits down (RANDOMISED)."""
+    net = copy.deepcopy(explained.net)
+    names = weights_of(explained, part)
+    net.load_state_dict({name: x for name, x in random.state_dict().items() if name in names}, strict=False)
     return Explained(net, explained.clip_shape)
 
 
-def taken(explained, level, weights) -> set[str]:
-    """Names of the weights that are random at `level`."""
-    head = {name for name in weights if name.startswith("head.")}
-    if level == "logits":
-        return {name for name in head if name.startswith("head.to_class.")}
-    if level == "all":
-        return set(weights)
-    upper = tuple(f"{name}." for name in upper_half(explained)) if level == "upper half" else ()
-    return head | {name for name in weights if name.startswith(upper)} if upper else head
+def weights_of(explained, part) -> set[str]:
+    """Names of the weights in a part of the network (RANDOMISED)."""
+    prefixes = {"logits": ["head.to_class."], "head": ["head."], "all": [""]}
+    prefixes["upper half"] = ["head.", *(f"{name}." for name in upper_half(explained))]
+    return {name for name in explained.net.state_dict() if name.startswith(tuple(prefixes[part]))}
 
 
 def upper_half(explained) -> list[str]:
-    """Names of the extractor's modules with weights that come last in a forward pass, half of them."""
-    called = []
-    leaves = {f"extractor.{name}": part for name, part in explained.net.extractor.named_modules() if own(part)}
-    hooks = [part.register_forward_hook(lambda *_, name=name: called.append(name)) for name, part in leaves.items()]
+    """Names of the later half of the extractor's modules with weights, in the order of the forward pass."""
+    called, hooks = [], []
+    for name, module in explained.net.extractor.named_modules(prefix="extractor"):
+        if not list(module.children()) and list(module.parameters(recurse=False)):  # no container
+            hooks.append(module.register_forward_hook(lambda *_, name=name: called.append(name)))
     with torch.no_grad():
         explained.net.extractor(torch.zeros(1, 1, *explained.clip_shape, device=device(explained)))
     for hook in hooks:
         hook.remove()
     return called[len(called) // 2 :]
-
-
-def own(module: nn.Module) -> bool:
-    """Whether a module has weights of its own and is called: no container."""
-    return not list(module.children()) and bool(list(module.parameters(recurse=False)))

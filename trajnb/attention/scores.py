@@ -1,10 +1,10 @@
-"""What a map is worth: does it point at the object, does the network follow what it points at, does it change in time
-where the motion does.
+"""Scores of a map: does it point at the object, does the prediction depend on what it points at, does it change in
+time where the motion does.
 
 Source:   pointing game, https://arxiv.org/abs/1608.00507; relevance mass and rank accuracy,
           https://arxiv.org/abs/2003.07258; insertion and deletion, https://arxiv.org/abs/1806.07421.
-Differs:  what is deleted becomes the clip's own ground with its noise, and insertion begins there, not with black or
-          blurred pixels: every network divides a clip by its deviation, which makes a blurred object bright again.
+Differs:  deleted tubelets become the clip's own background with its noise, and insertion begins there, not with black
+          or blurred pixels: every network divides a clip by its deviation, which makes a blurred object bright again.
           The shares deleted grow fourfold at each step, as the object is about 1 % of a clip.
 
 Shapes:   N clips   T frames   S pixels a side   L shares   D numbers of a flat map
@@ -15,28 +15,28 @@ import torch
 from einops import rearrange, reduce, repeat
 from scipy.stats import rankdata
 
-from trajnb.attention.clips import ground
+from trajnb.attention.clips import baseline
 from trajnb.attention.maps import TUBELET
+from trajnb.evaluation import statistics
 
 TOLERANCE_PX = 3.0  # from the disc's edge
 SHARES = (0, 1 / 256, 1 / 64, 1 / 16, 1 / 4, 1)  # of a clip's tubelets
-AT_ONCE = 64  # clips in a forward pass: more leave the cache
-RESAMPLES = 1000
+BATCH = 64  # clips in a forward pass: more leave the cache
 LEAST_CHANGE = 0.25  # px a frame squared between the largest and the smallest acceleration of a clip
-SUM_ERROR = 1e-3  # of a sum over clips in single precision: what is as near is reached
-NOISE = 1e-6  # of a map's range: what is closer to the maximum is as high
+SUM_ERROR = 1e-3  # of a sum over clips in single precision: differences below it count as equal
+NOISE = 1e-6  # of a map's range: differences from the maximum below it count as equal
 
 
-def pointing(map_NTSS, distance_NTSS):
+def pointing_game(map_NTSS, distance_NTSS):
     """1 where a clip's highest voxel lies on the object or within TOLERANCE_PX of it, else 0 (N,).
 
-    Where several are highest, the share of them that do: a level map scores what a blind guess would.
+    Of several equal ones, the share that does: a constant map scores as a random guess.
     """
     flat_ND, near_ND = (rearrange(x, "n ... -> n (...)") for x in (map_NTSS, distance_NTSS <= TOLERANCE_PX))
     return highest_share(flat_ND, near_ND)
 
 
-def following(map_NTSS, distance_NTSS):
+def pointing_game_per_frame(map_NTSS, distance_NTSS):
     """Share (N,) of a clip's frames whose own highest pixel lies on the object or within TOLERANCE_PX of it."""
     flat_ND, near_ND = (rearrange(x, "n t h w -> (n t) (h w)") for x in (map_NTSS, distance_NTSS <= TOLERANCE_PX))
     return highest_share(flat_ND, near_ND).reshape(len(map_NTSS), -1).mean(axis=1)
@@ -49,74 +49,73 @@ def highest_share(flat_ND, wanted_ND):
     return (highest_ND & wanted_ND).sum(axis=1) / highest_ND.sum(axis=1)
 
 
-def mass(map_NTSS, distance_NTSS):
-    """Share (N,) of a map's sum that lies on the object; a map of zeros counts as level."""
+def relevance_mass(map_NTSS, distance_NTSS):
+    """Share (N,) of a map's sum that lies on the object; a map of zeros counts as constant."""
     inside_NTSS = distance_NTSS <= 0
     total_N = map_NTSS.sum(axis=(1, 2, 3))
-    level_N = inside_NTSS.mean(axis=(1, 2, 3))
-    return np.where(total_N > 0, (map_NTSS * inside_NTSS).sum(axis=(1, 2, 3)) / np.maximum(total_N, 1e-30), level_N)
+    constant_N = inside_NTSS.mean(axis=(1, 2, 3))
+    return np.where(total_N > 0, (map_NTSS * inside_NTSS).sum(axis=(1, 2, 3)) / np.maximum(total_N, 1e-30), constant_N)
 
 
-def rank(map_NTSS, distance_NTSS):
+def relevance_rank(map_NTSS, distance_NTSS):
     """Share (N,) of the object's voxels among as many highest voxels of the map; equal ones count in proportion."""
-    found = []
-    for flat_D, inside_D in zip(
-        *(rearrange(x, "n ... -> n (...)") for x in (map_NTSS, distance_NTSS <= 0)), strict=True
-    ):
+    flat_ND, inside_ND = (rearrange(x, "n ... -> n (...)") for x in (map_NTSS, distance_NTSS <= 0))
+    share_N = np.empty(len(flat_ND))
+    for n, (flat_D, inside_D) in enumerate(zip(flat_ND, inside_ND, strict=True)):
         count = int(inside_D.sum())
         limit = np.partition(flat_D, -count)[-count]
         above_D, equal_D = flat_D > limit, flat_D == limit
-        hits = (above_D & inside_D).sum() + (count - above_D.sum()) * (equal_D & inside_D).sum() / equal_D.sum()
-        found.append(hits / count)
-    return np.array(found)
+        correct = (above_D & inside_D).sum() + (count - above_D.sum()) * (equal_D & inside_D).sum() / equal_D.sum()
+        share_N[n] = correct / count
+    return share_N
 
 
-def temporal(map_NTSS, uv_NTx2):
+def temporal_correlation(map_NTSS, uv_NTx2):
     """Rank correlation (N,) of a map's sum in each frame with the size of the acceleration there, in the picture.
 
-    First and last frame have none. NaN where the map is the same in all frames, and where the acceleration hardly
-    changes (less than LEAST_CHANGE), as in most lines and parabolas: there is no moment to look at.
+    First and last frame have none. NaN where the map is the same in all frames, and where the acceleration changes by
+    less than LEAST_CHANGE, as in most lines and parabolas: no moment differs from another.
     """
     acceleration_NT = np.linalg.norm(np.diff(uv_NTx2, n=2, axis=1), axis=2)
-    found_N = rank_correlation(map_NTSS.sum(axis=(2, 3))[:, 1:-1], acceleration_NT)
-    return np.where(np.ptp(acceleration_NT, axis=1) < LEAST_CHANGE, np.nan, found_N)
+    correlation_N = rank_correlation(map_NTSS.sum(axis=(2, 3))[:, 1:-1], acceleration_NT)
+    return np.where(np.ptp(acceleration_NT, axis=1) < LEAST_CHANGE, np.nan, correlation_N)
 
 
 def rank_correlation(one_ND, other_ND):
-    """Spearman's correlation (N,) row by row; NaN where a row is level."""
+    """Spearman's correlation (N,) row by row; NaN where a row is constant."""
     ranks = [rankdata(x, axis=1) - (x.shape[1] + 1) / 2 for x in (one_ND, other_ND)]
     with np.errstate(invalid="ignore"):
         return (ranks[0] * ranks[1]).sum(axis=1) / np.sqrt((ranks[0] ** 2).sum(axis=1) * (ranks[1] ** 2).sum(axis=1))
 
 
-def order(map_NTSS, seed=0):
-    """Place (N, T', S', S') of each tubelet from the most relevant, 0, down; equal ones in random order."""
+def tubelet_ranks(map_NTSS, seed=0):
+    """Rank (N, T', S', S') of each tubelet's sum, 0 for the most relevant; equal ones in random order."""
     k, p, q = TUBELET
     sums = reduce(map_NTSS.astype(np.float64), "n (t k) (h p) (w q) -> n t h w", "sum", k=k, p=p, q=q)
     flat_NU = sums.reshape(len(sums), -1)
     shuffled_NU = np.random.default_rng(seed).random(flat_NU.shape)
-    place_NU = np.empty(flat_NU.shape, np.int64)
-    np.put_along_axis(place_NU, np.lexsort((shuffled_NU, -flat_NU), axis=1), np.arange(flat_NU.shape[1])[None], axis=1)
-    return place_NU.reshape(sums.shape)
+    rank_NU = np.empty(flat_NU.shape, np.int64)
+    np.put_along_axis(rank_NU, np.lexsort((shuffled_NU, -flat_NU), axis=1), np.arange(flat_NU.shape[1])[None], axis=1)
+    return rank_NU.reshape(sums.shape)
 
 
 @torch.no_grad()
-def ends(explained, video_NCTHW, target_N):
-    """Probability (N,) of the class first named for the clips as they are, and for clips without anything in them."""
-    return tuple(probability(explained, video, target_N) for video in (video_NCTHW, ground(video_NCTHW)))
+def curve_ends(explained, video_NCTHW, target_N):
+    """Probability (N,) of the target class for the whole clips, and for the clips without any object."""
+    return tuple(probability(explained, video, target_N) for video in (video_NCTHW, baseline(video_NCTHW)))
 
 
 @torch.no_grad()
-def curves(explained, video_NCTHW, map_NTSS, target_N, both_ends):
-    """Probability of the class first named as tubelets are deleted or inserted, most relevant first: two (N, L).
+def curves(explained, video_NCTHW, map_NTSS, target_N, ends):
+    """Probability of the target class as tubelets are deleted or inserted, most relevant first: two (N, L).
 
-    both_ends: what `ends` says of these clips; it is the same for all maps.
+    ends: `curve_ends` of these clips, which is the same for all maps.
     """
-    place_NU, (whole_N, empty_N) = order(map_NTSS), both_ends
-    share_NU = torch.from_numpy((place_NU + 1) / place_NU[0].size).float().to(video_NCTHW.device)
+    rank_NU, (whole_N, empty_N) = tubelet_ranks(map_NTSS), ends
+    share_NU = torch.from_numpy((rank_NU + 1) / rank_NU[0].size).float().to(video_NCTHW.device)
     k, p, q = TUBELET
     share_N1TSS = repeat(share_NU, "n t h w -> n 1 (t k) (h p) (w q)", k=k, p=p, q=q)
-    empty_NCTHW, deleted, inserted = ground(video_NCTHW), [whole_N], [empty_N]
+    empty_NCTHW, deleted, inserted = baseline(video_NCTHW), [whole_N], [empty_N]
     for share in SHARES[1:-1]:
         chosen = share_N1TSS <= share
         deleted.append(probability(explained, torch.where(chosen, empty_NCTHW, video_NCTHW), target_N))
@@ -125,35 +124,32 @@ def curves(explained, video_NCTHW, map_NTSS, target_N, both_ends):
 
 
 def probability(explained, video_NCTHW, target_N):
-    """Probability (N,) that the net gives to each clip's target."""
-    logits_NK = torch.cat([explained(part) for part in video_NCTHW.split(AT_ONCE)])
+    """Probability (N,) of each clip's target class."""
+    logits_NK = torch.cat([explained(part) for part in video_NCTHW.split(BATCH)])
     return logits_NK.softmax(dim=1).gather(1, target_N[:, None])[:, 0].cpu().numpy()
 
 
 def area(curve_NL):
-    """Mean height (N,) of a curve, each step weighing the same, both ends half."""
+    """Mean height (N,) of a curve, each step weighing the same."""
     return (curve_NL[:, 1:] + curve_NL[:, :-1]).mean(axis=1) / 2
 
 
-def interval(value_N, seed=0):
-    """95 % bootstrap interval of a mean over clips; the same clips are drawn for every method."""
+def interval(value_N):
+    """95 % bootstrap interval (low, high) of the mean over the clips that have a value; NaN where none has."""
     known_N = value_N[~np.isnan(value_N)]
-    if not len(known_N):
-        return np.nan, np.nan
-    drawn = np.random.default_rng(seed).integers(len(known_N), size=(RESAMPLES, len(known_N)))
-    return tuple(float(x) for x in np.quantile(known_N[drawn].mean(axis=1), [0.025, 0.975]))
+    return statistics.bootstrap_interval(known_N)[1:] if len(known_N) else (np.nan, np.nan)
 
 
-def sign_flip(ahead_NC, flips, seed=0):
-    """p (C,) of each column's mean being above 0: how often it is reached when the clips' signs are random, doubled.
+def sign_flip_p(difference_NC, flips, seed=0):
+    """p (C,) of each column's mean being above 0: how often random signs of the clips reach it, doubled, at most 1.
 
-    Doubled, at most 1, so that 0.05 means what a 95 % interval means. Exact but for the number of `flips` where both
-    could have been exchanged in every clip. Raises ValueError for NaN, of which no sum is larger.
+    Doubled, so that 0.05 means what a 95 % interval means. Exact but for the number of `flips` where both sides are
+    exchangeable in every clip. Raises ValueError for NaN, of which no sum is larger.
     Source: R. A. Fisher, The Design of Experiments, 1935, section 21.
     """
-    if np.isnan(ahead_NC).any():
+    if np.isnan(difference_NC).any():
         raise ValueError("a difference is NaN: leave such clips out for both")
-    coin = np.random.default_rng(seed).integers(2, size=(flips, len(ahead_NC)), dtype=np.int8)
+    coin = np.random.default_rng(seed).integers(2, size=(flips, len(difference_NC)), dtype=np.int8)
     sign = 2 * coin.astype(np.float32) - 1
-    reached = sign @ ahead_NC.astype(np.float32) >= ahead_NC.sum(axis=0) - SUM_ERROR
+    reached = sign @ difference_NC.astype(np.float32) >= difference_NC.sum(axis=0) - SUM_ERROR
     return np.minimum(2 * (1 + reached.sum(axis=0)) / (1 + flips), 1)

@@ -5,8 +5,6 @@ A widget's state lives in the page's memory: it does not survive in a rendered n
 
 import ipywidgets as widgets
 
-from trajnb.attention import examples
-from trajnb.attention import figures as figure_of_map
 from trajnb.data import scenes
 from trajnb.evaluation import predictions, trackers
 from trajnb.figures import style, tour
@@ -17,7 +15,6 @@ LABELS = {"number": "shape, number", "gravity": "gravity, Earth's", "speed": "sp
 LABELS |= {"depth_m": "depth, m", "noise": "noise, full scale"}
 STEPS = {"number": 1, "gravity": 0.05, "speed": 0.1, "depth_m": 0.1, "noise": 0.01}
 LOOK = {"style": {"description_width": "110px"}, "layout": {"width": "400px"}}
-AS_IT_IS = {"align_self": "flex-start", "max_width": "100%"}  # a stretched picture is a blurred one
 
 
 def world(cfg, folder):
@@ -34,37 +31,6 @@ def network(net, cfg, folder):
         return tour.prediction(clips, predicted, trackers.measured_constant_velocity(clips))
 
     return explore(draw, cfg, folder, "own_prediction")
-
-
-def attention(networks, sets, cfg, folder):
-    """One map over one clip with a decoy, to be chosen with the frame; without a person, the first one as a picture.
-
-    networks: {model: trajnb.attention Explained}; sets: {"plain", "decoy"} of trajnb.attention.clips.
-    """
-    clips, first = sets["decoy"], {"clip": 0, "model": cfg.models[0], "method": "head_class", "frame": cfg.frames // 2}
-
-    def draw(clip, model, method, frame):
-        map_TSS = examples.one(networks[model], clips, clip, method)
-        return figure_of_map.look(clips, clip, map_TSS, frame, f"{model}: {method.replace('_', ' ')}")
-
-    still = style.save(draw(**first), folder, "own_look")
-    if not interactive():
-        return still
-    ends = {"clip": len(clips) - 1, "frame": cfg.frames - 1}
-    knobs = {name: widgets.IntSlider(first[name], 0, end, description=name, **LOOK) for name, end in ends.items()}
-    names = examples.names(networks[cfg.models[0]], clips, cfg)
-    knobs["model"] = widgets.Dropdown(options=cfg.models, description="network", **LOOK)
-    knobs["method"] = widgets.Dropdown(options=names, description="map", **LOOK)
-    picture = widgets.Image(value=still.data, format="png", layout=AS_IT_IS)
-
-    def redraw(change):
-        if change["owner"] is knobs["model"]:  # another network has other maps
-            knobs["method"].options = examples.names(networks[change["new"]], clips, cfg)
-        picture.value = style.png(draw(**{name: knob.value for name, knob in knobs.items()}))
-
-    for knob in knobs.values():
-        knob.observe(redraw, "value")
-    return widgets.VBox([*(knobs[name] for name in ("model", "method", "clip", "frame")), picture])
 
 
 def explore(draw, cfg, folder, name):
