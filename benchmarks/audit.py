@@ -3,7 +3,7 @@
 python benchmarks/audit.py [SEEDS] [SIZES] [CLEAN] [FIRST SEED] [FOREIGN]     without any, 3 400,2000 100 0 100: an hour
 
 A clean set is our own world, filmed, split at random 70/15/15, with positions, normalisation, predictions and an oracle
-that are what they should be. A bug changes one thing in it. It is caught when its own check finds a warning or an error.
+that are what they should be. A bug changes one thing in it. It is caught when its own check reports more than info.
 A foreign set is a clean one as people keep it: class folders with files of several names, extensions and lengths, and a
 splits.csv in the order of a directory listing, or any other; findings of level info are no false alarms.
 """
@@ -68,7 +68,8 @@ class Planted:
         """predictions.parquet that names this share of the labels, and errs by 3 px."""
         n, classes = len(self.table), sorted(set(self.table["label"]))
         code_N = np.array([classes.index(label) for label in self.table["label"]])
-        predicted_N = (code_N + np.where(self.rng.random(n) < top1, 0, self.rng.integers(1, len(classes), n))) % len(classes)
+        shift_N = np.where(self.rng.random(n) < top1, 0, self.rng.integers(1, len(classes), n))
+        predicted_N = (code_N + shift_N) % len(classes)
         table = {"path": self.table["path"], "predicted": np.array(classes, object)[predicted_N]}
         self.extras["predictions.parquet"] = pd.DataFrame(table | {"ade_px": self.rng.gamma(2.0, 1.5, n)})
 
@@ -491,9 +492,7 @@ def foreign_table(count, first):
             table = foreign(seed, (60, 120, 200, 400)[seed % 4], where).sort_values("path")
             table.to_csv(where / "splits.csv", index=False, sep=",;\t"[seed % 3])
             found = [
-                f"set {seed}: {f.level}, {f.check}, {f.evidence}"
-                for f in audit(where).findings
-                if f.level != "info"
+                f"set {seed}: {f.level}, {f.check}, {f.evidence}" for f in audit(where).findings if f.level != "info"
             ]
             alarms += found
             for _ in range(10):

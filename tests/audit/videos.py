@@ -25,3 +25,25 @@ def encode(path, clip_THW, rotation=0, times=None):
                 frame.time_base, frame.pts = Fraction(1, 600), round(times[k] * 600)
             container.mux(stream.encode(frame.reformat(format=stream.pix_fmt)))
         container.mux(stream.encode())
+
+
+def disc(seed=0, frames=20, height=32, width=32):
+    """A bright square that wanders (T, H, W)."""
+    rng = np.random.default_rng(seed)
+    clip_THW = rng.integers(30, 50, (frames, height, width)).astype(np.uint8)
+    for t, (y, x) in enumerate(rng.integers(0, 26, 2) + np.cumsum(rng.integers(-4, 5, (frames, 2)), axis=0)):
+        clip_THW[t, y % 26 : y % 26 + 6, x % 26 : x % 26 + 6] = 220
+    return clip_THW
+
+
+def put(folder, names, frames=20):
+    """Write a clip of its own for each name; returns the folder."""
+    for seed, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix.lower() == ".npy":
+            with open(path, "wb") as file:  # numpy would append a second extension to .NPY
+                np.save(file, disc(seed, frames))
+        else:
+            encode(path, disc(seed, frames))
+    return folder

@@ -16,7 +16,7 @@ MOST = 12_000  # clips whose pixels are examined
 
 
 def audit(path, most=MOST):
-    """The Report on a run's folder, its data folder, or a folder of a user's clips; of so many clips at most the pixels.
+    """The Report on a run's folder, its data folder, or a folder of a user's clips; at most so many are looked at.
 
     Raises AuditError, one sentence, if there is nothing to audit or a table beside the clips cannot be read.
     """

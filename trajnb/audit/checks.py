@@ -98,7 +98,7 @@ def changes(split_N):
 
 
 def copies(data):
-    """Table of the clips (row, path, label, split) that share a key, the hash of their pixels, unless they are blank."""
+    """Table of the clips (row, path, label, split) that share a key, the hash of their pixels, but for blank ones."""
     f = data.features
     table = data.table.assign(row=range(len(data.table))).iloc[f.row_N].assign(key=f.info["digest"].to_numpy())
     table = table[f.info["change"].to_numpy() > 0]
@@ -317,7 +317,7 @@ def targets(data):
 
 
 def off_path(observed_NTx2, target_NHx2):
-    """Distance (M,) of the first target from the observed path, in median steps of the path, of the M clips that move."""
+    """Distance (M,) of the first target from the observed path, in median steps of it, of the M clips that move."""
     along_NTx2, to_NTx2 = np.diff(observed_NTx2, axis=1), target_NHx2[:, :1] - observed_NTx2[:, :-1]
     squared_NT = np.maximum((along_NTx2**2).sum(axis=2), 1e-12)
     share_NT = np.clip((to_NTx2 * along_NTx2).sum(axis=2) / squared_NT, 0, 1)  # of the segment, where it is nearest

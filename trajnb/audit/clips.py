@@ -31,7 +31,7 @@ def is_clip(path):
 
 
 def read(path):
-    """(grey frames (T, H, W) uint8, info) of a file; ClipError if it is unreadable, too short, too small or out of range.
+    """(grey frames (T, H, W) uint8, info) of a file; ClipError if it is unreadable, too short, small or out of range.
 
     info: digest of the levels; red and blue (mean levels against green); sums (sum of levels and of their squares, of
     full scale, per channel), pixels (a channel); kind ("uint8" or "float"); rate (frames a second or None); even

@@ -101,7 +101,7 @@ def stills(data):
 
 
 def stamp(video_NTHW, median_N, label_N):
-    """Result: whether the pixels that differ most between classes, in any frame or the mean of all, predict the label."""
+    """Result: whether the pixels that differ most between classes, in a frame or the mean of all, predict the label."""
     video_NFHW = np.concatenate([video_NTHW, video_NTHW.mean(axis=1, keepdims=True, dtype=np.float32)], axis=1)
     level_NP = video_NFHW.reshape(len(median_N), -1) - median_N[:, None]
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):

@@ -53,7 +53,7 @@ class Outcome(NamedTuple):
 
 
 def experiments(cfg, model):
-    """All Experiments: `model` with each class last, the others with the last one, all by recipe, `model` on LAST_SEEN."""
+    """All Experiments: `model` with each class last, other networks with the last one, all BY_RECIPE, `model` LAST_SEEN."""
     last, ordered = cfg.motions[-1], {}
     for motion in cfg.motions:
         motions = [other for other in cfg.motions if other != motion] + [motion]
@@ -109,7 +109,7 @@ def top1_by_epoch(outcomes, model):
 
 
 def beside_the_report(outcomes, cfg):
-    """{"reported", CLASS_ORDER, BY_RECIPE}: tables with a row for each network of the run, the run's last class last."""
+    """{"reported", CLASS_ORDER, BY_RECIPE}: tables with a row for each network, the run's last class last."""
     rows = pd.DataFrame([one.scores for one in outcomes])
     rows = rows[rows["last"] == cfg.motions[-1]].set_index("network")
     parts = {kind: rows[rows["split"] == kind].reindex(cfg.models) for kind in (CLASS_ORDER, BY_RECIPE)}

@@ -201,15 +201,15 @@ def shown(path):
 def split_table(path):
     """[(path, label, split)] of splits.csv, separated by whatever separator its first line holds most of.
 
-    AuditError, naming separator, column or value, for another encoding than UTF-8 and UTF-16, a first line without path,
-    label and split, an empty cell, a cell too many, a path of no clip or outside the folder, no split called train.
+    Refused, with the separator, column or value: another encoding than UTF-8 and UTF-16, a first line without path, label
+    and split, an empty cell, a cell too many, a path of no clip or outside the folder, no split called train.
     """
     content = path.read_bytes()
     try:
-        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-        lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("#", "sep="))] or [""]
+        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8").lstrip("\ufeff")
+        lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("#", "sep="))] or ["-"]
         separator, wanted = max(SEPARATORS, key=lines[0].count), COLUMNS["splits.csv"]
-        rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True)) or [[""]]
+        rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise AuditError(f"splits.csv cannot be read ({error}): write it in UTF-8, one clip a line") from None
     rows = [[cell.strip() for cell in row] for row in rows]

@@ -1,7 +1,7 @@
 """What an audit reports: the results of all checks, which of them are findings, and how to fix them.
 
-A result is a finding when its effect reaches a limit that matters and, where chance could have made it, its p-value stays
-below ALPHA after Holm's correction over all results of the audit (S. Holm, 1979). Facts, such as a copied clip, have none.
+A result is a finding when its effect reaches a limit that matters and, where chance could have made it, its p-value is
+below ALPHA after Holm's correction over all results (S. Holm, 1979). Facts, such as a copied clip, have no p-value.
 """
 
 from dataclasses import asdict, dataclass, replace
