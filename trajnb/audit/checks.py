@@ -296,8 +296,6 @@ def drifts(f):
 def targets(data):
     """14: what is to be predicted must lie after the observed frames, and not on the observed path."""
     table = data.positions()
-    if table is None:
-        raise NotChecked("positions.parquet is missing")
     target_M, frames, n = table["target"].to_numpy(bool), data.shape[0], table["path"].nunique()
     early = table[target_M & (table["frame"] < frames).to_numpy()]["path"].nunique()
     evidence = f"{early} clips have targets before frame {frames}, the first one that is not observed"
@@ -329,9 +327,7 @@ def off_path(observed_NTx2, target_NHx2):
 
 def normalisation(data):
     """15: mean and standard deviation must be those of the training clips alone."""
-    stats, f = data.extra("stats.json"), data.features
-    if stats is None:
-        raise NotChecked("stats.json is missing")
+    stats, f = data.required("stats.json"), data.features
     if len(f) < len(data.table) or f.info["sums"].str.len().nunique() > 1:
         raise NotChecked("it needs the pixels of all clips, all grey or all with colours")
     given_2C, unit = given(stats)
@@ -371,17 +367,9 @@ def pooled(info, channels):
     return np.stack([sums_Cx2[:, 0], np.sqrt(np.maximum(sums_Cx2[:, 1] - sums_Cx2[:, 0] ** 2, 0))])
 
 
-def predictions(data):
-    """The table of predictions; NotChecked if there is none."""
-    table = data.predictions()
-    if table is None:
-        raise NotChecked("predictions.parquet is missing")
-    return table.assign(correct=table["predicted"] == table["label"])
-
-
 def under_chance(data):
     """16: predictions must not be worse than chance."""
-    for name, part in predictions(data).groupby("split"):
+    for name, part in data.predictions().groupby("split"):
         correct, n, chance = int(part["correct"].sum()), len(part), 1 / len(data.classes)
         evidence = f"{name}: {correct} of {n} predictions are correct, {chance * n:.0f} would be by chance"
         yield Result(16, ERROR, n, evidence, 1 - correct / (chance * n), UNDER, float(binom.cdf(correct, n, chance)))
@@ -389,7 +377,7 @@ def under_chance(data):
 
 def beyond(data):
     """17: predictions must not be better than the oracle, nor correct for one clip under two labels."""
-    table, oracle = predictions(data), data.extra("oracle.json")
+    table, oracle = data.predictions(), data.extra("oracle.json")
     table = table[table["split"] != TRAIN]
     twice = differing(copies(data)[["row", "key"]].merge(table, on="row"), "label")
     if oracle is None and twice.empty:

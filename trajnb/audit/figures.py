@@ -10,10 +10,7 @@ from trajnb.figures.style import GREY, MOTION_COLOURS, bare, panels
 
 
 def file_order(tables):
-    """Every file as a thin line in the colour of its class, in order; a panel for each {title: recipe table}.
-
-    The upper half shows the training files, the lower half those of validation.
-    """
+    """Every file in order, a line in the colour of its class, training above validation; a panel for each table."""
     figure, axes = panels(len(tables), 1, 8, 1.1)
     for axis, (title, table) in zip(axes[:, 0], tables.items(), strict=True):
         colour_Nx3 = np.array([MOTION_COLOURS[motion] for motion in table["motion"]])
@@ -53,8 +50,7 @@ def beside_the_report(parts, chance):
 
 
 def old_target(clips, predictions):
-    """One clip of each class: the observed path, the old target on it, the true future, and what a network predicts
-    that was trained on the last seen position. clips: with true futures."""
+    """A clip of each class: observed path, old target, true future, predictions of a network trained on the old one."""
     cfg = clips.cfg
     figure, axes = panels(1, len(cfg.motions), 2.2, 2.5)
     for k, (axis, motion) in enumerate(zip(axes[0], cfg.motions, strict=True)):

@@ -53,14 +53,12 @@ class Outcome(NamedTuple):
 
 
 def experiments(cfg, model):
-    """All Experiments: `model` with each class last, other networks with the last one, all BY_RECIPE, `model` LAST_SEEN."""
-    last, ordered = cfg.motions[-1], {}
-    for motion in cfg.motions:
-        motions = [other for other in cfg.motions if other != motion] + [motion]
-        ordered[motion] = cfg.replace(split="class_order", motions=motions)
-    planned = [Experiment(CLASS_ORDER, motion, ordered[motion].replace(model=model)) for motion in cfg.motions]
-    others = [other for other in cfg.models if other != model]
-    planned += [Experiment(CLASS_ORDER, last, ordered[last].replace(model=other)) for other in others]
+    """`model` with each class last, the other networks with the last one, all BY_RECIPE, `model` LAST_SEEN."""
+    last = cfg.motions[-1]
+    planned = [(motion, model) for motion in cfg.motions] + [(last, other) for other in cfg.models if other != model]
+    moved = {motion: [*(m for m in cfg.motions if m != motion), motion] for motion in cfg.motions}
+    ordered = cfg.replace(split="class_order")
+    planned = [Experiment(CLASS_ORDER, end, ordered.replace(motions=moved[end], model=m)) for end, m in planned]
     planned += [Experiment(BY_RECIPE, last, cfg.replace(model=other)) for other in cfg.models]
     return [*planned, Experiment(LAST_SEEN, last, cfg.replace(model=model, target="last_seen"))]
 
@@ -101,21 +99,6 @@ def run(experiment, folder):
     return Outcome(experiment, history, val, predictions.from_output(predict(net, val, cfg)), scores)
 
 
-def top1_by_epoch(outcomes, model):
-    """Validation top-1 of a network in class order: a row for each last class, a column for each epoch."""
-    ordered = [one for one in outcomes if one.experiment.kind == CLASS_ORDER and one.experiment.cfg.model == model]
-    rows = {one.experiment.last: one.history.set_index("epoch")["val_top1"] for one in ordered}
-    return pd.DataFrame(rows).T.rename_axis(index="last class")
-
-
-def beside_the_report(outcomes, cfg):
-    """{"reported", CLASS_ORDER, BY_RECIPE}: tables with a row for each network, the run's last class last."""
-    rows = pd.DataFrame([one.scores for one in outcomes])
-    rows = rows[rows["last"] == cfg.motions[-1]].set_index("network")
-    parts = {kind: rows[rows["split"] == kind].reindex(cfg.models) for kind in (CLASS_ORDER, BY_RECIPE)}
-    return {"reported": REPORTED.reindex(cfg.models)} | parts
-
-
 def position_errors(outcome):
     """Mean distance in pixels on the validation clips of LAST_SEEN, from the old target and from the true future.
 
@@ -129,12 +112,8 @@ def position_errors(outcome):
         "the last measured position, repeated": np.repeat(measured_NTx3[:, -1:], cfg.horizon, axis=1),
         "constant velocity": trackers.constant_velocity(measured_NTx3, cfg.horizon),
     }
-    targets = {"from the old target, px": val, "from the true future, px": future}
-    targets = {name: clips.track_NFx3[:, cfg.frames :] for name, clips in targets.items()}
-    error_px = metrics.displacement_px
-    return pd.DataFrame(
-        {
-            name: {row: error_px(f, target, cfg).mean() for row, f in forecasts.items()}
-            for name, target in targets.items()
-        }
-    )
+    errors = {}
+    for name, clips in (("from the old target, px", val), ("from the true future, px", future)):
+        target_NHx3 = clips.track_NFx3[:, cfg.frames :]
+        errors[name] = {row: metrics.displacement_px(f, target_NHx3, cfg).mean() for row, f in forecasts.items()}
+    return pd.DataFrame(errors)

@@ -23,7 +23,7 @@ from pyarrow import ArrowException
 
 from trajnb import data, files
 from trajnb.audit import clips
-from trajnb.audit.report import TRAIN, AuditError
+from trajnb.audit.report import TRAIN, AuditError, NotChecked
 from trajnb.config import Config
 
 ALIASES = {"training": TRAIN, "valid": "val", "validation": "val", "testing": "test"}
@@ -97,11 +97,16 @@ class Dataset:
             raise AuditError(f"{name} has no column {missing[0]}: write the columns {', '.join(COLUMNS[name])}")
         return content if path.suffix == ".json" else content.assign(path=content["path"].astype(str).map(shown))
 
+    def required(self, name):
+        """`extra`, and NotChecked if there is none."""
+        content = self.extra(name)
+        if content is None:
+            raise NotChecked(f"{name} is missing")
+        return content
+
     def positions(self):
-        """Table of positions with COLUMNS, or None; AuditError. An unknown position may be NaN."""
-        table = self.extra("positions.parquet")
-        if table is None:
-            return None
+        """Table of positions with COLUMNS; NotChecked, AuditError. An unknown position may be NaN."""
+        table = self.required("positions.parquet")
         if table["target"].isna().any() or not pd.api.types.is_bool_dtype(table["target"]):
             raise AuditError("positions.parquet has values in target that are not true or false: write booleans")
         if table.duplicated(["path", "frame"]).any():
@@ -112,10 +117,8 @@ class Dataset:
         return table.assign(target=table["target"].astype(bool), **values)
 
     def predictions(self):
-        """Table of predictions with row, label and split, or None; AuditError."""
-        table = self.extra("predictions.parquet")
-        if table is None:
-            return None
+        """Table of predictions with row, label, split and whether they are correct; NotChecked, AuditError."""
+        table = self.required("predictions.parquet")
         table["predicted"] = table["predicted"].astype("string").fillna("")
         other = sorted(set(table["predicted"]) - set(self.classes))
         if other:
@@ -126,7 +129,7 @@ class Dataset:
         table = table.merge(self.table.reset_index(names="row"), on="path")
         if table.empty:
             raise AuditError("predictions.parquet names no clip of the folder: write <class>/<name> in the column path")
-        return table
+        return table.assign(correct=table["predicted"] == table["label"])
 
 
 class RunData(Dataset):
@@ -201,7 +204,7 @@ def shown(path):
 def split_table(path):
     """[(path, label, split)] of splits.csv, separated by whatever separator its first line holds most of.
 
-    Refused, with the separator, column or value: another encoding than UTF-8 and UTF-16, a first line without path, label
+    Refused, naming separator, column or value: another encoding than UTF-8 and UTF-16, a first line without path, label
     and split, an empty cell, a cell too many, a path of no clip or outside the folder, no split called train.
     """
     content = path.read_bytes()
@@ -223,9 +226,8 @@ def split_table(path):
     table = [split_row(row, columns, number) for number, row in enumerate(rows[1:], 1)]
     splits = sorted({split for _, _, split in table})
     if table and TRAIN not in splits:
-        raise AuditError(
-            f"splits.csv has no split called train, only {', '.join(splits[:5])}: write train for one of them"
-        )
+        some = ", ".join(splits[:5])
+        raise AuditError(f"splits.csv has no split called train, only {some}: write train for one of them")
     return table
 
 
