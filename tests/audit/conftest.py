@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from planted import SUITE, write
+from folders import SUITE, write
 
 
 @pytest.fixture(scope="session")

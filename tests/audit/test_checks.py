@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pandas as pd
 import pytest
-from planted import SUITE
+from folders import SUITE
 
 from trajnb import audit, data, files
 from trajnb.audit import checks, read, report

@@ -1,9 +1,27 @@
-"""Videos for tests, as cameras and programs write them."""
+"""Folders of clips: the planted bugs of benchmarks/audit.py, and clips and videos as programs write them."""
 
+import importlib.util
 from fractions import Fraction
 
 import av
 import numpy as np
+
+from trajnb import ROOT, files
+
+SPEC = importlib.util.spec_from_file_location("planted_bugs", ROOT / "benchmarks" / "audit.py")
+SUITE = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(SUITE)
+
+
+def write(s, folder):
+    """A planted set as a user would keep it; returns the folder."""
+    for path, video_THW in zip(s.table["path"], s.video_NTHW, strict=True):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        np.save(folder / path, video_THW)
+    files.write_csv(folder / "splits.csv", s.table[["path", "label", "split"]])
+    for name, extra in s.extras.items():
+        (files.write_json if name.endswith("json") else files.write_parquet)(folder / name, extra)
+    return folder
 
 
 def encode(path, clip_THW, rotation=0, times=None):
