@@ -32,7 +32,7 @@ def test_a_planted_bug_is_caught_by_its_own_check(filmed, check, bug, strength):
     assert any(digit.isdigit() for digit in found[0].evidence)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_clean_sets_raise_no_alarm(seed):
     found = audit.examine(SUITE.clean(20 + seed, 240, **SUITE.WORLDS[seed]).film().dataset())
     assert [finding.evidence for finding in found.findings] == []

@@ -243,7 +243,7 @@ def test_what_is_missing_is_not_checked_and_the_answer_is_always_the_same(folder
     for name in ("splits.csv", "stats.json", "predictions.parquet", "positions.parquet", "oracle.json"):
         (folder / name).unlink()
     report = audit(folder)
-    assert audit(folder).save(tmp_path / "a").read_bytes() == report.save(tmp_path / "b").read_bytes()
+    assert report.save(tmp_path / "a").read_bytes() == audit(folder).save(tmp_path / "b").read_bytes()
     missing = {1: "splits.csv", 2: "splits.csv", 3: "splits.csv", 4: "splits.csv", 6: "splits.csv"}
     missing |= {14: "positions.parquet", 15: "stats.json", 16: "predictions.parquet", 17: "predictions.parquet"}
     assert (report.findings, report.not_checked) == ([], {k: f"{name} is missing" for k, name in missing.items()})
