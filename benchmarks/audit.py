@@ -3,9 +3,9 @@
 python benchmarks/audit.py [SEEDS] [SIZES] [CLEAN] [FIRST SEED] [FOREIGN]     without any, 3 400,2000 100 0 100: an hour
 
 A clean set is our own world, filmed, split at random 70/15/15, with positions, normalisation, predictions and an oracle
-that are what they should be. A bug changes one thing in it. It is caught when its own check says warning or severe.
+that are what they should be. A bug changes one thing in it. It is caught when its own check reports more than info.
 A foreign set is a clean one as people keep it: class folders with files of several names, extensions and lengths, and a
-splits.csv in the order of a directory listing, or any other; notes are no false alarms.
+splits.csv in the order of a directory listing, or any other; findings of level info are no false alarms.
 """
 
 import statistics
@@ -19,7 +19,7 @@ import av
 import numpy as np
 import pandas as pd
 
-from trajnb.audit import CHECKS, audit, clipfile, examine, material
+from trajnb.audit import CHECKS, audit, clips, examine, read
 from trajnb.config import Config
 from trajnb.data import ClipSet
 from trajnb.world import recipes
@@ -47,7 +47,7 @@ class Planted:
         label_N, number_N = self.clips.table["motion"].to_numpy(object), self.rng.permutation(n)
         path_N = [f"{label}/clip_{number:06d}.npy" for label, number in zip(label_N, number_N, strict=True)]
         parts = {"path": path_N, "label": label_N, "split": self.split_N, "number": number_N.astype(float)}
-        self.table = pd.DataFrame(parts).assign(content="")
+        self.table = pd.DataFrame(parts)
         frame_F = np.arange(cfg.frames + cfg.horizon)
         uv_Mx2 = cfg.size * self.clips.track_NFx3[..., :2].reshape(-1, 2).astype(float)
         where = {"path": np.repeat(path_N, len(frame_F)), "frame": np.tile(frame_F, n), "u": uv_Mx2[:, 0]}
@@ -68,9 +68,10 @@ class Planted:
         """predictions.parquet that names this share of the labels, and errs by 3 px."""
         n, classes = len(self.table), sorted(set(self.table["label"]))
         code_N = np.array([classes.index(label) for label in self.table["label"]])
-        said_N = (code_N + np.where(self.rng.random(n) < top1, 0, self.rng.integers(1, len(classes), n))) % len(classes)
-        said = {"path": self.table["path"], "predicted": np.array(classes, object)[said_N]}
-        self.extras["predictions.parquet"] = pd.DataFrame(said | {"ade_px": self.rng.gamma(2.0, 1.5, n)})
+        shift_N = np.where(self.rng.random(n) < top1, 0, self.rng.integers(1, len(classes), n))
+        predicted_N = (code_N + shift_N) % len(classes)
+        table = {"path": self.table["path"], "predicted": np.array(classes, object)[predicted_N]}
+        self.extras["predictions.parquet"] = pd.DataFrame(table | {"ade_px": self.rng.gamma(2.0, 1.5, n)})
 
     def rows(self, split, share=1.0):
         """Numbers of a share of a split's clips, at least one, drawn at random."""
@@ -81,23 +82,24 @@ class Planted:
         """Class numbers (N,)."""
         return pd.factorize(self.table["label"], sort=True)[0]
 
-    def material(self):
+    def dataset(self):
         return InMemory(self)
 
 
-class InMemory(material.Material):
-    """A Planted set as the audit sees it."""
+class InMemory(read.Dataset):
+    """A Planted set as the audit reads it, in one folder: else permuted labels would differ from their folders."""
 
     def __init__(self, planted):
-        super().__init__("planted", planted.table, sorted(set(planted.clips.cfg.motions)))
-        self.planted, self.folders_are_classes = planted, False  # else permuted labels would differ from the folders
+        super().__init__("planted", planted.table.assign(path="clips/" + planted.table["path"]))
+        self.planted = planted
 
     def clip(self, row):
-        clip = clipfile.to_clip([self.planted.video_NTHW[row][..., None]])
-        return clip._replace(rate=float(self.planted.rate_N[row]))
+        grey_THW, info = clips.frames([self.planted.video_NTHW[row][..., None]])
+        return grey_THW, info | {"rate": float(self.planted.rate_N[row])}
 
     def extra(self, name):
-        return self.planted.extras.get(name)
+        found = self.planted.extras.get(name)
+        return found.assign(path="clips/" + found["path"]) if isinstance(found, pd.DataFrame) else found
 
 
 def clean(seed, clips, **world):
@@ -400,9 +402,9 @@ def plant(bug, strength, seed, clips):
 
 def caught(check, bug, strength, seed, clips):
     """Whether the bug's own check finds it in a whole audit, and the seconds."""
-    material, start = plant(bug, strength, seed, clips).material(), time.perf_counter()
-    report = examine(material)
-    return any(t.check == check and t.severity != "note" for t in report.findings), time.perf_counter() - start
+    dataset, start = plant(bug, strength, seed, clips).dataset(), time.perf_counter()
+    report = examine(dataset)
+    return any(f.check == check and f.level != "info" for f in report.findings), time.perf_counter() - start
 
 
 def planted_table(seeds, sizes, first):
@@ -422,9 +424,9 @@ def clean_table(count, first):
         clips = 10_000 if seed % 50 == 49 else 4000 if seed % 10 == 9 else (400, 700, 1000)[seed % 3]
         s = clean(500 + first + seed, clips, **WORLDS[seed % len(WORLDS)]).film()
         start = time.perf_counter()
-        report = examine(s.material())
+        report = examine(s.dataset())
         seconds.setdefault(clips, []).append(time.perf_counter() - start)
-        found = [f"set {seed}, {clips} clips: {t.severity}, {t.check}, {t.evidence}" for t in report.findings]
+        found = [f"set {seed}, {clips} clips: {f.level}, {f.check}, {f.evidence}" for f in report.findings]
         alarms += found
         print(f"clean set {seed + 1} of {count}, {clips} clips", *found, sep="\n  ", flush=True)
     print(f"false alarms on {count} clean sets: {len(alarms)}", *alarms, sep="\n", flush=True)
@@ -490,15 +492,13 @@ def foreign_table(count, first):
             table = foreign(seed, (60, 120, 200, 400)[seed % 4], where).sort_values("path")
             table.to_csv(where / "splits.csv", index=False, sep=",;\t"[seed % 3])
             found = [
-                f"set {seed}: {t.severity}, {t.check}, {t.evidence}"
-                for t in audit(where).findings
-                if t.severity != "note"
+                f"set {seed}: {f.level}, {f.check}, {f.evidence}" for f in audit(where).findings if f.level != "info"
             ]
             alarms += found
             for _ in range(10):
                 in_order(table, rng).to_csv(where / "splits.csv", index=False)
-                one = material.read(where)
-                of_order += any(t.found for t in CHECKS[2](one, None))
+                dataset = read.read(where)
+                of_order += any(result.found for result in CHECKS[2](dataset))
         print(f"foreign set {seed - first + 1} of {count}", *found, sep="\n  ", flush=True)
     print(f"false alarms on {count} foreign sets in listing order: {len(alarms)}", *alarms, sep="\n", flush=True)
     print(f"check 2 on {10 * count} tables in any order: {of_order} false alarms", flush=True)

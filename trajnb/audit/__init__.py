@@ -1,12 +1,40 @@
-"""The audit: 17 ways in which data, or results on them, can be worth nothing, looked for before anyone believes them.
+"""The audit: 17 checks for flaws that make data, or results on them, worthless. For anybody's clips.
 
-report = audit("outputs/quick/data")      # or a folder of your own clips: see material.py for its files
-print(report.table()); report.severe; report.save(folder)
-print(admit(cfg, folder))                 # a run's own data; AuditError where a finding is severe
+report = audit("outputs/quick")      # a run's folder, its data folder, or a folder of your own clips (read.py)
+print(report.table()); report.errors; report.save(folder)
 """
 
-from trajnb.audit.admission import admit
-from trajnb.audit.examination import CHECKS, audit, examine
-from trajnb.audit.findings import AuditError, Report
+import numpy as np
 
-__all__ = ["CHECKS", "AuditError", "Report", "admit", "audit", "examine"]
+from trajnb.audit import checks, leaks, read
+from trajnb.audit.features import extract
+from trajnb.audit.report import TRAIN, AuditError, NotChecked, Report, correct
+
+__all__ = ["CHECKS", "AuditError", "Report", "audit", "examine"]
+CHECKS = dict(sorted((checks.CHECKS | leaks.CHECKS).items()))
+MOST = 12_000  # clips whose pixels are examined
+
+
+def audit(path, most=MOST):
+    """The Report on a run's folder, its data folder, or a folder of a user's clips; at most so many are looked at.
+
+    Raises AuditError, one sentence, if there is nothing to audit or a table beside the clips cannot be read.
+    """
+    return examine(read.read(path), most)
+
+
+def examine(dataset, most=MOST, checks=CHECKS):
+    """The Report on a read.Dataset; `checks` are all, or some of CHECKS."""
+    split_N, results, not_checked = dataset.table["split"], [], {}
+    rows = np.random.default_rng(0).permutation(len(split_N))[:most]
+    rows = rows[np.argsort(split_N.to_numpy()[rows] != TRAIN, kind="stable")]  # training clips first
+    dataset.features = extract(dataset, rows)
+    for number, check in checks.items():
+        try:
+            for result in check(dataset):  # one by one: results before a NotChecked count
+                results.append(result)
+        except NotChecked as reason:
+            not_checked[number] = str(reason)
+    splits = {name: int(n) for name, n in split_N.value_counts().sort_index().items()}
+    counts = {"clips": len(split_N), "examined": len(rows) - len(dataset.faults), "splits": splits}
+    return Report(dataset.name, correct(results), not_checked, counts)

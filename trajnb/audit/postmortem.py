@@ -1,37 +1,36 @@
-"""The predecessor's mistakes, made again on purpose: its split, its target, and what its numbers were worth.
+"""The predecessor's two mistakes, made again on purpose: its split, its target, and what its numbers were worth.
 
-Its files stood in class order; the first 80 % were its training set, the rest its validation set. What it called the
-future position was the last one its networks had seen.
+Its files were in class order; the first 80 % were its training set, the rest its validation set. What it called the
+future position was the position in the last observed frame.
 """
 
 import contextlib
 import io
-import time
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from trajnb import audit, data, files, models
+from trajnb import data, models
 from trajnb.config import Config
 from trajnb.evaluation import metrics, predictions, trackers
 from trajnb.models.trained import load_trained
-from trajnb.progress import Progress, duration
+from trajnb.progress import Progress
 from trajnb.training import fit, predict, validate
 
-# What the old report says of its networks: quoted, not computed here. Top-1 on its validation set; losses of its own.
+# From the old report, not computed here: top-1 on its validation set; losses of its own.
 REPORTED = pd.DataFrame(
     {"val_top1": [0.0, 1.0, 0.074, 1.0], "train_loss": [2.04, 0.77, 0.76, 0.75], "val_loss": [2.98, 1.98, 8.76, 0.13]},
     index=pd.Index(["transformer", "i3d", "slowfast", "magvit"], name="network"),
 )
-ORDER, HONEST, SEEN = "class order", "by recipe", "last seen"  # kinds of settings
+CLASS_ORDER, BY_RECIPE, LAST_SEEN = "class order", "by recipe", "last seen"  # kinds of experiments
 
 
-class Setting(NamedTuple):
-    """One training. Those with the same `data` learn from the same files."""
+class Experiment(NamedTuple):
+    """One network trained on one kind of data. Those with the same `data` are trained on the same files."""
 
     kind: str
-    last: str  # class that stands last in the order of classes
+    last: str  # class that is last in the order of classes
     cfg: Config
 
     @property
@@ -40,135 +39,81 @@ class Setting(NamedTuple):
 
     @property
     def data(self):
-        return f"data-{self.kind}{f'-{self.last}' if self.kind == ORDER else ''}".replace(" ", "-")
+        return f"data-{self.kind}{f'-{self.last}' if self.kind == CLASS_ORDER else ''}".replace(" ", "-")
 
 
-class Taught(NamedTuple):
-    """What came of one Setting."""
+class Outcome(NamedTuple):
+    """The training run of one Experiment."""
 
-    setting: Setting
-    verdict: str  # the audit's, in a sentence
+    experiment: Experiment
     history: pd.DataFrame
     val: data.ClipSet
-    on_val: Predictions
-    scores: dict  # a row of `table`
+    predictions: predictions.Predictions  # for `val`
+    scores: dict  # a row of postmortem.csv
 
 
-def settings(cfg, one):
-    """Every Setting: `one` network with each class last, the others with the last one, all by recipe, `one` on SEEN."""
-    found = [Setting(ORDER, last, at_the_end(cfg, last).replace(model=one)) for last in cfg.motions]
+def experiments(cfg, model):
+    """`model` with each class last, the other networks with the last one, all BY_RECIPE, `model` LAST_SEEN."""
     last = cfg.motions[-1]
-    found += [Setting(ORDER, last, at_the_end(cfg, last).replace(model=model)) for model in cfg.models if model != one]
-    found += [Setting(HONEST, last, cfg.replace(model=model)) for model in cfg.models]
-    return [*found, Setting(SEEN, last, cfg.replace(model=one, target="last_seen"))]
+    planned = [(motion, model) for motion in cfg.motions] + [(last, other) for other in cfg.models if other != model]
+    moved = {motion: [*(m for m in cfg.motions if m != motion), motion] for motion in cfg.motions}
+    ordered = cfg.replace(split="class_order")
+    planned = [Experiment(CLASS_ORDER, end, ordered.replace(motions=moved[end], model=m)) for end, m in planned]
+    planned += [Experiment(BY_RECIPE, last, cfg.replace(model=other)) for other in cfg.models]
+    return [*planned, Experiment(LAST_SEEN, last, cfg.replace(model=model, target="last_seen"))]
 
 
-def at_the_end(cfg, last):
-    """The parameters of the old split with one class last; the others keep their order."""
-    motions = [motion for motion in cfg.motions if motion != last]
-    return cfg.replace(split="class_order", motions=[*motions, last])
-
-
-def teach_all(cfg, one):
-    """[Taught] of every Setting, one line each; what is finished is not repeated, what was cut goes on."""
-    folder, found = cfg.stage_dir("postmortem"), []
-    planned = settings(cfg, one)
-    with Progress(len(planned), "post-mortem", "training", folder / "progress.json") as progress:
-        for setting in planned:
-            start = time.monotonic()
-            found.append(teach(setting, folder))
-            top1, spent = found[-1].scores["val_top1"], duration(time.monotonic() - start)
-            progress.line(f"{setting.name:32s} validation top-1 {top1:.3f}  ({spent})")
+def run_all(cfg, model):
+    """[Outcome] of all experiments, a printed line each; finished training runs are not repeated."""
+    folder, outcomes, planned = cfg.stage_dir("postmortem"), [], experiments(cfg, model)
+    with Progress(len(planned), "post-mortem", "training run", folder / "progress.json") as progress:
+        for experiment in planned:
+            outcomes.append(run(experiment, folder))
+            progress.line(f"{experiment.name:32s} validation top-1 {outcomes[-1].scores['val_top1']:.3f}")
             progress.update()
-    return found
+    return outcomes
 
 
-def teach(setting, folder):
-    """Train one network in a folder of its own, in spite of what the audit says; Taught."""
-    own = setting.cfg.replace(force=True)
-    mine, its_data = folder / setting.name, folder / setting.data
-    provide(own, its_data)
-    verdict = audit.admit(own, mine, its_data)
-    train, val, test = (data.load(own, which, its_data) for which in ("train", "val", "test"))
-    with contextlib.redirect_stdout(io.StringIO()):  # a line an epoch of every training would bury the rest
-        history = pd.DataFrame(fit(models.build(own), train, val, own, mine))
-    net = load_trained(own, mine)
-    on_val = predictions.from_output(predict(net, val, own))
-    row = scores(setting, history, net, {"train": train, "val": val, "test": test})
-    return Taught(setting, verdict, history, val, on_val, row | {"mark": files.mark(mine)})
-
-
-def scores(setting, history, net, clips):
-    """A row of `table`: scores on training and validation clips alike, and on test clips, all classes and the last."""
-    own, count = setting.cfg, {f"n_{which}": len(part) for which, part in clips.items()}
-    by_heart = validate(net, clips["train"].spread(count["n_val"]), own)
-    right_N = predict(net, clips["test"], own)["logits_NK"].argmax(axis=1) == clips["test"].label_N
-    last_N = clips["test"].label_N == own.motions.index(setting.last)
-    return {
-        **{"training": setting.name, "kind": setting.kind, "last": setting.last, "network": own.model},
-        **{"epochs": len(history), **count},
-        **{f"train_{name.removeprefix('val_')}": value for name, value in by_heart.items()},
-        **history[["val_top1", "val_loss", "val_ade_px"]].iloc[-1].to_dict(),
-        **{"test_top1": right_N.mean(), "test_top1_last": right_N[last_N].mean()},
-    }
-
-
-def provide(cfg, folder):
-    """Make the data in `folder` unless they are there and are these."""
+def run(experiment, folder):
+    """Make the experiment's data and train its network, in subfolders of `folder`, unless that is done; Outcome."""
+    cfg, data_dir = experiment.cfg, folder / experiment.data
     try:
-        data.load(cfg, "train", folder)
+        data.load(cfg, "train", data_dir)
     except (FileNotFoundError, ValueError):
-        data.make(cfg, folder)
+        data.make(cfg, data_dir)
+    clips = {which: data.load(cfg, which, data_dir) for which in ("train", "val", "test")}
+    train, val, test = clips.values()
+    with contextlib.redirect_stdout(io.StringIO()):  # a line an epoch of every training run would bury the rest
+        history = pd.DataFrame(fit(models.build(cfg), train, val, cfg, folder / experiment.name))
+    net = load_trained(cfg, folder / experiment.name)
+    correct_N = predict(net, test, cfg)["logits_NK"].argmax(axis=1) == test.label_N
+    last_N = test.label_N == cfg.motions.index(experiment.last)
+    on_train = validate(net, train.spread(len(val)), cfg)
+    scores = {
+        **{"training_run": experiment.name, "split": experiment.kind, "last": experiment.last, "network": cfg.model},
+        **{"epochs": len(history), **{f"n_{which}": len(part) for which, part in clips.items()}},
+        **{f"train_{name.removeprefix('val_')}": value for name, value in on_train.items()},
+        **history[["val_top1", "val_loss", "val_ade_px"]].iloc[-1].to_dict(),
+        **{"test_top1": correct_N.mean(), "test_top1_last": correct_N[last_N].mean()},
+    }
+    return Outcome(experiment, history, val, predictions.from_output(predict(net, val, cfg)), scores)
 
 
-def table(taught):
-    """A row for each training: scores on its own training and validation clips, and on honest test clips (pandas)."""
-    return pd.DataFrame([one.scores for one in taught])
+def position_errors(outcome):
+    """Mean distance in pixels on the validation clips of LAST_SEEN, from the old target and from the true future.
 
-
-def file_tables(taught, cfg, folder):
-    """{title: recipe table} of the files in class order, the run's last class last, and of those split by recipe."""
-    last = cfg.motions[-1]
-    titles = {f"{ORDER}, {last} last": (ORDER, last), f"split {HONEST}": (HONEST, last)}
-    data_of = {(one.setting.kind, one.setting.last): one.setting.data for one in taught}
-    return {title: pd.read_parquet(folder / data_of[key] / "recipes.parquet") for title, key in titles.items()}
-
-
-def by_epoch(taught, one):
-    """Validation top-1 of network `one` in class order: a row for each last class, a column for each epoch."""
-    rows = {t.setting.last: t for t in taught if t.setting.kind == ORDER and t.setting.cfg.model == one}
-    histories = {last: t.history.set_index("epoch")["val_top1"] for last, t in rows.items()}
-    return pd.DataFrame(histories).T.rename_axis(index="last class")
-
-
-def beside_the_report(taught, cfg):
-    """{"reported", ORDER, HONEST}: tables with a row for each network of the run, at the one setting all share."""
-    rows = table(taught)
-    rows = rows[rows["last"] == cfg.motions[-1]].set_index("network")
-    parts = {kind: rows[rows["kind"] == kind].reindex(cfg.models) for kind in (ORDER, HONEST)}
-    return {"reported": REPORTED.reindex(cfg.models)} | parts
-
-
-def old_future(taught):
-    """Mean distance in pixels on validation clips, from the old target and from where the object goes (pandas).
-
-    Rows: the network taught to say the last seen position, repeating that position as measured, steady velocity from
-    measured positions.
+    Rows: the network trained on the last seen position; that position as measured, repeated; constant velocity.
     """
-    (one,) = (t for t in taught if t.setting.kind == SEEN)
-    cfg, val = one.val.cfg, one.val
-    truth = data.ClipSet(cfg.replace(target="future"), val.seed, val.table)
+    val, cfg = outcome.val, outcome.val.cfg
+    future = data.ClipSet(cfg.replace(target="future"), val.seed, val.table)
     measured_NTx3 = trackers.measured(val)
-    said = {
-        f"{cfg.model}, taught the last seen position": one.on_val.track_NHx3,
+    forecasts = {
+        f"{cfg.model}, trained on the last seen position": outcome.predictions.track_NHx3,
         "the last measured position, repeated": np.repeat(measured_NTx3[:, -1:], cfg.horizon, axis=1),
         "constant velocity": trackers.constant_velocity(measured_NTx3, cfg.horizon),
     }
-    targets = {"from the old target, px": val, "from where the object goes, px": truth}
-    return pd.DataFrame({column: distances_px(said, clips) for column, clips in targets.items()})
-
-
-def distances_px(said, clips):
-    """{name: mean distance in pixels} of forecasts {name: (N, H, 3)} from the targets of clips."""
-    cfg, target_NHx3 = clips.cfg, clips.track_NFx3[:, clips.cfg.frames :]
-    return {name: metrics.displacement_px(track_NHx3, target_NHx3, cfg).mean() for name, track_NHx3 in said.items()}
+    errors = {}
+    for name, clips in (("from the old target, px", val), ("from the true future, px", future)):
+        target_NHx3 = clips.track_NFx3[:, cfg.frames :]
+        errors[name] = {row: metrics.displacement_px(f, target_NHx3, cfg).mean() for row, f in forecasts.items()}
+    return pd.DataFrame(errors)
