@@ -17,6 +17,4 @@ for name in os.environ.keys() - own.keys():
     del os.environ[name]
 os.environ |= own
 # nbval starts the kernel that ipykernel describes.
-ipykernel.kernelspec.make_ipkernel_cmd = functools.partial(
-    ipykernel.kernelspec.make_ipkernel_cmd, mod="trajnb.kernel"
-)
+ipykernel.kernelspec.make_ipkernel_cmd = functools.partial(ipykernel.kernelspec.make_ipkernel_cmd, mod="trajnb.kernel")

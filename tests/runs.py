@@ -84,3 +84,11 @@ class Lab:
                     yield process
             except (psutil.Error, OSError):
                 continue
+
+
+def stop_at(process, words, number):
+    """Send a signal to the runner once it has printed these words."""
+    for line in process.stdout:
+        if words in line:
+            return process.send_signal(number)
+    raise AssertionError(f"{words} was never printed")

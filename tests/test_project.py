@@ -4,6 +4,7 @@ import ast
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -14,14 +15,15 @@ from trajnb import PACKAGE, ROOT, __version__
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA_NAMES = {"pytorch": "torch", "playwright-python": "playwright"}
 RANKS = [
-    {"files", "progress", "config", "statistics"},
+    {"files", "progress", "config"},
     {"world"},
     {"data", "models"},
     {"training"},
     {"evaluation"},
-    {"attention", "explain", "deploy"},
     {"figures"},
-    {"runs", "report"},
+    {"audit", "robustness", "attention"},
+    {"kernel", "provenance", "remote", "pages"},
+    {"engine", "runs"},
     {"cli"},
 ]
 IMPORT_NAMES = {
@@ -89,8 +91,6 @@ def imports(path):
 
 
 def test_every_import_is_a_declared_dependency():
-    import sys
-
     names = {name.split(".")[0] for path in PACKAGE.rglob("*.py") for name in imports(path)}
     outside = {canonical(IMPORT_NAMES.get(name, name)) for name in names - {"trajnb"} - sys.stdlib_module_names}
     assert outside <= {canonical(re.match(r"[\w.-]+", line)[0]) for line in PROJECT["dependencies"]}
@@ -111,46 +111,64 @@ def test_imports_run_downward(path):
 
 
 def test_every_target_of_the_makefile_says_what_it_does():
-    said = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    targets = ["help", "env", "run", "test", "lint", "lab", "notebooks", "bench", "mutants", "clean"]
-    assert [line.split()[1] for line in said.splitlines()] == targets
-    assert all(len(line.split()) > 3 for line in said.splitlines())
+    printed = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    targets = "help env run test lint lab notebooks site results pull verify bench mutants clean".split()
+    assert [line.split()[1] for line in printed.splitlines()] == targets
+    assert all(len(line.split()) > 3 for line in printed.splitlines())
 
 
-def ec2_commands():
-    """The commands of the README's section on one EC2 machine."""
-    section = (ROOT / "README.md").read_text().split("### On one EC2 machine")[1]
-    return section.split("```")[1].strip().splitlines()
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_readme_is_short_and_names_what_exists():
+    assert len(README.splitlines()) <= 120
+    for name in re.findall(r"params/\w+\.yaml|notebooks/\w+\.ipynb|docs/\w+\.md|\b[A-Z]+\.md", README):
+        assert (ROOT / name).exists(), name
+    for target in re.findall(r"^make (\w+)", README, re.MULTILINE):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
+
+
+def test_the_readme_s_graph_is_snakemake_s():
+    graph = README.split("```mermaid")[1].split("```")[0].strip()
+    assert graph == rulegraph()
+
+
+def rulegraph():
+    """The graph of a run as Snakemake draws it, without its colours."""
+    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", "--rulegraph", "mermaid-js"]
+    drawn = subprocess.run([*command, "--configfile", "params/smoke.yaml"], cwd=ROOT, capture_output=True, text=True)
+    lines = drawn.stdout[drawn.stdout.index("flowchart") :].splitlines()
+    return "\n".join(line for line in lines if not re.match(r"\s*(style|classDef|\Z)", line)).strip()
 
 
 def test_ec2_takes_at_most_six_commands_and_they_fit_the_project():
-    commands = ec2_commands()
+    section = README.split("## On one EC2 machine")[1]
+    commands = section.split("```")[1].strip().splitlines()
     assert len(commands) <= 6
-    params = re.search(r'make run PARAMS="(\S+) -p sync s3://BUCKET/lab";', commands[2])[1]
-    assert (ROOT / params).is_file()
+    params = re.search(r"make run PARAMS=(\S+) REMOTE=s3:BUCKET/lab;", commands[2])[1]
     name = yaml.safe_load((ROOT / params).read_text())["run_name"]
-    assert f"trajnb pull s3://BUCKET/lab/{name} " in commands[4]
+    assert f"make pull REMOTE=s3:BUCKET/lab RUN={name} " in commands[3]
     for line in commands:
         subprocess.run(["sh", "-n"], input=line, text=True, check=True)  # the shell can read it
 
 
-def test_the_ec2_run_says_at_once_that_there_is_no_gpu_and_plans_all_stages(tmp_path):
+def test_a_run_for_a_gpu_is_refused_without_one_and_else_planned_whole(tmp_path):
     import os
-    import sys
 
     import torch
 
-    def trajnb(*arguments):
-        command = [sys.executable, "-c", "from trajnb import cli; cli.main()", "run", "params/full.yaml", *arguments]
+    def planned(*words):
+        command = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", "-n", *words]
         environment = os.environ | {"TRAJNB_OUTPUTS": str(tmp_path / "outputs")}
+        command += ["--configfile", "params/full.yaml"]
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
     if not torch.cuda.is_available():
-        refused = trajnb()
+        refused = planned()
         assert refused.returncode == 2
-        assert refused.stderr == "device: 'cuda' is not there, torch finds no GPU: write auto or cpu.\n"
-    planned = trajnb("-p", "device", "cpu", "--dry-run")
-    assert planned.stdout.count("would run, no earlier result") == 1 + 4 * 3 + 3
+        assert refused.stderr.endswith("device: 'cuda' is not available, torch finds no GPU: write auto or cpu.\n")
+    printed = planned("--config", "device=cpu", "batch_size=16").stderr
+    assert printed.count("\nJob ") == 1 + 4 * 3 + 5
     assert not (tmp_path / "outputs").exists()
 
 

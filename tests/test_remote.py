@@ -16,7 +16,8 @@ QUICK = [sys.executable, "-c", "print('ended')"]
 @pytest.fixture
 def run_dir(tmp_path, monkeypatch):
     monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path / "outputs"))
-    monkeypatch.setattr(remote, "TIMEOUT", ("--timeout", "5s", "--contimeout", "2s", "--retries", "1", "--low-level-retries", "1"))
+    quick = "--timeout 5s --contimeout 2s --retries 1 --low-level-retries 1"
+    monkeypatch.setattr(remote, "TIMEOUT", quick.split())
     folder = tmp_path / "outputs" / "tiny"
     for name, text in {"evaluate/leaderboard.csv": "a", "train-i3d/final.safetensors": "b" * 5000, ".lock": ""}.items():
         files.write_text(folder / name, text)

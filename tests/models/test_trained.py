@@ -34,7 +34,8 @@ def test_weights_of_other_data_are_refused(weights, changes, name):
 
 
 def test_what_only_evaluation_asks_for_is_free(weights):
-    net = trained.load_trained(CFG.replace(test_clips=80, robustness_clips=4, attention_clips=4, models=["i3d"], threads=1))
+    free = {"test_clips": 80, "robustness_clips": 4, "attention_clips": 4, "models": ["i3d"], "threads": 1}
+    net = trained.load_trained(CFG.replace(**free))
     assert all(torch.equal(weight, weights[name]) for name, weight in net.state_dict().items())
 
 

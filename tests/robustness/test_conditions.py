@@ -7,7 +7,7 @@ from trajnb.config import Config
 from trajnb.data import dataset
 from trajnb.robustness import conditions
 
-CFG = Config(suite_clips=12)
+CFG = Config(robustness_clips=12)
 MOTION = {"slower", "faster", "fewer fps", "more fps"}  # corruptions that change the motion itself
 
 
@@ -99,7 +99,7 @@ def test_a_bug_in_a_corruption_is_not_skipped(clean, monkeypatch):
 
 
 def test_varied_worlds_start_from_clean_clips():
-    clean = conditions.clean_clips(Config(suite_clips=12, varied=True, blur_px=3.0, decoy=True, noise_max=0.2))
+    clean = conditions.clean_clips(Config(robustness_clips=12, varied=True, blur_px=3.0, decoy=True, noise_max=0.2))
     assert not clean.cfg.varied
     assert clean.cfg.blur_px == 0 and not clean.cfg.decoy
     assert clean.cfg.noise_max == Config().noise_max

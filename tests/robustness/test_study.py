@@ -8,7 +8,7 @@ from trajnb.evaluation import metrics, oracles
 from trajnb.figures import save
 from trajnb.robustness import conditions, figures, study
 
-CFG = Config(suite_clips=24)
+CFG = Config(robustness_clips=24)
 SEVERITIES = (0.02, 0.05, 0.1, 0.15, 0.2)  # of sensor noise, clean first
 
 

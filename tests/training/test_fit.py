@@ -197,7 +197,7 @@ def test_a_signal_leaves_a_checkpoint_of_the_very_step(train, make_cfg, make_net
 
 def test_a_finished_training_is_not_repeated_whatever_later_stages_need(train, tmp_path):
     _, history = train(tmp_path)
-    assert train(tmp_path, suite_clips=99, attention_clips=77)[1] == history, "times too"
+    assert train(tmp_path, robustness_clips=99, attention_clips=77)[1] == history, "times too"
 
 
 def test_resume_with_another_lr_or_other_clips_is_refused(train, make_cfg, make_net, make_clips, tmp_path):

@@ -42,10 +42,10 @@ class Condition(NamedTuple):
 
 
 def clean_clips(cfg):
-    """`suite_clips` clips as in training, but without nuisances drawn per clip (`varied` worlds)."""
+    """`robustness_clips` clips as in training, but without nuisances drawn per clip (`varied` worlds)."""
     off = {name: Config().model_dump()[name] for name in NUISANCES} if cfg.varied else {}
     world, seed = cfg.replace(**off), cfg.data_seed + CONDITION_SEEDS
-    return ClipSet(world, seed, recipes.draw(world, seed, np.arange(cfg.suite_clips)))
+    return ClipSet(world, seed, recipes.draw(world, seed, np.arange(cfg.robustness_clips)))
 
 
 def with_long_future(clips):

@@ -63,7 +63,7 @@ def evaluate(networks, classifiers, cfg) -> Results:
             progress.update()
     models = list(dict.fromkeys(model for model, _, _ in values))
     seeds = 1 + max(seed for _, seed, _ in values)
-    table_2MSCN = np.full((2, len(models), seeds, len(todo), cfg.suite_clips), np.nan)
+    table_2MSCN = np.full((2, len(models), seeds, len(todo), cfg.robustness_clips), np.nan)
     for (model, seed, c), value_2N in values.items():
         table_2MSCN[:, models.index(model), seed, c] = value_2N
     return Results(models, [(condition.corruption, condition.severity) for condition in todo], *table_2MSCN)
