@@ -217,7 +217,7 @@ def permuted(data):
 def motion(uv_NTx2):
     """The kinematic features (N, D) of the controls, of paths in frame widths, as if in frames of 64 pixels."""
     cfg = SimpleNamespace(frames=uv_NTx2.shape[1], size=64, sweep_min_deg=90, sweep_max_deg=450)
-    return controls.path_features(SimpleNamespace(cfg=cfg, track_NFx3=uv_NTx2))
+    return controls.path_features(cfg.size * uv_NTx2, cfg)
 
 
 def exchanged(name, predicted_N, label_N, top1, classes):

@@ -13,7 +13,7 @@ import pandas as pd
 
 from trajnb import data, models
 from trajnb.config import Config
-from trajnb.evaluation import metrics, predictions, trackers
+from trajnb.evaluation import metrics, oracles, predictions, trackers
 from trajnb.models.trained import load_trained
 from trajnb.progress import Progress
 from trajnb.training import fit, predict, validate
@@ -106,7 +106,7 @@ def position_errors(outcome):
     """
     val, cfg = outcome.val, outcome.val.cfg
     future = data.ClipSet(cfg.replace(target="future"), val.seed, val.table)
-    measured_NTx3 = trackers.measured(val)
+    measured_NTx3 = trackers.track(*oracles.measured_track(val, cfg), cfg)
     forecasts = {
         f"{cfg.model}, trained on the last seen position": outcome.predictions.track_NHx3,
         "the last measured position, repeated": np.repeat(measured_NTx3[:, -1:], cfg.horizon, axis=1),
