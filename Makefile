@@ -35,6 +35,11 @@ env: .venv/.ready  ## Make .venv with the exact versions of requirements.lock
 	@touch $@
 
 RUN ?= $(or $(shell sed -n 's/^run_name: *\([A-Za-z0-9._-]*\).*/\1/p' $(PARAMS) 2>/dev/null),smoke)
+NOTEBOOKS ?= $(wildcard notebooks/*.ipynb)
+# Nothing of the machine, of times and of settings is left in a committed notebook.
+CLEAN := --ExecutePreprocessor.kernel_manager_class=trajnb.kernel.ThisPython --ClearMetadataPreprocessor.enabled=True \
+  --ClearMetadataPreprocessor.preserve_cell_metadata_mask="{('tags',)}" \
+  --ClearMetadataPreprocessor.preserve_nb_metadata_mask="{('kernelspec',), ('language_info', 'name')}"
 SNAKEMAKE := $(BIN)/python -m snakemake --profile profiles/local
 
 run: env  ## The lab: data, training, evaluation, pages (PARAMS=params/quick.yaml ARGS="--config epochs=2" REMOTE=s3:bucket/lab)
@@ -54,7 +59,9 @@ lab: env  ## JupyterLab with the tour open, on this machine only, with a token
 	$(BIN)/python -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb
 
 notebooks: env  ## Execute the committed notebooks in place with their smoke defaults
-	$(BIN)/python notebooks/refresh.py
+	rm -rf outputs/smoke outputs/tour  # a run of other code or parameters must not stand in
+	$(SNAKEMAKE) --configfile params/smoke.yaml
+	TQDM_DISABLE=1 $(BIN)/python -m nbconvert --to notebook --inplace --execute $(CLEAN) $(NOTEBOOKS)
 
 site: env  ## Write the pages of a run anew and zip them (RUN=quick)
 	$(BIN)/python -m trajnb.pages $(RUN) --zip

@@ -18,6 +18,7 @@ OUT = run.cfg.run_dir
 # exec: the notebook's process is a child of Snakemake, and ends with it.
 EXECUTE = f"exec {sys.executable} -m trajnb.runs {run.cfg.cell_limit_s}"
 PACE = " ".join(f"{name}={getattr(run.cfg, name)}" for name in sorted(config.PACE))  # no reason to run again
+GPUS = runs.gpus(run.cfg)
 THREADS = run.cfg.threads or workflow.cores
 FRONT = OUT / ("postmortem/postmortem.csv" if run.cfg.study == "postmortem" else "index.html")
 
@@ -48,7 +49,7 @@ rule train:
     threads: THREADS
     resources:
         mem_mb=lambda wildcards: runs.memory_mb("train", run.training[wildcards.training]),
-        gpu=1,
+        gpu=GPUS,
     message: "{wildcards.training}"
     shell: EXECUTE + " notebooks/02_train.ipynb {OUT}/{wildcards.training} {params:q} {PACE}"
 
@@ -62,7 +63,7 @@ rule evaluate:
     output: [OUT / "evaluate" / name for name in ("leaderboard.csv", "comparisons.csv", "notebook.ipynb")]
     params: **runs.job("evaluate", run.cfg)
     threads: THREADS
-    resources: mem_mb=runs.memory_mb("evaluate", run.cfg), gpu=1
+    resources: mem_mb=runs.memory_mb("evaluate", run.cfg), gpu=GPUS
     message: "evaluate"
     shell: EXECUTE + " notebooks/03_evaluate.ipynb {OUT}/evaluate {params:q}"
 
@@ -73,7 +74,7 @@ rule robustness:
     output: [OUT / "robustness" / name for name in ("curves.csv", "mean_accuracy.csv", "notebook.ipynb")]
     params: **runs.job("robustness", run.cfg)
     threads: THREADS
-    resources: mem_mb=runs.memory_mb("robustness", run.cfg), gpu=1
+    resources: mem_mb=runs.memory_mb("robustness", run.cfg), gpu=GPUS
     message: "robustness"
     shell: EXECUTE + " notebooks/04_robustness.ipynb {OUT}/robustness {params:q}"
 
@@ -84,7 +85,7 @@ rule attention:
     output: [OUT / "attention" / name for name in ("scores.csv", "notebook.ipynb")]
     params: **runs.job("attention", run.cfg)
     threads: THREADS
-    resources: mem_mb=runs.memory_mb("attention", run.cfg), gpu=1
+    resources: mem_mb=runs.memory_mb("attention", run.cfg), gpu=GPUS
     message: "attention"
     shell: EXECUTE + " notebooks/05_attention.ipynb {OUT}/attention {params:q}"
 
@@ -120,7 +121,7 @@ rule postmortem:
     output: [OUT / "postmortem" / name for name in ("postmortem.csv", "notebook.ipynb")]
     params: **runs.job("postmortem", run.cfg)
     threads: THREADS
-    resources: mem_mb=runs.memory_mb("postmortem", run.cfg), gpu=1
+    resources: mem_mb=runs.memory_mb("postmortem", run.cfg), gpu=GPUS
     message: "postmortem"
     shell: EXECUTE + " notebooks/postmortem.ipynb {OUT}/postmortem {params:q}"
 

@@ -112,11 +112,16 @@ def pages_code():
     return files.hash_of([*(PACKAGE / "template").rglob("*.*"), PACKAGE / "pages.py", PACKAGE / "provenance.py"])
 
 
+def gpus(cfg):
+    """GPUs that a step takes: 1 or 0."""
+    return int(cfg.device == "cuda" or (cfg.device == "auto" and shutil.which("nvidia-smi") is not None))
+
+
 def memory_mb(step, cfg):
     """About the most memory that a step takes, in MB."""
     if step == "attention":
         return STEP_MB[step] + max(0, cfg.attention_clips - 64) * 7
-    if step != "train" or cfg.device == "cuda" or (cfg.device == "auto" and shutil.which("nvidia-smi")):
+    if step != "train" or gpus(cfg):
         return STEP_MB[step]
     return STEP_MB[step] + round(cfg.batch_size * CLIP_MB[cfg.preset] * cfg.frames * cfg.size**2 / (16 * 64**2))
 

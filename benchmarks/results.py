@@ -1,0 +1,78 @@
+"""RESULTS.md: every measured table of the runs in outputs/, with date, commit and command.
+
+Command   python benchmarks/results.py [RUN...]     without names: all runs that have ended, but for smoke and tour runs
+"""
+
+import sys
+
+import pandas as pd
+
+from trajnb import ROOT, files, outputs
+
+HEAD = """# Results
+
+Printed by `make results` from the runs in `outputs/`. Intervals are 95 %: Wilson's for one seed, Student's t over seeds
+for several. ADE and FDE are in pixels of a 64 x 64 clip. The rule by which architectures are ordered stands in
+[docs/protocol.md](docs/protocol.md).
+"""
+SCORES = "test_top1 test_top1_low test_top1_high test_nll ece ade_px fde_px".split()
+SCORES += ["top1_over_pixel_oracle", "ade_over_pixel_oracle"]
+COSTS = "parameters macs training_macs model_mb clips_seen train_seconds device latency_ms".split()
+MAPS = "pointing_game relevance_mass margin margin_low margin_high p sanity_rank_correlation passes_randomisation n"
+MAPS = MAPS.split()
+
+
+def markdown(table):
+    """A table as Markdown: whole numbers whole, others with three digits, empty where there is no value."""
+    shown = table.reset_index()
+    for name, column in shown.select_dtypes("number").items():
+        digits = 0 if (column.dropna() % 1 == 0).all() else 3
+        shown[name] = [f"{value:,.{digits}f}" if value == value else "" for value in column]
+    return shown.fillna("").to_markdown(index=False, disable_numparse=True)
+
+
+def sections(folder):
+    """(title, table) of what a run has measured."""
+    board = pd.read_csv(folder / "evaluate" / "leaderboard.csv").set_index("model")
+    yield "Test clips", board[["kind", "seeds", "n_test", *SCORES]]
+    yield "Cost", board.loc[board["kind"].isin(["network", "ensemble"]), COSTS]
+    pairs = folder / "evaluate" / "comparisons.csv"
+    yield "Network against network", pd.read_csv(pairs).set_index("first")
+    for name, title in {"seeds": "Over seeds", "calibration": "Calibration"}.items():
+        table = pd.read_csv(folder / "robustness" / f"{name}.csv")
+        yield title, table.set_index("model")
+    accuracy = pd.read_csv(folder / "robustness" / "mean_accuracy.csv")
+    wide = accuracy.pivot(index="corruption", columns="model", values="mean_accuracy")
+    yield "Mean accuracy over the severities of each corruption", wide[accuracy["model"].unique()]
+    maps = pd.read_csv(folder / "attention" / "scores.csv").set_index(["model", "clips", "method"])
+    yield "Attention maps", maps[MAPS]
+
+
+def section(folder):
+    """The text of one run."""
+    about = files.read_json(folder / "manifest.json")
+    commit, machine = about["code"]["commit"] or "", about["environment"]
+    params = ROOT / "params" / f"{folder.name}.yaml"
+    lines = [f"## {folder.name}", ""]
+    lines += [f"`make run PARAMS=params/{folder.name}.yaml`, " if params.is_file() else ""]
+    lines[-1] += f"{about['written'][:10]}, commit {commit[:10]}{' with changes' if about['code']['changes'] else ''}, "
+    lines[-1] += f"{machine['processor']}, {machine['cores']} cores{''.join(f', {gpu}' for gpu in machine['gpus'])}."
+    for title, table in sections(folder):
+        lines += ["", f"### {title}", "", markdown(table)]
+    return "\n".join(lines) + "\n"
+
+
+def main(names):
+    """Write RESULTS.md."""
+    ended = [
+        path.parent for path in sorted(outputs().glob("*/manifest.json")) if path.parent.name not in ("smoke", "tour")
+    ]
+    chosen = [folder for folder in ended if not names or folder.name in names]
+    if not chosen:
+        sys.exit(f"No run has ended in {outputs()}: `make run` makes one.")
+    files.write_text(ROOT / "RESULTS.md", "\n".join([HEAD, *map(section, chosen)]))
+    print(f"RESULTS.md: {', '.join(folder.name for folder in chosen)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
