@@ -179,7 +179,7 @@ def check_networks(cfg):
 def lock(cfg):
     """Take the run's lock, which ends with this process, however that ends; ParameterError where it is taken."""
     cfg.run_dir.mkdir(parents=True, exist_ok=True)
-    file = open(cfg.run_dir / ".lock", "a+")  # noqa: SIM115  (open as long as the process lives)
+    file = open(cfg.run_dir / ".lock", "a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -200,7 +200,7 @@ class Copied:
     """A text stream that also writes to a file; neither a full disk nor a reader that has gone stops the writer."""
 
     def __init__(self, stream, path):
-        self.streams = [stream, open(path, "w", buffering=1)]  # noqa: SIM115
+        self.streams = [stream, open(path, "w", buffering=1)]
 
     def write(self, text):
         for stream in self.streams:
