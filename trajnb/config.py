@@ -176,7 +176,7 @@ AFFECTS = {
     "robustness": WORLD | DATA | NETWORKS | EXECUTION | {"robustness_clips"},
     "attention": WORLD | DATA | NETWORKS | EXECUTION | {"attention_clips", "attention_methods"},
     "report": WORLD | DATA | NETWORKS | EXECUTION | {"epochs"},
-    "postmortem": WORLD | DATA | MODEL | TRAIN | {"models"},
+    "postmortem": WORLD | DATA | MODEL | TRAIN - PACE | {"models"},
 }
 
 
