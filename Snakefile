@@ -2,6 +2,7 @@
 
 import atexit
 import json
+import shlex
 import signal
 import sys
 
@@ -18,6 +19,7 @@ OUT = run.cfg.run_dir
 # exec: the notebook's process is a child of Snakemake, and ends with it.
 EXECUTE = f"exec {sys.executable} -m trajnb.runs {run.cfg.cell_limit_s}"
 PACE = " ".join(f"{name}={getattr(run.cfg, name)}" for name in sorted(config.PACE))  # no reason to run again
+VALUES = shlex.quote(json.dumps(run.cfg.model_dump()))
 GPUS = runs.gpus(run.cfg)
 THREADS = run.cfg.threads or workflow.cores
 FRONT = OUT / ("postmortem/postmortem.csv" if run.cfg.study == "postmortem" else "index.html")
@@ -109,11 +111,10 @@ rule pages:
     output: OUT / "index.html", OUT / "manifest.json", OUT / "SHA256SUMS"
     params:
         code=runs.pages_code(),
-        values=json.dumps(run.cfg.model_dump()),
     message: "pages: outputs/{run.cfg.run_name}/index.html"
     shell:
         "{sys.executable} -m trajnb.pages {run.cfg.run_name} && "
-        "{sys.executable} -m trajnb.provenance {OUT} {params.values:q}"
+        "{sys.executable} -m trajnb.provenance {OUT} {VALUES}"
 
 
 rule postmortem:
