@@ -62,6 +62,13 @@ def test_other_parameters_are_refused_by_name(folder):
         data.load(CFG.replace(clips=300), "train", folder)
 
 
+def test_a_training_run_need_not_know_how_many_test_clips_there_are(folder):
+    other = CFG.replace(test_clips=CFG.test_clips + 40)
+    assert len(data.load(other, "train", folder)) == len(data.load(CFG, "train", folder))
+    with pytest.raises(ValueError, match="differ in test_clips: run 01_data again"):
+        data.load(other, "test", folder)
+
+
 def test_a_changed_file_is_refused(folder, tmp_path):
     data.make(CFG, tmp_path)
     table = pd.read_parquet(tmp_path / "recipes.parquet")
