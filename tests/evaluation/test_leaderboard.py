@@ -108,7 +108,7 @@ def test_networks_predict_on_the_configured_device(test, folder, monkeypatch):
         return {"logits_NK": np.zeros((60, 4)), "mean_NHx3": np.zeros((60, 5, 3)), "logvar_NHx3": np.zeros((60, 5, 3))}
 
     monkeypatch.setattr(predictions, "predict", spy)
-    predictions.of_training_run(cfg, test)
+    predictions.of_training_runs({"i3d": [cfg]}, test)
     assert devices == [{"meta"}]
 
 
@@ -117,7 +117,7 @@ def test_an_ensemble_costs_what_its_members_cost_together(test, folder):
     for model in cfg.models:
         files.write_json(CFG.stage_dir(f"train-{model}") / "metrics.json", MEASURED | {"macs": 3.0})
     networks = {model: [perfect(test)] for model in cfg.models}
-    both = ensembles.Ensemble(("transformer", "i3d"), ensembles.Weights(np.ones(2) / 2, np.ones(2) / 2), perfect(test))
+    both = ensembles.Ensemble(("transformer", "i3d"), np.ones(2) / 2, np.ones(2) / 2, perfect(test))
     table = leaderboard.board(networks, {}, test, cfg, {"ensemble_all": [both]}).set_index("model")
     assert table["kind"].to_dict() == {"transformer": "network", "i3d": "network", "ensemble_all": "ensemble"}
     assert table.loc["ensemble_all", ["macs", "test_top1"]].tolist() == [6, 1]

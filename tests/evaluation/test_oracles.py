@@ -115,7 +115,8 @@ def test_paths_by_hand():
     tilted = np.array([[0.0, 0.0, 3.0, 0.0, 0.6, 0.0, np.pi / 2, np.pi, 2.0]])
     orbit = np.array([[0, 1, 3], [-0.8, 0, 3.6], [0, -1, 3]])
     assert oracles.circular_path(tilted, time, CFG)[0] == pytest.approx(orbit + time[:, None] * [1.2, 0, 1.6])
-    assert oracles.orbit_radius(np.array([[0, 0, 0, 9.0], [0, 0, 0, -9.0]])) == pytest.approx(np.exp([4.6, -7]))
+    radius, sine = oracles.radius_and_sine(np.array([[0, 0, 0, 9.0, 0.6, 0.8], [0, 0, 0, -9.0, 0.3, 0.4]]))
+    assert radius == pytest.approx(np.exp([4.6, -7])) and sine == pytest.approx([0.999, 0.5])
     falling = oracles.thrown_path(np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]), time, CFG, CFG.gravity)[0]
     assert falling[1] == pytest.approx([3, 4.5 + 9.81 / 8, 6])
     assert oracles.seconds(CFG)[[0, 15, 20]] == pytest.approx([-0.25, 0.25, 12.5 / 30])

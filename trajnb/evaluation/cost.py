@@ -1,4 +1,4 @@
-"""What a net costs: parameters, multiply-adds, megabytes, milliseconds; and which scores are worth their cost.
+"""What a net costs: parameters, multiply-adds, megabytes, milliseconds; and the Pareto front.
 
 Multiply-adds (1 = one multiplication and one addition) of convolutions, linear maps and attention products are counted
 by torch.utils.flop_counter; norms, activations, pooling and the search for the nearest code count nothing.
@@ -9,7 +9,6 @@ import statistics
 import time
 
 import numpy as np
-import pandas as pd
 import safetensors.torch
 import torch
 from torch import nn
@@ -18,7 +17,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from trajnb.models import TrajectoryNet
 from trajnb.models.attention import Attend
 
-COSTS = ("macs", "parameters", "train_seconds", "latency_ms")
 SCORES = {"test_top1": 1, "ade_px": -1}  # which way is better
 
 
@@ -85,10 +83,3 @@ def front(cost_N, gain_N):
     cheaper_NN, better_NN = cost_N <= cost_N[:, None], gain_N >= gain_N[:, None]
     strictly_NN = (cost_N < cost_N[:, None]) | (gain_N > gain_N[:, None])
     return ~(cheaper_NN & better_NN & strictly_NN).any(axis=1)
-
-
-def fronts(board):
-    """A row for each model of the leaderboard with a cost, a column (cost, score) for each front: True on the front."""
-    rows = board[board["macs"].notna()].set_index("model")
-    marks = {(cost, score): front(rows[cost], sign * rows[score]) for cost in COSTS for score, sign in SCORES.items()}
-    return pd.DataFrame(marks, index=rows.index)

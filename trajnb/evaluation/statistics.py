@@ -75,21 +75,20 @@ def welch_interval(one_S, other_S):
 
 
 def comparisons(networks, test):
-    """Every pair of {model: [Predictions of each seed]}: over clips for one seed, over seeds for several (pandas)."""
+    """Every pair of {model: [Predictions of each seed]}: over clips for one seed, over seeds for several (pandas).
+
+    Differences are first - second; p-values are Holm's.
+    """
     if all(len(several) == 1 for several in networks.values()):
-        return clip_pairs({model: predictions for model, (predictions,) in networks.items()}, test)
+        rows = [clip_pair(pair, networks, test) for pair in combinations(networks, 2)]
+        table = pd.DataFrame(rows, columns=PAIR_COLUMNS)
+        return table.assign(**{name: holm(table[name].to_numpy(float)) for name in ("top1_p", "ade_p")})
     return seed_pairs(seed_scores(networks, test))
 
 
-def clip_pairs(networks, test):
-    """Every pair of {model: Predictions}: differences first - second, p-values after Holm; rows of PAIR_COLUMNS."""
-    rows = [clip_pair(pair, [networks[model] for model in pair], test) for pair in combinations(networks, 2)]
-    table = pd.DataFrame(rows, columns=PAIR_COLUMNS)
-    return table.assign(**{name: holm(table[name].to_numpy(float)) for name in ("top1_p", "ade_p")})
-
-
-def clip_pair(names, predictions, test):
+def clip_pair(names, networks, test):
     """A row of PAIR_COLUMNS: McNemar's test of top-1, and the 95 % interval of the mean paired difference in ADE."""
+    predictions = [networks[name][0] for name in names]
     first_N, second_N = (metrics.correct(one, test) for one in predictions)
     only = int((first_N & ~second_N).sum()), int((second_N & ~first_N).sum())
     top1_p = binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
@@ -102,13 +101,11 @@ def clip_pair(names, predictions, test):
 
 def seed_scores(networks, test):
     """{model: SeedScores} of {model: [Predictions of each seed]}."""
-    return {
-        model: SeedScores(
-            np.stack([metrics.correct(one, test) for one in several]).astype(float),
-            np.stack([metrics.error_px(one, test).mean(axis=1) for one in several]),
-        )
-        for model, several in networks.items()
-    }
+    scores = {}
+    for model, several in networks.items():
+        correct_SN = np.stack([metrics.correct(one, test) for one in several]).astype(float)
+        scores[model] = SeedScores(correct_SN, np.stack([metrics.error_px(one, test).mean(axis=1) for one in several]))
+    return scores
 
 
 def seed_table(scores, chance):

@@ -5,12 +5,10 @@ from matplotlib.lines import Line2D
 
 from trajnb.data import scenes
 from trajnb.evaluation import metrics
+from trajnb.figures.data import draw_strip
 from trajnb.figures.evaluation import draw_future
-from trajnb.figures.style import GREY, MOTION_COLOURS, bare, mosaic, panels
+from trajnb.figures.style import GREY, MOTION_COLOURS, frame_limits, mosaic, panels
 
-STRIP = 8  # frames in a strip
-GAP = 3  # white pixels between two of them
-MARGIN = 10  # pixels drawn around the frame, for futures that leave it
 SIZES = {"width": 9.2, "height": 4.3, "height_ratios": [1, 2.2], "width_ratios": [1, 1, 0.9]}
 LINES = {  # label: how `draw_future` and `draw_prediction` draw it
     "observed path": {"color": "deepskyblue"},
@@ -27,8 +25,7 @@ def scene(clips):
     draw_strip(axes["strip"], clips.render([0])[0])
     axes["picture"].imshow(clips.render([0])[0].max(axis=0), **GREY)
     draw_path(axes["picture"], *(clips.track_NFx3[0, :, :2] * cfg.size).T, clips)
-    frame_limits(axes["picture"], cfg)
-    axes["picture"].set_title(f"in the picture; the next {cfg.horizon} in grey")
+    frame_limits(axes["picture"], cfg.size, f"in the picture; the next {cfg.horizon} in grey")
     draw_side(axes["side"], clips)
     checks = scenes.checks(cfg, row.motion, clips.xyz_NFx3)
     passed = [bool(holds_N[0]) for _, _, holds_N in checks]
@@ -74,15 +71,6 @@ def predictions(clips, predicted, velocity_NHx3, rows):
     return figure
 
 
-def draw_strip(axis, video_TSS):
-    """Eight frames in a row, numbered."""
-    frames, size = np.linspace(0, len(video_TSS) - 1, STRIP).round().astype(int), video_TSS.shape[-1]
-    axis.imshow(np.hstack([np.pad(video_TSS[t], ((0, 0), (0, GAP)), constant_values=255) for t in frames]), **GREY)
-    bare(axis)
-    axis.set_xticks(np.arange(STRIP) * (size + GAP) + size / 2, [f"frame {frame}" for frame in frames])
-    axis.tick_params(length=0, labelsize=8, labeltop=True, labelbottom=False, top=False, bottom=False)
-
-
 def draw_side(axis, clips):
     """Depth to the right, height up, in metres; the camera and the edges of its field of view."""
     far = clips.cfg.depth_max_m + 1
@@ -106,13 +94,7 @@ def draw_prediction(axis, clips, predictions, velocity_NHx3, row):
     axis.imshow(clips.render([row])[0].max(axis=0), **GREY)
     draw_future(axis, clips, predictions, row, np.full(clips.cfg.horizon, metrics.gaussian_radius(0.80)))
     axis.plot(*velocity_NHx3[row, :, :2].T * clips.cfg.size, linewidth=0.8, **LINES["constant velocity"])
-    frame_limits(axis, clips.cfg)
-
-
-def frame_limits(axis, cfg):
-    """Show a picture and a little around it."""
-    bare(axis)
-    axis.set(xlim=(-MARGIN, cfg.size + MARGIN), ylim=(cfg.size + MARGIN, -MARGIN))
+    frame_limits(axis, clips.cfg.size)
 
 
 def draw_bars(axis, clips, predictions, row):
@@ -121,7 +103,6 @@ def draw_bars(axis, clips, predictions, row):
     colours = [MOTION_COLOURS[name] if k == clips.label_N[row] else "0.6" for k, name in enumerate(motions)]
     axis.bar_label(axis.barh(range(len(motions)), prob_K, color=colours), fmt="%.2f", fontsize=8, padding=2)
     axis.set(xlim=(0, 1.25), ylim=(len(motions) - 0.5, -0.5), xlabel="probability", xticks=[0, 0.5, 1], yticks=[])
-    axis.spines[["top", "right"]].set_visible(False)
 
 
 def error_px(track_NHx3, clips, row):

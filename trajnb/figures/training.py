@@ -1,7 +1,5 @@
 """How a training run went."""
 
-import seaborn as sns
-
 from trajnb.figures.style import panels
 
 
@@ -24,5 +22,4 @@ def learning_curves(history, chance, constant_velocity_px):
         axis.set(title=title, xlabel="epoch", **limit)
         axis.legend(frameon=False)
         axis.xaxis.get_major_locator().set_params(integer=True)
-    sns.despine(figure)
     return figure
