@@ -38,20 +38,15 @@ def test_a_leak_in_one_frame_is_found():
     assert np.delete(single, 7).max() < 0.45
 
 
-def test_the_single_frame_baseline_returns_probabilities_for_test_clips():
-    prob, frame = controls.single_frame(clips_of(100, 0), clips_of(40, 1), clips_of(60, 2))
-    assert prob.shape == (60, 4)
-    assert prob.sum(axis=1) == pytest.approx(1)
+def test_baselines_return_probabilities_for_test_clips():
+    train, test = clips_of(100, 0), clips_of(60, 2)
+    train.label_N[:60] = 2
+    single, frame = controls.single_frame(train, clips_of(40, 1), test)
+    majority = controls.majority(train, test)
+    assert single.shape == majority.shape == (60, 4)
+    assert np.stack([single, majority]).sum(axis=2) == pytest.approx(1)
     assert 0 <= frame < CFG.frames
-
-
-def test_majority_predicts_the_same_for_every_clip():
-    train = clips_of(200, 0)
-    train.label_N[:120] = 2
-    prob = controls.majority(train, clips_of(60, 1))
-    assert prob.shape == (60, 4)
-    assert set(prob.argmax(axis=1)) == {2}
-    assert prob.sum(axis=1) == pytest.approx(1)
+    assert set(majority.argmax(axis=1)) == {2}, "the same for every clip"
 
 
 def test_pictures_see_a_stamp_and_motion_energy_sees_only_what_moves():

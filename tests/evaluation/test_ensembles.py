@@ -30,8 +30,7 @@ def member(truth, right, error, seed):
 
 def fitted(members, truth):
     """The Ensemble of members, with the same clips for validation and test."""
-    cfg = SimpleNamespace(frames=0)
-    val = SimpleNamespace(label_N=truth[0], track_NFx3=truth[1], cfg=cfg)
+    val = SimpleNamespace(label_N=truth[0], track_NFx3=truth[1], cfg=SimpleNamespace(frames=0))
     return ensembles.fit(("a",) * len(members), members, members, val)
 
 
@@ -39,14 +38,6 @@ def test_weights_go_to_the_better_member(truth):
     ensemble = fitted([member(truth, 0.9, 0.01, 1), member(truth, 0.3, 0.2, 2)], truth)
     assert ensemble.class_M[0] > 0.99 and ensemble.future_M[0] > 0.95
     assert ensemble.class_M.sum() == pytest.approx(1)
-
-
-def test_independent_errors_average_out(truth):
-    members = [member(truth, 0.7, 0.05, seed) for seed in range(4)]
-    joined = fitted(members, truth).predictions
-    error, alone = (np.abs(one.track_NHx3 - truth[1])[..., :2].mean() for one in (joined, members[0]))
-    assert error < 0.6 * alone
-    assert joined.prob_NK.sum(axis=1) == pytest.approx(1)
 
 
 def test_moments_of_the_mixture_by_hand():

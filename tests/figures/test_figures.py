@@ -72,7 +72,6 @@ def figures_of_results(clips, predicted):
     yield figures.confusion(models, clips)
     yield figures.reliability({"transformer": predicted}, clips.label_N)
     yield figures.futures(clips, predicted, "transformer")
-    yield figures.prediction(clips, predicted, velocity_NHx3, row=3)
     yield figures.predictions(clips, predicted, velocity_NHx3, rows=[0, 1, 2, 3])
     yield figures.error_by_step({"all": leaderboard.per_step(models, clips)})
     yield figures.regions(leaderboard.coverage(predicted, clips))
@@ -116,16 +115,15 @@ def test_a_scene_shows_its_numbers_and_the_checks_of_a_data_set():
     assert "gravity 0.00 m/s²" in rejected and "would reject it" in rejected and "NO: 0.5 px off any line" in rejected
 
 
-def test_a_prediction_shows_class_and_errors_beside_the_truth(clips, predicted):
+def test_predictions_show_class_and_errors_beside_the_truth(clips, predicted):
     velocity_NHx3 = trackers.measured_constant_velocity(clips)
     for row in range(4):
-        prob_K, motion = predicted.prob_NK[row], CFG.motions[clips.label_N[row]]
-        shown = texts(figures.prediction(clips, predicted, velocity_NHx3, row))
-        assert motion in shown and all(f"{share:.2f}" in shown for share in prob_K)
-        assert ("correct" in shown) == (CFG.motions[prob_K.argmax()] == motion) != ("WRONG" in shown)
+        shown = texts(figures.predictions(clips, predicted, velocity_NHx3, [row]))
+        assert CFG.motions[clips.label_N[row]] in shown
+        assert all(f"{share:.2f}" in shown for share in predicted.prob_NK[row])
         off_px = metrics.displacement_px(velocity_NHx3, metrics.future(clips), CFG)[row].mean()
-        assert f"constant velocity {off_px:.1f} px" in shown
-        assert f"network {metrics.error_px(predicted, clips)[row].mean():.1f} px" in shown
+        assert f"constant velocity {off_px:.1f} px off" in shown
+        assert f"network {metrics.error_px(predicted, clips)[row].mean():.1f} px off" in shown
 
 
 def drawn():

@@ -90,8 +90,8 @@ def majority(train, test):
 @one_thread
 def picture_controls(train, test):
     """{name: class probabilities (N, K)} for test clips of trees on one picture of each clip, without order in time."""
-    fitted, tested = picture_trees(train), pictures(test)
-    return {name: fitted[name].predict_proba(tested[name]) for name in PICTURES}
+    fitted = picture_trees(train)
+    return {name: fitted[name].predict_proba(grey_NxD) for name, grey_NxD in pictures(test).items()}
 
 
 def picture_trees(train):
@@ -105,18 +105,14 @@ def pictures(clips):
 
     mean_frame: the mean of its frames; motion_energy: the mean absolute difference of successive frames.
     """
-    parts = []
-    for start in range(0, len(clips), CHUNK):
-        video_NTSS = clips.render(np.arange(start, min(start + CHUNK, len(clips)))).astype(np.float32)
-        energy_NSS = np.abs(np.diff(video_NTSS, axis=1)).mean(axis=1)
-        parts.append((cell_means(video_NTSS.mean(axis=1)), cell_means(energy_NSS)))
-    return dict(zip(PICTURES, map(np.concatenate, zip(*parts, strict=True)), strict=True))
-
-
-def cell_means(picture_NSS):
-    """Pictures averaged to CELLS x CELLS, each as one row."""
-    block = picture_NSS.shape[1] // CELLS
-    return picture_NSS.reshape(-1, CELLS, block, CELLS, block).mean(axis=(2, 4)).reshape(-1, CELLS * CELLS)
+    parts, block = {name: [] for name in PICTURES}, clips.cfg.size // CELLS
+    for rows in np.split(np.arange(len(clips)), range(CHUNK, len(clips), CHUNK)):
+        video_NTSS = clips.render(rows).astype(np.float32)
+        pair = video_NTSS.mean(axis=1), np.abs(np.diff(video_NTSS, axis=1)).mean(axis=1)
+        for name, picture_NSS in zip(PICTURES, pair, strict=True):
+            grey_NCC = picture_NSS.reshape(-1, CELLS, block, CELLS, block).mean(axis=(2, 4))
+            parts[name].append(grey_NCC.reshape(-1, CELLS * CELLS))
+    return {name: np.concatenate(part) for name, part in parts.items()}
 
 
 @one_thread

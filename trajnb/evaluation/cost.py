@@ -21,9 +21,9 @@ SCORES = {"test_top1": 1, "ade_px": -1}  # which way is better
 
 
 def cost(net: TrajectoryNet, shape: tuple[int, ...]) -> dict:
-    """One net's parameters (backbone, head, both), multiply-adds (one clip of `shape` (C, T, H, W)) and megabytes.
+    """One net's parameters, multiply-adds (one clip of `shape` (C, T, H, W)) and megabytes at inference.
 
-    All of them describe inference, but for `training_macs`: the forward pass with observed queries and any decoder.
+    `training_macs`: of the forward pass with observed queries and any decoder.
     """
     needed = inference_weights(net, shape)
     backbone = sum(weight.numel() for name, weight in needed.items() if name.startswith("extractor"))
@@ -42,7 +42,7 @@ def cost(net: TrajectoryNet, shape: tuple[int, ...]) -> dict:
 def inference_weights(net: nn.Module, shape: tuple[int, ...]) -> dict[str, torch.Tensor]:
     """The parameters that an evaluation of one clip touches, by name: no observed queries, no decoder."""
     net = copy.deepcopy(net).eval().requires_grad_(True)
-    output, _ = net(torch.zeros(1, *shape, device=device_of(net)))
+    output, _ = net(torch.zeros(1, *shape, device=next(net.parameters()).device))
     sum(part.sum() for part in output if part is not None).backward()
     return {name: weight.detach().cpu() for name, weight in net.named_parameters() if weight.grad is not None}
 
@@ -64,17 +64,13 @@ def latency_ms(nets: dict[str, nn.Module], shape: tuple[int, ...], rounds: int =
     seconds = {name: [] for name in nets}
     with torch.inference_mode():
         for name, net in list(nets.items()) * (rounds + 2):
-            video_1CTHW = torch.rand(1, *shape, device=device_of(net.eval()))
+            video_1CTHW = torch.rand(1, *shape, device=next(net.eval().parameters()).device)
             start = time.perf_counter()
             net(video_1CTHW)
             if video_1CTHW.is_cuda:
                 torch.cuda.synchronize(video_1CTHW.device)
             seconds[name].append(time.perf_counter() - start)
     return {name: 1e3 * statistics.median(taken[2:]) for name, taken in seconds.items()}  # the first two warm up
-
-
-def device_of(net: nn.Module) -> torch.device:
-    return next(net.parameters()).device
 
 
 def front(cost_N, gain_N):

@@ -1,7 +1,7 @@
 """Several networks as one: a mixture whose weights are chosen on validation clips.
 
-Class probabilities are averaged; futures are mixtures of the members' Gaussians, of which mean and variance are kept
-(Deep Ensembles, section 2.4, https://arxiv.org/abs/1612.01474, with weights instead of equal shares).
+Class probabilities are averaged; of the mixture of the members' Gaussians mean and variance are kept (Deep Ensembles,
+section 2.4, https://arxiv.org/abs/1612.01474, with weights instead of equal shares).
 
 Shapes:   M members   N clips   H future frames   K classes
 """

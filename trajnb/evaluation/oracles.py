@@ -14,6 +14,7 @@ Shapes:   N clips   T observed frames   H future frames   K families   P paramet
 from functools import partial
 
 import numpy as np
+from scipy.special import softmax
 
 from trajnb.evaluation.measure import CHUNK, measure
 from trajnb.world import camera, families, motions
@@ -57,8 +58,8 @@ def pixel_oracle(clips, cfg):
 
 def measured_track(clips, cfg):
     """Centres (N, T, 2) in pixels and depths (N, T) in metres, from apparent radius and known size of the object."""
-    rows = np.arange(len(clips))
-    parts = [measure(clips.render(rows[start : start + CHUNK])) for start in range(0, len(rows), CHUNK)]
+    chunks = np.split(np.arange(len(clips)), range(CHUNK, len(clips), CHUNK))
+    parts = [measure(clips.render(rows)) for rows in chunks]
     uv_NTx2, radius_NT = (np.concatenate(part) for part in zip(*parts, strict=True))
     return uv_NTx2, cfg.focal_px * cfg.radius_m / radius_NT
 
@@ -70,8 +71,7 @@ def infer(uv_NTx2, z_NT, sds, cfg):
     """
     fits = [[FITS[name](uv_NTx2, z_NT, sd, cfg) for name in cfg.motions] for sd in sds]
     evidence_NSK = np.stack([[evidence for evidence, _ in of_sd] for of_sd in fits]).transpose(2, 0, 1)
-    weight_NSK = np.exp(evidence_NSK - evidence_NSK.max(axis=(1, 2), keepdims=True))
-    weight_NSK /= weight_NSK.sum(axis=(1, 2), keepdims=True)
+    weight_NSK = softmax(evidence_NSK, axis=(1, 2))
     forecast_SKNHx3 = np.stack([[forecast for _, forecast in of_sd] for of_sd in fits])
     return weight_NSK.sum(axis=1), np.einsum("nsk,sknhc->nhc", weight_NSK, forecast_SKNHx3)
 

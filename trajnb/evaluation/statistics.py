@@ -1,9 +1,9 @@
 """Intervals and tests: over the clips of one trained network, and over training runs of one architecture.
 
-Two trained networks predict the same clips, so they are compared in pairs: top-1 by McNemar's exact test on the clips
-that only one of them classifies correctly (Q. McNemar 1947), ADE by the mean paired difference. One training run proves
-little about its architecture: over several, intervals are Student's t over the seeds; a bootstrap over three seeds
-held the true mean in 85 % instead of 95 % of simulated cases (LOG.md, 2026-11-24). benchmarks/seeds.py measures both.
+Two trained networks predict the same clips, so they are compared in pairs: top-1 by McNemar's exact test (1947) on the
+clips that only one of them classifies correctly, ADE by the mean paired difference. Over several training runs of an
+architecture intervals are Student's t: a bootstrap over three seeds held the true mean in 85 % instead of 95 % of
+simulated cases (benchmarks/seeds.py).
 
 Shapes:   S seeds   N test clips
 """
@@ -34,10 +34,7 @@ class SeedScores(NamedTuple):
 
 
 def holm(p_N):
-    """p-values corrected for their number, so that the chance of any false difference stays below the level.
-
-    Source: S. Holm, A simple sequentially rejective multiple test procedure, 1979.
-    """
+    """p-values corrected so that the chance of any false difference stays below the level (S. Holm 1979)."""
     order, corrected_N = np.argsort(p_N, kind="stable"), np.empty(len(p_N))
     steps = np.maximum.accumulate(p_N[order] * np.arange(len(p_N), 0, -1))
     corrected_N[order] = np.minimum(steps, 1)

@@ -1,7 +1,6 @@
 """Tracks extrapolated without learning: constant velocity or acceleration, and a Kalman filter.
 
-Source:   Kalman filter with constant acceleration driven by white noise, Bar-Shalom, Li, Kirubarajan, Estimation with
-          Applications to Tracking and Navigation, section 6.3.2; gains by filterpy.
+Source:   the filter: constant acceleration driven by white noise, Bar-Shalom, Li, Kirubarajan 2001, section 6.3.2.
 
 Shapes:   N clips   T observed frames   H future frames   track (u, v, z): u and v in frame widths, z in metres
 """

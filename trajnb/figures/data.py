@@ -2,10 +2,9 @@
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.collections import LineCollection
 
-from trajnb.figures.style import GREY, MOTION_COLOURS, bare, panels
+from trajnb.figures.style import GREY, MOTION_COLOURS, bare, key, panels
 
 STRIP = 8  # frames in a strip
 GAP = 3  # white pixels between two of them
@@ -74,22 +73,22 @@ def world_paths(clips, each=12):
 
 def class_balance(table, test):
     """Share of each class in each split: bars of equal height mean balance."""
-    counts = pd.concat([table, test]).groupby(["split", "motion"], observed=True).size().rename("clips").reset_index()
-    counts["share"] = counts["clips"] / counts.groupby("split")["clips"].transform("sum")
+    clips = pd.concat([table, test])
+    share = pd.crosstab(clips["split"], clips["motion"], normalize="index")
+    motions = [motion for motion in MOTION_COLOURS if motion in share]
+    share = share.reindex([split for split in ("train", "val", "test") if split in share.index])[motions]
     figure, axes = panels(1, 1, 6, 2.4)
-    motions = [motion for motion in MOTION_COLOURS if motion in set(counts["motion"])]
-    order = [split for split in ("train", "val", "test") if split in set(counts["split"])]
-    bars = {"order": order, "hue_order": motions, "palette": MOTION_COLOURS}
-    sns.barplot(counts, x="split", y="share", hue="motion", ax=axes[0, 0], **bars)
+    share.plot.bar(ax=axes[0, 0], color=MOTION_COLOURS, rot=0, width=0.8, legend=False)
     axes[0, 0].axhline(1 / len(motions), color="0.3", linestyle=":", linewidth=1)
-    axes[0, 0].legend(frameon=False, ncols=5, loc="upper center", bbox_to_anchor=(0.5, 1.22))
     axes[0, 0].set(xlabel="split", ylabel="share of the clips")
+    key(figure, axes[0, 0])
     return figure
 
 
 def nuisances(table, motion_N, top1, chance):
     """Distributions of what must not tell the class, a line per class: they should coincide."""
     figure, axes = panels(2, 4, 2.4, 1.8)
+    figure.get_layout_engine().set(wspace=0.08)
     for axis, name in zip(axes.flat, table.columns, strict=False):
         edges = np.histogram_bin_edges(table[name], bins=16)
         for motion in (name for name in MOTION_COLOURS if name in set(motion_N)):

@@ -9,7 +9,6 @@ from trajnb.figures.data import draw_strip
 from trajnb.figures.evaluation import draw_future
 from trajnb.figures.style import GREY, MOTION_COLOURS, frame_limits, mosaic, panels
 
-SIZES = {"width": 9.2, "height": 4.3, "height_ratios": [1, 2.2], "width_ratios": [1, 1, 0.9]}
 LINES = {  # label: how `draw_future` and `draw_prediction` draw it
     "observed path": {"color": "deepskyblue"},
     "true future": {"color": "gold", "marker": "x", "linestyle": ""},
@@ -20,7 +19,8 @@ LINES = {  # label: how `draw_future` and `draw_prediction` draw it
 
 def scene(clips):
     """The one clip of trajnb.data.scenes: film strip, path in the picture and from the side, checks of a data set."""
-    figure, axes = mosaic([["strip"] * 3, ["picture", "side", "text"]], **SIZES)
+    sizes = {"height_ratios": [1, 2.2], "width_ratios": [1, 1, 0.9]}
+    figure, axes = mosaic([["strip"] * 3, ["picture", "side", "text"]], 9.2, 4.3, **sizes)
     cfg, row = clips.cfg, clips.table.iloc[0]
     draw_strip(axes["strip"], clips.render([0])[0])
     axes["picture"].imshow(clips.render([0])[0].max(axis=0), **GREY)
@@ -34,40 +34,30 @@ def scene(clips):
     lines += [f"speed {cfg.speed_min:.1f} m/s", f"depth {row.depth_m:.1f} m", f"noise {row.noise:.0%} of full scale"]
     lines += ["", f"A data set would {'accept' if all(passed) else 'reject'} it:"]
     lines += [f"{'yes' if ok else 'NO'}: {what} ({x[0]:.1f})" for ok, (what, x, _) in zip(passed, checks, strict=True)]
-    write(axes["text"], row.motion, lines)
-    return figure
-
-
-def prediction(clips, predictions, velocity_NHx3, row=0):
-    """A network's prediction for one clip: film strip, predicted and true future, class probabilities, errors.
-
-    `velocity_NHx3`: the futures at constant velocity.
-    """
-    figure, axes = mosaic([["strip"] * 3, ["picture", "bars", "text"]], **SIZES)
-    motions = clips.cfg.motions
-    draw_strip(axes["strip"], clips.render([row])[0])
-    draw_prediction(axes["picture"], clips, predictions, velocity_NHx3, row)
-    draw_bars(axes["bars"], clips, predictions, row)
-    axes["bars"].set_yticks(range(len(motions)), motions)
-    best, errors = predictions.prob_NK[row].argmax(), (predictions.track_NHx3, velocity_NHx3)
-    network_px, velocity_px = (error_px(track_NHx3, clips, row) for track_NHx3 in errors)
-    lines = [f"Predicted class: {motions[best]}", "correct" if best == clips.label_N[row] else "WRONG", ""]
-    lines += [f"Next {clips.cfg.horizon} positions, mean error:", f"network {network_px:.1f} px"]
-    write(axes["text"], motions[clips.label_N[row]], [*lines, f"constant velocity {velocity_px:.1f} px"])
-    add_legend(figure)
+    axes["text"].axis("off")
+    axes["text"].set_title(row.motion, color=MOTION_COLOURS[row.motion], loc="left")
+    axes["text"].text(0, 1, "\n".join(lines), va="top", fontsize=8.5, linespacing=1.5, transform=axes["text"].transAxes)
     return figure
 
 
 def predictions(clips, predicted, velocity_NHx3, rows):
-    """`prediction` for several clips side by side: row numbers of `clips`."""
-    figure, axes = panels(2, len(rows), 2.3, 1.85, height_ratios=[2.2, 1])
+    """What a network predicts for clips (row numbers) side by side: true and predicted future, class probabilities.
+
+    `velocity_NHx3`: the futures at constant velocity.
+    """
+    figure, axes = panels(2, len(rows), max(2.3, 5 / len(rows)), 1.95, height_ratios=[2.2, 1])
+    errors = {"network": predicted.track_NHx3, "constant velocity": velocity_NHx3}
+    errors = {name: metrics.displacement_px(x, metrics.future(clips), clips.cfg) for name, x in errors.items()}
     for (top, bottom), row in zip(axes.T, rows, strict=True):
-        motion, off_px = clips.cfg.motions[clips.label_N[row]], error_px(predicted.track_NHx3, clips, row)
+        motion = clips.cfg.motions[clips.label_N[row]]
         draw_prediction(top, clips, predicted, velocity_NHx3, row)
-        top.set_title(f"{motion}\nmean error {off_px:.1f} px", color=MOTION_COLOURS[motion])
+        lines = [motion, *(f"{name} {error_NH[row].mean():.1f} px off" for name, error_NH in errors.items())]
+        top.set_title("\n".join(lines), color=MOTION_COLOURS[motion], fontsize=9)
         draw_bars(bottom, clips, predicted, row)
     axes[1, 0].set_yticks(range(len(clips.cfg.motions)), clips.cfg.motions)
-    add_legend(figure)
+    handles = [Line2D([], [], label=name, **look) for name, look in LINES.items()]
+    look = {"facecolor": "0.35", "labelcolor": "white", "fontsize": 8}  # on grey, as some lines are light
+    figure.legend(handles=handles, loc="outside lower center", ncols=4 if len(rows) > 3 else 2, **look)
     return figure
 
 
@@ -103,22 +93,3 @@ def draw_bars(axis, clips, predictions, row):
     colours = [MOTION_COLOURS[name] if k == clips.label_N[row] else "0.6" for k, name in enumerate(motions)]
     axis.bar_label(axis.barh(range(len(motions)), prob_K, color=colours), fmt="%.2f", fontsize=8, padding=2)
     axis.set(xlim=(0, 1.25), ylim=(len(motions) - 0.5, -0.5), xlabel="probability", xticks=[0, 0.5, 1], yticks=[])
-
-
-def error_px(track_NHx3, clips, row):
-    """Mean distance in pixels of one clip's predicted positions from the true ones."""
-    return metrics.displacement_px(track_NHx3[[row]], metrics.future(clips)[[row]], clips.cfg).mean()
-
-
-def write(axis, motion, lines):
-    """Lines of text in place of a picture, under the motion's name."""
-    axis.axis("off")
-    axis.set_title(motion, color=MOTION_COLOURS[motion], loc="left")
-    axis.text(0, 1, "\n".join(lines), va="top", fontsize=8.5, linespacing=1.5, transform=axis.transAxes)
-
-
-def add_legend(figure):
-    """The four lines of `draw_prediction`, below everything; on grey, as some are light."""
-    handles = [Line2D([], [], label=name, **look) for name, look in LINES.items()]
-    look = {"facecolor": "0.35", "labelcolor": "white", "fontsize": 8}
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), **look)
