@@ -94,6 +94,7 @@ def picture_controls(train, test):
     return {name: fitted[name].predict_proba(grey_NxD) for name, grey_NxD in pictures(test).items()}
 
 
+@one_thread
 def picture_trees(train):
     """{name: trees on the principal components of one of PICTURES, fitted to training clips}."""
     pipelines = {name: make_pipeline(PCA(COMPONENTS, random_state=0), trees()) for name in PICTURES}
