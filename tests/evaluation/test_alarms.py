@@ -31,10 +31,7 @@ def test_empty_cells_and_missing_columns_raise_none():
     [
         ({"test_top1": 0.23}, "significantly below chance (0.230 against 0.250)"),
         ({"test_top1": 0.99}, "beyond the true oracle (0.990 against 0.980"),
-        (
-            {"test_top1": 0.975, "ade_over_pixel_oracle": 0.9},
-            "predicts positions better than the pixel oracle (0.90 of",
-        ),
+        ({"ade_over_pixel_oracle": 0.9}, "predicts positions better than the pixel oracle (0.90 of"),
         ({"val_top1": 0.80}, "far better on training clips than on validation clips (top-1 0.980 against 0.800)"),
         ({"val_loss": 0.3}, "far lower loss on training clips than on validation clips (-0.40 against 0.30 nats)"),
         ({"least_named": 0.01}, "hardly ever predicts one of the classes (1.00% of the predictions, 25%"),
@@ -55,18 +52,11 @@ def test_passing_the_pixel_oracle_alone_is_an_alarm_too():
     assert alarms.sentences(table, ["i3d"]) == [], "within three standard errors"
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"test_top1": 0.23, "n_test": 400},
-        {"test_top1": 0.99, "n_test": 400},
-        {"val_top1": 0.85, "n_val": 60},
-        {"val_loss": 0.3, "n_val": 60},
-        {"ece": 0.08, "n_test": 400},
-    ],
-)
-def test_too_few_clips_raise_none(changes):
-    assert found(**changes) == []
+def test_too_few_clips_raise_none():
+    for changes in ({"test_top1": 0.23}, {"test_top1": 0.99}, {"ece": 0.08}):
+        assert found(n_test=400, **changes) == []
+    for changes in ({"val_top1": 0.85}, {"val_loss": 0.3}):
+        assert found(n_val=60, **changes) == []
 
 
 @pytest.mark.parametrize("n", [200, 1000, 10_000])
@@ -90,12 +80,6 @@ def test_a_network_that_classifies_shuffled_clips_does_not_use_motion():
     (alarm,) = controls(i3d_shuffled=(0.96, 0.1))
     assert "i3d_shuffled classifies shuffled clips as well as clips in order (0.960 against 0.970 in order)" in alarm
     assert controls(i3d_shuffled=(0.45, 1.2), i3d_reversed=(0.96, 0.1)) == []
-
-
-def test_the_controls_of_a_network_of_any_name_are_checked():
-    rows = [PLAUSIBLE | {"model": "my_net"}, BASELINES[0], PLAUSIBLE | {"model": "my_net_shuffled", "n_test": 1000}]
-    (alarm,) = alarms.sentences(pd.DataFrame(rows), ["my_net"])
-    assert alarm.startswith("ALARM: my_net_shuffled classifies shuffled clips")
 
 
 def test_permuted_labels_that_come_true_are_an_alarm_and_an_accident_is_none():

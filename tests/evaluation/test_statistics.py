@@ -36,10 +36,6 @@ def network(test, wrong, error_px, seed):
     return Predictions(np.eye(4)[label_N], test.track_NFx3[:, 16:] + rng.normal(0, error_px / 64, (len(label_N), 5, 3)))
 
 
-def first_pair(test, **networks):
-    return statistics.clip_pairs(networks, test).iloc[0]
-
-
 def test_holm_by_hand():
     assert statistics.holm(np.array([0.01, 0.04, 0.03])) == pytest.approx([0.03, 0.06, 0.06])
     assert statistics.holm(np.array([0.6, 0.9])).max() == 1
@@ -56,15 +52,6 @@ def test_the_bootstrap_interval_is_that_of_the_mean():
     assert np.isnan(statistics.bootstrap_interval(np.array([1.0, np.nan, 2.0]))).all()
 
 
-def test_equal_networks_are_rarely_called_different(test):
-    """A against A with other mistakes: at most about 5 % of 200 draws below 0.05."""
-    false = 0
-    for seed in range(200):
-        row = first_pair(test, a=network(test, 60, 1, seed), b=network(test, 60, 1, 1000 + seed))
-        false += (row["ade_p"] < 0.05) + (row["top1_p"] < 0.05)
-    assert false / 400 < 0.09
-
-
 def test_a_pair_by_hand():
     """The first alone is right on three clips, the second on one; 1 px apart on average, sd sqrt(2 / 3) px."""
     test = Clips(label_N=np.zeros(6, int), track_NFx3=np.full((6, 18, 3), 0.5))
@@ -74,7 +61,7 @@ def test_a_pair_by_hand():
 
     first = Predictions(np.eye(2)[[0, 0, 0, 1, 0, 1]], off(3, 2, 2, 3, 4, 4))
     second = Predictions(np.eye(2)[[1, 1, 1, 0, 0, 1]], off(2, 2, 1, 1, 3, 3))
-    row = first_pair(test, a=first, b=second)
+    row = statistics.comparisons({"a": [first], "b": [second]}, test).iloc[0]
     sd = np.std([1, 0, 1, 2, 1, 1], ddof=1) / 6**0.5
     expected = {"first": "a", "second": "b", "n": 6, "only_first": 3, "only_second": 1, "top1_difference": 2 / 6}
     expected |= {"top1_p": 0.625, "ade_difference_px": 1, "ade_low": 1 - 1.959964 * sd, "ade_high": 1 + 1.959964 * sd}
@@ -103,56 +90,37 @@ def architecture(top1_S, rng, ade=3.0):
     return SeedScores(correct_SN, ade + rng.normal(size=correct_SN.shape) + np.linspace(0, 0.1, len(top1_S))[:, None])
 
 
-def tables(scores):
-    return statistics.seed_table(scores, 0.25), statistics.seed_pairs(scores)
-
-
-def test_mean_spread_and_intervals_of_seeds():
+def test_mean_spread_and_intervals_of_seeds_and_training_runs_that_learned_nothing():
     rng = np.random.default_rng(0)
-    table, pairs = tables({"a": architecture([0.7, 0.8, 0.9], rng)})
-    row = table[table["score"] == "top1"].iloc[0]
+    scores = {"a": architecture([0.7, 0.8, 0.9], rng), "b": architecture([0.8], rng)}
+    scores["c"] = architecture([0.9, 0.9, 0.24], rng)
+    table = statistics.seed_table(scores, 0.25).set_index(["model", "score"])
+    row = table.loc["a", "top1"]
     assert (row["seeds"], row["n"], row["failed"]) == (3, 800, 0)
-    assert row["mean"] == pytest.approx(0.8, abs=0.03)
-    assert row["sd"] == pytest.approx(0.1, abs=0.03)
+    assert (row["mean"], row["sd"]) == pytest.approx((0.8, 0.1), abs=0.03)
     half = 4.302653 * row["sd"] / 3**0.5  # t(0.975, 2)
     assert (row["low"], row["high"]) == pytest.approx((row["mean"] - half, row["mean"] + half))
-    assert len(pairs) == 0
-
-
-def test_one_training_run_has_an_interval_over_clips_alone():
-    table, pairs = tables(
-        {"a": architecture([0.8], np.random.default_rng(0)), "b": architecture([0.8], np.random.default_rng(1))}
-    )
-    row = table.iloc[0]
+    row = table.loc["b", "top1"]  # an interval over clips alone
     assert np.isnan(row["sd"])
     assert row["high"] - row["low"] == pytest.approx(2 * 1.96 * (0.8 * 0.2 / 800) ** 0.5, rel=0.3)
-    assert len(pairs) == 0
-
-
-def test_a_training_run_that_learned_nothing_is_counted_and_stays_in_the_mean():
-    table, _ = tables({"a": architecture([0.9, 0.9, 0.24], np.random.default_rng(0))})
-    row = table[table["score"] == "top1"].iloc[0]
-    assert row["failed"] == 1
-    assert row["mean"] == pytest.approx(0.68, abs=0.03)
+    row = table.loc["c", "top1"]
+    assert row["failed"] == 1 and row["mean"] == pytest.approx(0.68, abs=0.03)
+    assert len(statistics.seed_pairs({"a": scores["b"], "b": scores["b"]})) == 0, "one seed compares no architectures"
 
 
 def test_three_seeds_are_not_ranked_however_far_apart():
     rng = np.random.default_rng(0)
-    _, pairs = tables({"a": architecture([0.9, 0.91, 0.92], rng), "b": architecture([0.5, 0.51, 0.52], rng)})
-    row = pairs[pairs["score"] == "top1"].iloc[0]
-    assert row["better"] == 1
-    assert row["verdict"] == "not ranked: 3 seeds"
+    scores = {"a": architecture([0.9, 0.91, 0.92], rng), "b": architecture([0.5, 0.51, 0.52], rng)}
+    row = statistics.seed_pairs(scores).iloc[0]
+    assert (row["score"], row["better"], row["verdict"]) == ("top1", 1, "not ranked: 3 seeds")
     assert row["low"] < row["difference"] < row["high"]
 
 
 def test_the_better_one_is_found_in_either_order():
     rng = np.random.default_rng(0)
-    good, bad = (
-        architecture(np.linspace(0.88, 0.92, 6), rng, ade=2.0),
-        architecture(np.linspace(0.78, 0.82, 6), rng, ade=4.0),
-    )
+    good, bad = (architecture(np.linspace(low, low + 0.04, 6), rng, ade) for low, ade in ((0.88, 2.0), (0.78, 4.0)))
     for scores, verdict in (({"good": good, "bad": bad}, "first"), ({"bad": bad, "good": good}, "second")):
-        _, pairs = tables(scores)
+        pairs = statistics.seed_pairs(scores)
         assert set(pairs["verdict"]) == {verdict}, "top-1 up, ADE down"
         ade = pairs[pairs["score"] == "ade_px"].iloc[0]
         assert abs(ade["difference"]) == pytest.approx(2, abs=0.1)
@@ -163,7 +131,7 @@ def test_equal_architectures_are_hardly_ever_called_different():
     for turn in range(20):
         rng = np.random.default_rng(turn)
         scores = {name: architecture(rng.normal(0.85, 0.02, 5).clip(0, 1), rng) for name in "abcd"}
-        _, pairs = tables(scores)
+        pairs = statistics.seed_pairs(scores)
         called += pairs["verdict"].isin(["first", "second"]).any()
     assert called <= 4, "5 % of 20 is 1; five or more come by chance in one of 390 such tests"
 

@@ -1,7 +1,6 @@
 """The verdict follows the rule: by clips for one seed, by seeds for more than three, and none for a smoke run."""
 
 import pandas as pd
-import pytest
 
 from trajnb.config import Config
 from trajnb.evaluation.verdict import verdict
@@ -72,10 +71,10 @@ def test_networks_that_differ_in_nothing_have_no_best():
     assert "nor all of them in ADE (p = 0.2" in first
 
 
-@pytest.mark.parametrize(("p", "best"), [(0.049, True), (0.05, False)])
-def test_the_level_of_the_tests(p, best):
-    first, *_ = found(board(a=(0.95, 2.0), b=(0.9, 2.0)), pairs(ab=(p, 1)))
-    assert first.startswith("a has the highest accuracy") is best
+def test_the_level_of_the_tests():
+    for p, best in ((0.049, True), (0.05, False)):
+        first, *_ = found(board(a=(0.95, 2.0), b=(0.9, 2.0)), pairs(ab=(p, 1)))
+        assert first.startswith("a has the highest accuracy") is best
 
 
 def test_three_seeds_state_no_order():
@@ -92,19 +91,19 @@ def test_five_seeds_rank_an_architecture_that_is_better_than_all_others():
     assert first.startswith("No architecture is shown to be better in accuracy than all others")
 
 
-@pytest.mark.parametrize(("clips", "test_clips", "smoke"), [(999, 5000, True), (5000, 999, True), (1000, 1000, False)])
-def test_a_smoke_run_names_no_best_network(clips, test_clips, smoke):
+def test_a_smoke_run_names_no_best_network():
     table, compared = board(a=(0.95, 2), b=(0.9, 2)), pairs(ab=(0, 0))
-    sentences = found(table, compared, clips=clips, test_clips=test_clips)
-    assert sentences[0].startswith("A smoke run") is smoke
-    assert ("highest accuracy" in " ".join(sentences)) is not smoke
+    for clips, test_clips, smoke in ((999, 5000, True), (5000, 999, True), (1000, 1000, False)):
+        sentences = found(table, compared, clips=clips, test_clips=test_clips)
+        assert sentences[0].startswith("A smoke run") is smoke
+        assert ("highest accuracy" in " ".join(sentences)) is not smoke
 
 
-@pytest.mark.parametrize("compared", [None, pd.DataFrame()])
-def test_without_comparisons_none_is_called_better(compared):
-    first, level = found(board(a=(0.95, 2)), compared)
-    assert first == "The networks were not compared pair by pair: none is called better."
-    assert level.startswith("a has accuracy")
+def test_without_comparisons_none_is_called_better():
+    for compared in (None, pd.DataFrame()):
+        first, level = found(board(a=(0.95, 2)), compared)
+        assert first == "The networks were not compared pair by pair: none is called better."
+        assert level.startswith("a has accuracy")
 
 
 def test_a_network_like_a_control_is_not_shown_to_use_motion():

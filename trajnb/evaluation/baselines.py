@@ -37,16 +37,11 @@ def control_networks(cfg, test):
 
 def baselines(train, val, test, cfg):
     """{name: Predictions} of chance, controls and oracles, in the order of KINDS."""
-    return class_baselines(train, val, test) | tracks(val, test, cfg)
-
-
-def class_baselines(train, val, test):
-    """{name: Predictions} of those that predict no track; kinematic_true reads the true positions."""
     classes = len(train.cfg.motions)
     found = {"chance": np.full((len(test), classes), 1 / classes), "majority": controls.majority(train, test)}
     found |= {"single_frame": controls.single_frame(train, val, test)[0], **controls.picture_controls(train, test)}
     found |= {"kinematic_true": controls.kinematic(train, test)}
-    return {name: Predictions(prob_NK) for name, prob_NK in found.items()}
+    return {name: Predictions(prob_NK) for name, prob_NK in found.items()} | tracks(val, test, cfg)
 
 
 def tracks(val, test, cfg):

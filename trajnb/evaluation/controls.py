@@ -44,30 +44,26 @@ def observed_path(clips):
 
 def nuisance_top1(clips, folds=3):
     """Cross-validated top-1 of boosted trees on all nuisances together: chance when they tell nothing."""
-    return float(
-        (cross_val_predict(trees(), nuisance_table(clips).to_numpy(), clips.label_N, cv=folds) == clips.label_N).mean()
-    )
+    return validated_top1(nuisance_table(clips).to_numpy(), clips, folds)
 
 
 def single_frame_top1(clips, folds=3):
     """Cross-validated top-1 (T,) of boosted trees on place and size of the object in one frame, for each frame."""
-    features = (frame_features(clips, t) for t in range(clips.cfg.frames))
-    return np.mean([cross_val_predict(trees(), x, clips.label_N, cv=folds) == clips.label_N for x in features], axis=1)
+    return np.array([validated_top1(frame_features(clips, t), clips, folds) for t in range(clips.cfg.frames)])
+
+
+# On so few clips several threads mostly wait for one another; their number changes no result.
+one_thread = threadpool_limits.wrap(limits=1, user_api="openmp")
+
+
+@one_thread
+def validated_top1(feature_ND, clips, folds):
+    return float((cross_val_predict(trees(), feature_ND, clips.label_N, cv=folds) == clips.label_N).mean())
 
 
 def trees():
     """The classifier of all controls: gradient-boosted trees, fixed seed."""
-    return BoostedTrees(max_iter=60, learning_rate=0.08, random_state=0)
-
-
-class BoostedTrees(HistGradientBoostingClassifier):
-    """Boosted trees on one thread: on so few clips several threads mostly wait for one another, and for long where
-    other programs use the cores. The number of threads changes no result."""
-
-    fit, predict, predict_proba = (
-        threadpool_limits.wrap(limits=1, user_api="openmp")(getattr(HistGradientBoostingClassifier, name))
-        for name in ("fit", "predict", "predict_proba")
-    )
+    return HistGradientBoostingClassifier(max_iter=60, learning_rate=0.08, random_state=0)
 
 
 def frame_features(clips, frame):
@@ -77,6 +73,7 @@ def frame_features(clips, frame):
     return np.column_stack([track_Nx3[:, :2], 1 / track_Nx3[:, 2], light_Nx2])
 
 
+@one_thread
 def single_frame(train, val, test):
     """Class probabilities (N, K) for test clips from the single frame that is best on validation clips; its number."""
     fitted = [trees().fit(frame_features(train, t), train.label_N) for t in range(train.cfg.frames)]
@@ -90,12 +87,14 @@ def majority(train, test):
     return np.tile(share_K, (len(test), 1))
 
 
+@one_thread
 def picture_controls(train, test):
     """{name: class probabilities (N, K)} for test clips of trees on one picture of each clip, without order in time."""
-    fitted, tested = picture_trees(train), pictures(test)
-    return {name: fitted[name].predict_proba(tested[name]) for name in PICTURES}
+    fitted = picture_trees(train)
+    return {name: fitted[name].predict_proba(grey_NxD) for name, grey_NxD in pictures(test).items()}
 
 
+@one_thread
 def picture_trees(train):
     """{name: trees on the principal components of one of PICTURES, fitted to training clips}."""
     pipelines = {name: make_pipeline(PCA(COMPONENTS, random_state=0), trees()) for name in PICTURES}
@@ -107,20 +106,17 @@ def pictures(clips):
 
     mean_frame: the mean of its frames; motion_energy: the mean absolute difference of successive frames.
     """
-    parts = []
-    for start in range(0, len(clips), CHUNK):
-        video_NTSS = clips.render(np.arange(start, min(start + CHUNK, len(clips)))).astype(np.float32)
-        energy_NSS = np.abs(np.diff(video_NTSS, axis=1)).mean(axis=1)
-        parts.append((cell_means(video_NTSS.mean(axis=1)), cell_means(energy_NSS)))
-    return dict(zip(PICTURES, map(np.concatenate, zip(*parts, strict=True)), strict=True))
+    parts, block = {name: [] for name in PICTURES}, clips.cfg.size // CELLS
+    for rows in np.split(np.arange(len(clips)), range(CHUNK, len(clips), CHUNK)):
+        video_NTSS = clips.render(rows).astype(np.float32)
+        pair = video_NTSS.mean(axis=1), np.abs(np.diff(video_NTSS, axis=1)).mean(axis=1)
+        for name, picture_NSS in zip(PICTURES, pair, strict=True):
+            grey_NCC = picture_NSS.reshape(-1, CELLS, block, CELLS, block).mean(axis=(2, 4))
+            parts[name].append(grey_NCC.reshape(-1, CELLS * CELLS))
+    return {name: np.concatenate(part) for name, part in parts.items()}
 
 
-def cell_means(picture_NSS):
-    """Pictures averaged to CELLS x CELLS, each as one row."""
-    block = picture_NSS.shape[1] // CELLS
-    return picture_NSS.reshape(-1, CELLS, block, CELLS, block).mean(axis=(2, 4)).reshape(-1, CELLS * CELLS)
-
-
+@one_thread
 def kinematic(train, test):
     """Class probabilities (N, K) of trees on kinematic features of the true image path: no pixels, no network."""
     train_NxD, test_NxD = (path_features(observed_path(clips), clips.cfg) for clips in (train, test))

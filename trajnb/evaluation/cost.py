@@ -1,4 +1,4 @@
-"""What a net costs: parameters, multiply-adds, megabytes, milliseconds; and which scores are worth their cost.
+"""What a net costs: parameters, multiply-adds, megabytes, milliseconds; and the Pareto front.
 
 Multiply-adds (1 = one multiplication and one addition) of convolutions, linear maps and attention products are counted
 by torch.utils.flop_counter; norms, activations, pooling and the search for the nearest code count nothing.
@@ -9,7 +9,6 @@ import statistics
 import time
 
 import numpy as np
-import pandas as pd
 import safetensors.torch
 import torch
 from torch import nn
@@ -18,14 +17,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from trajnb.models import TrajectoryNet
 from trajnb.models.attention import Attend
 
-COSTS = ("macs", "parameters", "train_seconds", "latency_ms")
 SCORES = {"test_top1": 1, "ade_px": -1}  # which way is better
 
 
 def cost(net: TrajectoryNet, shape: tuple[int, ...]) -> dict:
-    """One net's parameters (backbone, head, both), multiply-adds (one clip of `shape` (C, T, H, W)) and megabytes.
+    """One net's parameters, multiply-adds (one clip of `shape` (C, T, H, W)) and megabytes at inference.
 
-    All of them describe inference, but for `training_macs`: the forward pass with observed queries and any decoder.
+    `training_macs`: of the forward pass with observed queries and any decoder.
     """
     needed = inference_weights(net, shape)
     backbone = sum(weight.numel() for name, weight in needed.items() if name.startswith("extractor"))
@@ -44,7 +42,7 @@ def cost(net: TrajectoryNet, shape: tuple[int, ...]) -> dict:
 def inference_weights(net: nn.Module, shape: tuple[int, ...]) -> dict[str, torch.Tensor]:
     """The parameters that an evaluation of one clip touches, by name: no observed queries, no decoder."""
     net = copy.deepcopy(net).eval().requires_grad_(True)
-    output, _ = net(torch.zeros(1, *shape, device=device_of(net)))
+    output, _ = net(torch.zeros(1, *shape, device=next(net.parameters()).device))
     sum(part.sum() for part in output if part is not None).backward()
     return {name: weight.detach().cpu() for name, weight in net.named_parameters() if weight.grad is not None}
 
@@ -66,7 +64,7 @@ def latency_ms(nets: dict[str, nn.Module], shape: tuple[int, ...], rounds: int =
     seconds = {name: [] for name in nets}
     with torch.inference_mode():
         for name, net in list(nets.items()) * (rounds + 2):
-            video_1CTHW = torch.rand(1, *shape, device=device_of(net.eval()))
+            video_1CTHW = torch.rand(1, *shape, device=next(net.eval().parameters()).device)
             start = time.perf_counter()
             net(video_1CTHW)
             if video_1CTHW.is_cuda:
@@ -75,20 +73,9 @@ def latency_ms(nets: dict[str, nn.Module], shape: tuple[int, ...], rounds: int =
     return {name: 1e3 * statistics.median(taken[2:]) for name, taken in seconds.items()}  # the first two warm up
 
 
-def device_of(net: nn.Module) -> torch.device:
-    return next(net.parameters()).device
-
-
 def front(cost_N, gain_N):
     """Whether (N,) each model is on the Pareto front: no other has as much gain for less, or more for as little."""
     cost_N, gain_N = np.asarray(cost_N, float), np.asarray(gain_N, float)
     cheaper_NN, better_NN = cost_N <= cost_N[:, None], gain_N >= gain_N[:, None]
     strictly_NN = (cost_N < cost_N[:, None]) | (gain_N > gain_N[:, None])
     return ~(cheaper_NN & better_NN & strictly_NN).any(axis=1)
-
-
-def fronts(board):
-    """A row for each model of the leaderboard with a cost, a column (cost, score) for each front: True on the front."""
-    rows = board[board["macs"].notna()].set_index("model")
-    marks = {(cost, score): front(rows[cost], sign * rows[score]) for cost in COSTS for score, sign in SCORES.items()}
-    return pd.DataFrame(marks, index=rows.index)

@@ -1,7 +1,7 @@
 """Several networks as one: a mixture whose weights are chosen on validation clips.
 
-Class probabilities are averaged; futures are mixtures of the members' Gaussians, of which mean and variance are kept
-(Deep Ensembles, section 2.4, https://arxiv.org/abs/1612.01474, with weights instead of equal shares).
+Class probabilities are averaged; of the mixture of the members' Gaussians mean and variance are kept (Deep Ensembles,
+section 2.4, https://arxiv.org/abs/1612.01474, with weights instead of equal shares).
 
 Shapes:   M members   N clips   H future frames   K classes
 """
@@ -18,17 +18,13 @@ ENSEMBLES = {"ensemble_all": None, "ensemble_magvit_i3d": ("magvit", "i3d")}  # 
 ROUNDS = 200  # of expectation-maximisation; it moves by less than 1e-6 long before
 
 
-class Weights(NamedTuple):
-    """Shares (M,) of the members, each adding up to 1."""
+class Ensemble(NamedTuple):
+    """One seed's: weights (M,) of the members' classes and futures, each adding up to 1; predictions for test clips."""
 
+    members: tuple[str, ...]
     class_M: np.ndarray
     future_M: np.ndarray
-
-
-class Ensemble(NamedTuple):
-    members: tuple[str, ...]
-    weights: Weights
-    predictions: Predictions  # for test clips
+    predictions: Predictions
 
 
 def fit_all(on_val, on_test, val):
@@ -40,30 +36,28 @@ def fit_all(on_val, on_test, val):
     for name, members in ENSEMBLES.items():
         members = tuple(members or on_val)
         if len(members) > 1 and set(members) <= set(on_val):
-            found[name] = []
-            for seed in range(min(len(on_val[model]) for model in members)):
-                weights = fit([on_val[model][seed] for model in members], val.label_N, metrics.future(val))
-                joined = join([on_test[model][seed] for model in members], weights)
-                found[name].append(Ensemble(members, weights, joined))
+            seeds = zip(*([*zip(on_val[m], on_test[m], strict=True)] for m in members), strict=True)
+            found[name] = [fit(members, *zip(*of_seed, strict=True), val) for of_seed in seeds]
     return found
+
+
+def fit(members, on_val, on_test, val):
+    """The Ensemble of members under whose weights the mixture makes the validation clips most likely."""
+    class_NM = np.stack([one.prob_NK[np.arange(len(val.label_N)), val.label_N] for one in on_val], axis=1)
+    future_NM = np.stack([log_likelihood(one, metrics.future(val)).ravel() for one in on_val], axis=1)
+    odds_NM = np.exp(future_NM - future_NM.max(axis=1, keepdims=True))
+    weights = mixture_weights(class_NM), mixture_weights(odds_NM)
+    return Ensemble(members, *weights, join(on_test, *weights))
 
 
 def weight_table(ensembles):
     """A row for each ensemble and kind of prediction, a column for each member: the weights, means over seeds."""
     rows = {}
     for name, several in ensembles.items():
-        for kind in Weights._fields:
-            mean_M = np.mean([getattr(one.weights, kind) for one in several], axis=0)
-            rows[name, kind.removesuffix("_M")] = dict(zip(several[0].members, mean_M, strict=True))
+        for kind in ("class", "future"):
+            mean_M = np.mean([getattr(one, f"{kind}_M") for one in several], axis=0)
+            rows[name, kind] = dict(zip(several[0].members, mean_M, strict=True))
     return pd.DataFrame(rows).T
-
-
-def fit(members, label_N, future_NHx3) -> Weights:
-    """The weights under which the mixture of [Predictions of each member] makes the validation clips most likely."""
-    class_NM = np.stack([one.prob_NK[np.arange(len(label_N)), label_N] for one in members], axis=1)
-    future_NM = np.stack([log_likelihood(one, future_NHx3) for one in members], axis=-1).reshape(-1, len(members))
-    odds_NM = np.exp(future_NM - future_NM.max(axis=1, keepdims=True))
-    return Weights(mixture_weights(class_NM), mixture_weights(odds_NM))
 
 
 def log_likelihood(predictions, future_NHx3):
@@ -81,13 +75,13 @@ def mixture_weights(likelihood_NM):
     return share_M
 
 
-def join(members, weights: Weights) -> Predictions:
+def join(members, class_M, future_M) -> Predictions:
     """Averaged probabilities, and mean and variance of the mixture of futures."""
-    prob_NK = np.tensordot(weights.class_M, np.stack([one.prob_NK for one in members]), axes=1)
+    prob_NK = np.tensordot(class_M, np.stack([one.prob_NK for one in members]), axes=1)
     mean_MNHx3 = np.stack([as_log(one.track_NHx3) for one in members])
     variance_MNHx3 = np.exp(np.stack([one.logvar_NHx3 for one in members]))
-    mean_NHx3 = np.tensordot(weights.future_M, mean_MNHx3, axes=1)
-    variance_NHx3 = np.tensordot(weights.future_M, variance_MNHx3 + (mean_MNHx3 - mean_NHx3) ** 2, axes=1)
+    mean_NHx3 = np.tensordot(future_M, mean_MNHx3, axes=1)
+    variance_NHx3 = np.tensordot(future_M, variance_MNHx3 + (mean_MNHx3 - mean_NHx3) ** 2, axes=1)
     track_NHx3 = np.concatenate([mean_NHx3[..., :2], np.exp(mean_NHx3[..., 2:])], axis=-1)
     return Predictions(prob_NK, track_NHx3, np.log(variance_NHx3))
 

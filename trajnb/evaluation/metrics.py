@@ -3,20 +3,19 @@
 Shapes:   N clips   H future frames   K classes   track (u, v, z): u and v in frame widths, z in metres
 """
 
+from functools import partial
+
 import numpy as np
+from scipy import special
 from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix
 
 from trajnb.world import camera
 
 ECE_BINS = 15
 LEVELS = (0.50, 0.80, 0.95)  # nominal coverage of predicted regions
 SMALLEST = 1e-12  # a probability of zero would make one clip's loss infinite
-
-
-def softmax(logits_NK):
-    """Logits to probabilities (N, K)."""
-    odds_NK = np.exp(logits_NK - logits_NK.max(axis=1, keepdims=True))
-    return odds_NK / odds_NK.sum(axis=1, keepdims=True)
+softmax = partial(special.softmax, axis=1)  # logits to probabilities (N, K)
 
 
 def correct(predictions, clips):
@@ -57,8 +56,7 @@ def ece(prob_NK, label_N):
 
 def confusion(prob_NK, label_N):
     """Counts (K, K): row the true class, column the predicted one."""
-    classes = prob_NK.shape[1]
-    return np.bincount(label_N * classes + prob_NK.argmax(axis=1), minlength=classes**2).reshape(classes, classes)
+    return confusion_matrix(label_N, prob_NK.argmax(axis=1), labels=range(prob_NK.shape[1]))
 
 
 def to_track(xyz_x3, cfg):
@@ -100,8 +98,8 @@ def gaussian_radius(level):
 def conformal_radius(square_NH, level):
     """Squared radii (H,) that held `level` of N calibration clips at each step, with the finite-sample correction.
 
-    Split conformal prediction (Vovk et al. 2005; Angelopoulos and Bates 2021, section 1): of exchangeable clips, at
-    least this share lies inside, whatever the shape of the errors.
+    Split conformal prediction (Angelopoulos and Bates 2021, section 1): of exchangeable clips, at least this share lies
+    inside, whatever the shape of the errors.
     """
     rank = min(int(np.ceil((len(square_NH) + 1) * level)), len(square_NH))
     return np.sort(square_NH, axis=0)[rank - 1]

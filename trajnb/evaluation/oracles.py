@@ -1,13 +1,12 @@
 """The oracles: Bayesian classifiers and predictors that know the families of motion and their priors.
 
-Each family is fitted to the observed track; the evidence of a family is likelihood times prior at the best fit,
-integrated by Laplace's method (for the random motion, a Gaussian process, exactly). The class is the posterior over
-families, the future the posterior mean over their forecasts. The *true oracle* reads the true positions, the *pixel
-oracle* what `measure` finds in the rendered frames, with the measurement error of the world at hand.
+The evidence of a family is likelihood times prior at its best fit to the observed track, integrated by Laplace's
+method (for the random motion, a Gaussian process, exactly). The class is the posterior over families, the future the
+posterior mean over their forecasts. The *true oracle* reads the true positions, the *pixel oracle* what `measure` finds
+in the rendered frames, with the measurement error of the world at hand.
 
-Neither is a strict bound. The priors are those of the shapes as drawn: they leave out the rejection step, which takes
-only paths that fit the picture and differ from simpler families (trajnb.world.recipes.accept). And where measuring
-loses the object, as behind a bar or beside a second disc, its errors are not Gaussian.
+Neither is a strict bound: the priors leave out the rejection of paths (trajnb.world.recipes.accept), and where
+measuring loses the object, as behind a bar or beside a second disc, its errors are not Gaussian.
 
 Shapes:   N clips   T observed frames   H future frames   K families   P parameters   last axis: x, y, z in metres
 """
@@ -15,6 +14,7 @@ Shapes:   N clips   T observed frames   H future frames   K families   P paramet
 from functools import partial
 
 import numpy as np
+from scipy.special import softmax
 
 from trajnb.evaluation.measure import CHUNK, measure
 from trajnb.world import camera, families, motions
@@ -36,9 +36,8 @@ def true_oracle(clips, cfg):
 def measurement_sds(xyz_NTx3, measured, cfg, groups=GROUPS):
     """[(pixels, log depth)] of root mean square errors of `measured` tracks (centres, depths) from true positions.
 
-    One pair where the error is that of the default world or less. Else a pair for each of `groups` equally large groups
-    of clips, by increasing error: in a world of many nuisances some clips are measured well and others hardly at all.
-    No pair is below PIXEL_SD.
+    PIXEL_SD alone where the error is no larger. Else a pair, never below it, for each of `groups` equally large groups
+    of clips by increasing error: in a world of many nuisances some clips are measured well and others hardly at all.
     """
     uv_N = ((measured[0] - camera.project(xyz_NTx3, cfg)) ** 2).mean(axis=(1, 2))
     z_N = (np.log(measured[1] / xyz_NTx3[..., 2]) ** 2).mean(axis=1)
@@ -59,8 +58,8 @@ def pixel_oracle(clips, cfg):
 
 def measured_track(clips, cfg):
     """Centres (N, T, 2) in pixels and depths (N, T) in metres, from apparent radius and known size of the object."""
-    rows = np.arange(len(clips))
-    parts = [measure(clips.render(rows[start : start + CHUNK])) for start in range(0, len(rows), CHUNK)]
+    chunks = np.split(np.arange(len(clips)), range(CHUNK, len(clips), CHUNK))
+    parts = [measure(clips.render(rows)) for rows in chunks]
     uv_NTx2, radius_NT = (np.concatenate(part) for part in zip(*parts, strict=True))
     return uv_NTx2, cfg.focal_px * cfg.radius_m / radius_NT
 
@@ -72,8 +71,7 @@ def infer(uv_NTx2, z_NT, sds, cfg):
     """
     fits = [[FITS[name](uv_NTx2, z_NT, sd, cfg) for name in cfg.motions] for sd in sds]
     evidence_NSK = np.stack([[evidence for evidence, _ in of_sd] for of_sd in fits]).transpose(2, 0, 1)
-    weight_NSK = np.exp(evidence_NSK - evidence_NSK.max(axis=(1, 2), keepdims=True))
-    weight_NSK /= weight_NSK.sum(axis=(1, 2), keepdims=True)
+    weight_NSK = softmax(evidence_NSK, axis=(1, 2))
     forecast_SKNHx3 = np.stack([[forecast for _, forecast in of_sd] for of_sd in fits])
     return weight_NSK.sum(axis=1), np.einsum("nsk,sknhc->nhc", weight_NSK, forecast_SKNHx3)
 
@@ -92,21 +90,14 @@ def thrown_path(theta_NP, time_F, cfg, gravity=0.0):
     return theta_NP[:, None, :3] + theta_NP[:, None, 3:] * time_F[:, None] + drop_Fx3
 
 
-def fit_linear(uv_NTx2, z_NT, sd, cfg, gravity=0.0):
-    launch, path = np.array([0.0, gravity * seconds(cfg)[0], 0.0]), partial(thrown_path, gravity=gravity)
-    xyz_NTx3 = camera.unproject(uv_NTx2, z_NT, cfg) - path(np.zeros((1, 6)), seconds(cfg)[: cfg.frames], cfg)
-    start_NP = straight_start(xyz_NTx3, cfg)
+def fit_thrown(uv_NTx2, z_NT, sd, cfg, gravity=0.0):
+    """Log evidence (N,) and forecast (N, H, 3) of straight lines, or of free fall; from a least squares line."""
+    time_T, path = seconds(cfg)[: cfg.frames], partial(thrown_path, gravity=gravity)
+    xyz_NTx3 = camera.unproject(uv_NTx2, z_NT, cfg) - path(np.zeros((1, 6)), time_T, cfg)
+    basis_TP = np.stack([np.ones(cfg.frames), time_T], axis=1)
+    start_NP = np.einsum("pt,ntc->npc", np.linalg.pinv(basis_TP), xyz_NTx3).reshape(len(xyz_NTx3), 6)
+    launch = np.array([0.0, gravity * time_T[0], 0.0])
     return laplace(path, lambda t: velocity_prior(t[:, 3:] + launch, cfg), start_NP, uv_NTx2, z_NT, sd, cfg)
-
-
-def fit_parabolic(uv_NTx2, z_NT, sd, cfg):
-    return fit_linear(uv_NTx2, z_NT, sd, cfg, cfg.gravity)
-
-
-def straight_start(xyz_NTx3, cfg):
-    """Least squares line through measured positions: (N, 6)."""
-    basis_TP = np.stack([np.ones(cfg.frames), seconds(cfg)[: cfg.frames]], axis=1)
-    return np.einsum("pt,ntc->npc", np.linalg.pinv(basis_TP), xyz_NTx3).reshape(len(xyz_NTx3), 6)
 
 
 def velocity_prior(velocity_Nx3, cfg):
@@ -121,22 +112,21 @@ def velocity_prior(velocity_Nx3, cfg):
 
 
 def circular_path(theta_NP, time_F, cfg):
-    radius_N, tilt_Nx2, phase_N, rate_N = orbit_radius(theta_NP), theta_NP[:, 4:6], theta_NP[:, 6], theta_NP[:, 7]
-    sin_N = np.minimum(np.linalg.norm(tilt_Nx2, axis=1), 0.999)
-    right_Nx3, up_Nx3, axis_Nx3 = motions.tilted_plane(
-        np.sqrt(1 - sin_N**2), np.arctan2(tilt_Nx2[:, 0], -tilt_Nx2[:, 1])
-    )
+    """Paths (N, F, 3) on a tilted circle whose centre may move along the axis."""
+    (radius_N, sin_N), hinge_N = radius_and_sine(theta_NP), np.arctan2(theta_NP[:, 4], -theta_NP[:, 5])
+    right_Nx3, up_Nx3, axis_Nx3 = motions.tilted_plane(np.sqrt(1 - sin_N**2), hinge_N)
     # tilted_plane measures the phase from the hinge, which turns with the tilt; measure it from x instead.
-    angle_NF = (phase_N - np.arctan2(tilt_Nx2[:, 0], -tilt_Nx2[:, 1]))[:, None] + rate_N[:, None] * time_F
+    angle_NF = (theta_NP[:, 6] - hinge_N)[:, None] + theta_NP[:, 7, None] * time_F
     orbit_NFx3 = np.cos(angle_NF)[..., None] * right_Nx3[:, None] + np.sin(angle_NF)[..., None] * up_Nx3[:, None]
     along_N = theta_NP[:, 8] if theta_NP.shape[1] > 8 else np.zeros(len(theta_NP))
     drift_NFx3 = (along_N[:, None] * axis_Nx3)[:, None] * time_F[:, None]
     return theta_NP[:, None, :3] + radius_N[:, None, None] * orbit_NFx3 + drift_NFx3
 
 
-def orbit_radius(theta_NP):
-    """Radius (N,) in metres, from a millimetre to a hundred metres."""
-    return np.exp(np.clip(theta_NP[:, 3], -7.0, 4.6))
+def radius_and_sine(theta_NP):
+    """Radius (N,) in metres, from a millimetre to a hundred metres, and sine (N,) of the plane's tilt, below one."""
+    sin_N = np.minimum(np.linalg.norm(theta_NP[:, 4:6], axis=1), 0.999)
+    return np.exp(np.clip(theta_NP[:, 3], -7.0, 4.6)), sin_N
 
 
 def fit_orbit(uv_NTx2, z_NT, sd, cfg, parameters=8):
@@ -153,45 +143,38 @@ def fit_orbit(uv_NTx2, z_NT, sd, cfg, parameters=8):
 
 def orbit_start(xyz_NTx3, sign, parameters, cfg):
     """Circle (N, P) whose flattened image fits best, at the best of some rates; `sign` tilts it away or towards."""
-    time_T = seconds(cfg)[: cfg.frames]
-    span = (cfg.frames - 1) / cfg.frame_rate
+    time_T, span = seconds(cfg)[: cfg.frames], (cfg.frames - 1) / cfg.frame_rate
     rates_R = np.radians(np.linspace(0.9 * cfg.sweep_min_deg, 1.1 * cfg.sweep_max_deg, families.ELLIPSE_RATES)) / span
     basis_RTx3 = np.stack([np.stack([time_T**0, np.cos(w * time_T), np.sin(w * time_T)], 1) for w in rates_R])
-    pseudo_Rx3T = np.linalg.pinv(basis_RTx3)
-    coefficient = np.einsum("rpt,ntc->nrpc", pseudo_Rx3T, xyz_NTx3[..., :2])
-    misfit = xyz_NTx3[:, None, :, :2] - np.einsum("rtp,nrpc->nrtc", basis_RTx3, coefficient)
-    best_N = (misfit**2).sum(axis=(2, 3)).argmin(axis=1)
-    rows = np.arange(len(best_N))
-    centre_a_b = coefficient[rows, best_N]  # (N, 3, 2): centre, cosine part, sine part
-    depth_N = xyz_NTx3[..., 2].mean(axis=1)
-    theta = np.zeros((len(rows), parameters))
-    theta[:, :2], theta[:, 2] = centre_a_b[:, 0], depth_N
-    side, size, _ = np.linalg.svd(centre_a_b[:, 1:].transpose(0, 2, 1))  # columns: cosine part, sine part
+    coefficient_NRx3x2 = np.einsum("rpt,ntc->nrpc", np.linalg.pinv(basis_RTx3), xyz_NTx3[..., :2])
+    misfit_NRTx2 = xyz_NTx3[:, None, :, :2] - np.einsum("rtp,nrpc->nrtc", basis_RTx3, coefficient_NRx3x2)
+    best_N, rows = (misfit_NRTx2**2).sum(axis=(2, 3)).argmin(axis=1), np.arange(len(xyz_NTx3))
+    part_Nx3x2 = coefficient_NRx3x2[rows, best_N]  # centre, cosine part, sine part
+    depth_N, theta = xyz_NTx3[..., 2].mean(axis=1), np.zeros((len(rows), parameters))
+    theta[:, :2], theta[:, 2] = part_Nx3x2[:, 0], depth_N
+    flat_Nx2x2 = part_Nx3x2[:, 1:].transpose(0, 2, 1)  # columns: cosine part, sine part
+    side, size, _ = np.linalg.svd(flat_Nx2x2)
     theta[:, 3] = np.log(np.clip(size[:, 0], 0.5 * cfg.circle_radius_min_m, 2 * cfg.circle_radius_max_m))
     flat_N = np.clip(size[:, 1] / np.maximum(size[:, 0], 1e-9), np.cos(np.radians(cfg.tilt_max_deg)), 0.995)
     theta[:, 4:6] = sign * np.sqrt(1 - flat_N**2)[:, None] * side[:, :, 1]
-    sense_N = np.sign(np.linalg.det(centre_a_b[:, 1:].transpose(0, 2, 1)))
-    theta[:, 7] = sense_N * rates_R[best_N]
-    theta[:, 6] = start_phase(theta, centre_a_b[:, 1], cfg)
+    theta[:, 7] = np.sign(np.linalg.det(flat_Nx2x2)) * rates_R[best_N]
+    theta[:, 6] = start_phase(theta, part_Nx3x2[:, 1], cfg)
     if parameters > 8:
         theta[:, 8] = np.einsum("t,nt->n", np.linalg.pinv(time_T[:, None])[0], xyz_NTx3[..., 2] - depth_N[:, None])
     return theta
 
 
 def start_phase(theta_NP, cosine_part_Nx2, cfg):
-    """Phase (N,) at which the tilted circle lies where the flat fit has it at time zero."""
-    corner_N2x2 = []
-    for phase in (0.0, np.pi / 2):
-        probe_NP = theta_NP.copy()
-        probe_NP[:, 6] = phase
-        corner_N2x2.append(circular_path(probe_NP, np.zeros(1), cfg)[:, 0, :2] - theta_NP[:, :2])
-    weight_Nx2 = np.linalg.solve(np.stack(corner_N2x2, axis=2), cosine_part_Nx2[..., None])[..., 0]
+    """Phase (N,) at which the tilted circle lies where the flat fit has it at time zero; theta's own is still zero."""
+    turned = theta_NP + np.pi / 2 * (np.arange(theta_NP.shape[1]) == 6)
+    corners = [circular_path(one, np.zeros(1), cfg)[:, 0, :2] - theta_NP[:, :2] for one in (theta_NP, turned)]
+    weight_Nx2 = np.linalg.solve(np.stack(corners, axis=2), cosine_part_Nx2[..., None])[..., 0]
     return np.arctan2(weight_Nx2[:, 1], weight_Nx2[:, 0])
 
 
 def orbit_prior(theta_NP, cfg):
     """Log density of radius, plane, phase and rate, and of a helix's speed; soft edges outside the bounds."""
-    radius_N, sin_N = orbit_radius(theta_NP), np.minimum(np.linalg.norm(theta_NP[:, 4:6], axis=1), 0.999)
+    radius_N, sin_N = radius_and_sine(theta_NP)
     tilt_max, span = np.radians(cfg.tilt_max_deg), (cfg.frames - 1) / cfg.frame_rate
     sweep_N, low, high = np.abs(theta_NP[:, 7]) * span, np.radians(cfg.sweep_min_deg), np.radians(cfg.sweep_max_deg)
     cap = 2 * np.pi * (1 - np.cos(tilt_max))
@@ -228,12 +211,16 @@ def laplace(path, prior, theta_NP, uv_NTx2, z_NT, sd, cfg):
         model = np.concatenate([camera.project(xyz_NTx3, cfg) / sd[0], np.log(xyz_NTx3[..., 2:]) / sd[1]], axis=2)
         return (observed_NTx3 - model).reshape(len(theta), -1)
 
-    damping_N = np.full(len(theta_NP), 1e-3)
-    residual_NM = residual(theta_NP)
+    def slope(theta, residual_NM, step=1e-6):  # (N, M, P), by forward differences
+        moved = (residual(theta + step * axis_P) for axis_P in np.eye(theta.shape[1]))
+        return np.stack([(of_moved - residual_NM) / step for of_moved in moved], axis=2)
+
+    damping_N, residual_NM, eye_PP = np.full(len(theta_NP), 1e-3), residual(theta_NP), np.eye(theta_NP.shape[1])
     for _ in range(STEPS):
-        slope_NMP = jacobian(residual, theta_NP, residual_NM)
+        slope_NMP = slope(theta_NP, residual_NM)
         normal_NPP = np.einsum("nmp,nmq->npq", slope_NMP, slope_NMP)
-        scaled = normal_NPP + damping_N[:, None, None] * diagonal(normal_NPP)
+        diagonal_NPP = np.maximum(np.einsum("npp->np", normal_NPP), 1e-9)[:, :, None] * eye_PP
+        scaled = normal_NPP + damping_N[:, None, None] * diagonal_NPP
         step = np.linalg.solve(scaled, -np.einsum("nmp,nm->np", slope_NMP, residual_NM)[..., None])[..., 0]
         trial_NP = theta_NP + np.clip(step, -LONGEST_STEP, LONGEST_STEP)
         trial_NM = residual(trial_NP)
@@ -241,32 +228,14 @@ def laplace(path, prior, theta_NP, uv_NTx2, z_NT, sd, cfg):
         theta_NP = np.where(better_N[:, None], trial_NP, theta_NP)
         residual_NM = np.where(better_N[:, None], trial_NM, residual_NM)
         damping_N = np.clip(np.where(better_N, damping_N / 5, damping_N * 5), 1e-9, 1e3)
-    slope_NMP = jacobian(residual, theta_NP, residual_NM)
-    _, log_det_N = np.linalg.slogdet(np.einsum("nmp,nmq->npq", slope_NMP, slope_NMP) + 1e-9 * np.eye(theta_NP.shape[1]))
+    slope_NMP = slope(theta_NP, residual_NM)
+    _, log_det_N = np.linalg.slogdet(np.einsum("nmp,nmq->npq", slope_NMP, slope_NMP) + 1e-9 * eye_PP)
     volume_N = 0.5 * theta_NP.shape[1] * np.log(2 * np.pi) - 0.5 * log_det_N
-    evidence_N = -0.5 * (residual_NM**2).sum(1) - error_volume(z_NT, sd, cfg) + prior(theta_NP) + volume_N
+    # The errors' normalising constant, as a density of positions in metres.
+    log_sds_NT = 2 * np.log(z_NT * sd[0] / cfg.focal_px) + np.log(z_NT * sd[1])
+    errors_N = (log_sds_NT + 1.5 * np.log(2 * np.pi)).sum(axis=1)
+    evidence_N = -0.5 * (residual_NM**2).sum(1) - errors_N + prior(theta_NP) + volume_N
     return evidence_N, path(theta_NP, time_F[cfg.frames :], cfg)
-
-
-def jacobian(residual, theta_NP, residual_NM, step=1e-6):
-    """Derivatives (N, M, P) of the residuals by forward differences."""
-    columns = []
-    for parameter in range(theta_NP.shape[1]):
-        moved = theta_NP.copy()
-        moved[:, parameter] += step
-        columns.append((residual(moved) - residual_NM) / step)
-    return np.stack(columns, axis=2)
-
-
-def diagonal(matrix_NPP):
-    """The diagonals as diagonal matrices, never quite zero."""
-    return np.maximum(np.einsum("npp->np", matrix_NPP), 1e-9)[:, :, None] * np.eye(matrix_NPP.shape[1])
-
-
-def error_volume(z_NT, sd, cfg):
-    """Log of the errors' normalising constant (N,), as a density of positions in metres."""
-    sd_x_NT, sd_z_NT = z_NT * sd[0] / cfg.focal_px, z_NT * sd[1]
-    return (2 * np.log(sd_x_NT) + np.log(sd_z_NT) + 1.5 * np.log(2 * np.pi)).sum(axis=1)
 
 
 # ---- random: a Gaussian process in each axis, its start unknown, its speed one of a few
@@ -312,11 +281,9 @@ def conditional_mean(xyz_NTx3, ratio_Nx3, cfg, levels=32):
     grid = np.linspace(np.log(ratio_Nx3.min()), np.log(ratio_Nx3.max()) + 1e-9, levels)
     level_Nx3 = np.rint((np.log(ratio_Nx3) - grid[0]) / (grid[1] - grid[0])).astype(int)
     predictor_LHT = np.stack([predictor(np.exp(log_ratio), cfg) for log_ratio in grid])
-    start_N1x3 = xyz_NTx3[:, -1:]
-    future = [
-        np.einsum("nht,nt->nh", predictor_LHT[level_Nx3[:, axis]], (xyz_NTx3 - start_N1x3)[..., axis])
-        for axis in range(3)
-    ]
+    start_N1x3, of_axis_3NHT = xyz_NTx3[:, -1:], (predictor_LHT[level_N] for level_N in level_Nx3.T)
+    moved_3NT = np.moveaxis(xyz_NTx3 - start_N1x3, 2, 0)
+    future = [np.einsum("nht,nt->nh", *pair) for pair in zip(of_axis_3NHT, moved_3NT, strict=True)]
     return start_N1x3 + np.stack(future, axis=2)
 
 
@@ -330,8 +297,8 @@ def predictor(ratio, cfg):
 
 
 FITS = {
-    "linear": fit_linear,
-    "parabolic": fit_parabolic,
+    "linear": fit_thrown,
+    "parabolic": lambda uv_NTx2, z_NT, sd, cfg: fit_thrown(uv_NTx2, z_NT, sd, cfg, cfg.gravity),
     "circular": fit_orbit,
     "random": fit_random,
     "helical": partial(fit_orbit, parameters=9),

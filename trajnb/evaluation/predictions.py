@@ -56,11 +56,6 @@ def of_training_runs(runs, clips):
     return found
 
 
-def of_training_run(cfg, clips):
-    """Predictions of the trained network of one training run."""
-    return of_training_runs({cfg.model: [cfg]}, clips)[cfg.model][0]
-
-
 def from_output(raw):
     """Probabilities and positions from the outputs of `training.predict`."""
     mean_NHx3 = raw["mean_NHx3"]

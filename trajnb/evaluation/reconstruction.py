@@ -25,14 +25,13 @@ class Pictures(NamedTuple):
 def pictures(net, clips, batch=100) -> Pictures:
     """The first clips of a set, tokenized to code numbers by the extractor of `net` and decoded from them.
 
-    A tokenizer that works on standardised clips gets mean and deviation of each clip back, two further numbers.
+    A tokenizer that works on standardised clips gets mean and deviation of each clip back.
     """
     tokenizer, rows = net.eval().extractor, np.arange(min(CLIPS, len(clips)))
-    device = next(net.parameters()).device
     noise_free = type(clips)(clips.cfg, clips.seed, clips.table.iloc[rows].assign(noise=0.0))
     video_N1TSS = clips.batch(rows).video.float() / 255
     decoded, use_K = [], np.zeros(len(tokenizer.quantiser.codebook_KD), int)
-    for part_B1TSS in video_N1TSS.to(device).split(batch):
+    for part_B1TSS in video_N1TSS.to(next(net.parameters()).device).split(batch):
         use_K += np.bincount(tokenizer.tokenize(part_B1TSS).flatten().cpu().numpy(), minlength=len(use_K))
         decoded.append(tokenizer.reconstruct(part_B1TSS)[:, 0].cpu())
     clean_NTSS = noise_free.render(rows).astype(np.float32) / 255

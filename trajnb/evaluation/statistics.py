@@ -1,9 +1,9 @@
 """Intervals and tests: over the clips of one trained network, and over training runs of one architecture.
 
-Two trained networks predict the same clips, so they are compared in pairs: top-1 by McNemar's exact test on the clips
-that only one of them classifies correctly (Q. McNemar 1947), ADE by the mean paired difference. One training run proves
-little about its architecture: over several, intervals are Student's t over the seeds; a bootstrap over three seeds
-held the true mean in 85 % instead of 95 % of simulated cases (LOG.md, 2026-11-24). benchmarks/seeds.py measures both.
+Two trained networks predict the same clips, so they are compared in pairs: top-1 by McNemar's exact test (1947) on the
+clips that only one of them classifies correctly, ADE by the mean paired difference. Over several training runs of an
+architecture intervals are Student's t: a bootstrap over three seeds held the true mean in 85 % instead of 95 % of
+simulated cases (benchmarks/seeds.py).
 
 Shapes:   S seeds   N test clips
 """
@@ -34,10 +34,7 @@ class SeedScores(NamedTuple):
 
 
 def holm(p_N):
-    """p-values corrected for their number, so that the chance of any false difference stays below the level.
-
-    Source: S. Holm, A simple sequentially rejective multiple test procedure, 1979.
-    """
+    """p-values corrected so that the chance of any false difference stays below the level (S. Holm 1979)."""
     order, corrected_N = np.argsort(p_N, kind="stable"), np.empty(len(p_N))
     steps = np.maximum.accumulate(p_N[order] * np.arange(len(p_N), 0, -1))
     corrected_N[order] = np.minimum(steps, 1)
@@ -75,21 +72,20 @@ def welch_interval(one_S, other_S):
 
 
 def comparisons(networks, test):
-    """Every pair of {model: [Predictions of each seed]}: over clips for one seed, over seeds for several (pandas)."""
+    """Every pair of {model: [Predictions of each seed]}: over clips for one seed, over seeds for several (pandas).
+
+    Differences are first - second; p-values are Holm's.
+    """
     if all(len(several) == 1 for several in networks.values()):
-        return clip_pairs({model: predictions for model, (predictions,) in networks.items()}, test)
+        rows = [clip_pair(pair, networks, test) for pair in combinations(networks, 2)]
+        table = pd.DataFrame(rows, columns=PAIR_COLUMNS)
+        return table.assign(**{name: holm(table[name].to_numpy(float)) for name in ("top1_p", "ade_p")})
     return seed_pairs(seed_scores(networks, test))
 
 
-def clip_pairs(networks, test):
-    """Every pair of {model: Predictions}: differences first - second, p-values after Holm; rows of PAIR_COLUMNS."""
-    rows = [clip_pair(pair, [networks[model] for model in pair], test) for pair in combinations(networks, 2)]
-    table = pd.DataFrame(rows, columns=PAIR_COLUMNS)
-    return table.assign(**{name: holm(table[name].to_numpy(float)) for name in ("top1_p", "ade_p")})
-
-
-def clip_pair(names, predictions, test):
+def clip_pair(names, networks, test):
     """A row of PAIR_COLUMNS: McNemar's test of top-1, and the 95 % interval of the mean paired difference in ADE."""
+    predictions = [networks[name][0] for name in names]
     first_N, second_N = (metrics.correct(one, test) for one in predictions)
     only = int((first_N & ~second_N).sum()), int((second_N & ~first_N).sum())
     top1_p = binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
@@ -102,13 +98,11 @@ def clip_pair(names, predictions, test):
 
 def seed_scores(networks, test):
     """{model: SeedScores} of {model: [Predictions of each seed]}."""
-    return {
-        model: SeedScores(
-            np.stack([metrics.correct(one, test) for one in several]).astype(float),
-            np.stack([metrics.error_px(one, test).mean(axis=1) for one in several]),
-        )
-        for model, several in networks.items()
-    }
+    scores = {}
+    for model, several in networks.items():
+        correct_SN = np.stack([metrics.correct(one, test) for one in several]).astype(float)
+        scores[model] = SeedScores(correct_SN, np.stack([metrics.error_px(one, test).mean(axis=1) for one in several]))
+    return scores
 
 
 def seed_table(scores, chance):

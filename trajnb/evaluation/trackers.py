@@ -1,12 +1,9 @@
 """Tracks extrapolated without learning: constant velocity or acceleration, and a Kalman filter.
 
-Source:   Kalman filter with constant acceleration driven by white noise, Bar-Shalom, Li, Kirubarajan, Estimation with
-          Applications to Tracking and Navigation, section 6.3.2; gains by filterpy.
+Source:   the filter: constant acceleration driven by white noise, Bar-Shalom, Li, Kirubarajan 2001, section 6.3.2.
 
 Shapes:   N clips   T observed frames   H future frames   track (u, v, z): u and v in frame widths, z in metres
 """
-
-from functools import lru_cache
 
 import numpy as np
 from filterpy.common import Q_discrete_white_noise
@@ -44,28 +41,20 @@ def constant_acceleration(track_NTx3, horizon):
 
 def kalman(track_NTx3, horizon, noise):
     """Forecast (N, H, 3) of a filter on each coordinate; `noise`: the acceleration's, in measurement variances."""
+    gains = KalmanFilter(dim_x=3, dim_z=1)  # of one coordinate: they depend on no measurement, so all clips share them
+    gains.F, gains.H, gains.P = STEP, np.array([[1.0, 0.0, 0.0]]), np.eye(3) * UNKNOWN
+    gains.Q = Q_discrete_white_noise(dim=3, dt=1.0, var=noise)
     state_3Nx3, forecast = np.zeros((3, *track_NTx3[:, 0].shape)), []
-    for t, gain_3 in enumerate(gains(track_NTx3.shape[1], noise)):
-        state_3Nx3 = np.tensordot(STEP, state_3Nx3, 1) if t else state_3Nx3
-        state_3Nx3 = state_3Nx3 + gain_3[:, None, None] * (track_NTx3[:, t] - state_3Nx3[0])
+    for t in range(track_NTx3.shape[1]):
+        if t:
+            gains.predict()
+            state_3Nx3 = np.tensordot(STEP, state_3Nx3, 1)
+        gains.update(0.0)
+        state_3Nx3 = state_3Nx3 + gains.K[:, :, None] * (track_NTx3[:, t] - state_3Nx3[0])
     for _ in range(horizon):
         state_3Nx3 = np.tensordot(STEP, state_3Nx3, 1)
         forecast.append(state_3Nx3[0])
     return np.stack(forecast, axis=1)
-
-
-@lru_cache(maxsize=64)
-def gains(frames, noise):
-    """Gains (T, 3) of the filter: they depend on no measurement, so all clips share them."""
-    kalman_filter, gain_T3 = KalmanFilter(dim_x=3, dim_z=1), []
-    kalman_filter.F, kalman_filter.H, kalman_filter.P = STEP, np.array([[1.0, 0.0, 0.0]]), np.eye(3) * UNKNOWN
-    kalman_filter.Q = Q_discrete_white_noise(dim=3, dt=1.0, var=noise)
-    for t in range(frames):
-        if t:
-            kalman_filter.predict()
-        kalman_filter.update(0.0)
-        gain_T3.append(kalman_filter.K[:, 0].copy())
-    return np.array(gain_T3)
 
 
 def best_noise(track_NTx3, clips):

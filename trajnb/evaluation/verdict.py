@@ -13,16 +13,17 @@ SCORES = {"top1": "accuracy", "ade_px": "ADE"}
 def verdict(board, pairs, cfg):
     """At most three sentences on a leaderboard; `pairs`: its comparisons over clips or over seeds (pandas), or None."""
     networks = board[board["kind"] == "network"].set_index("model").sort_values("test_top1", ascending=False)
-    best = networks.index[0]
+    best, more = networks.index[0], []
     if min(cfg.clips, cfg.test_clips) < FEWEST_CLIPS:
-        return [f"A smoke run: {cfg.clips:,} clips show that the lab works and nothing else.", level(best, board)]
-    if pairs is None or not len(pairs) or len(networks) == 1:
-        return ["The networks were not compared pair by pair: none is called better.", level(best, board)]
-    if "verdict" in pairs:
-        first, *more = over_seeds(pairs)
-        return [first, level(best, board), *more]
-    best, sentence = over_clips(networks, pairs)
-    return [sentence, level(best, board), "One training run of each compares these networks, not their architectures."]
+        sentence = f"A smoke run: {cfg.clips:,} clips show that the lab works and nothing else."
+    elif pairs is None or not len(pairs) or len(networks) == 1:
+        sentence = "The networks were not compared pair by pair: none is called better."
+    elif "verdict" in pairs:
+        sentence, *more = over_seeds(pairs)
+    else:
+        best, sentence = over_clips(networks, pairs)
+        more = ["One training run of each compares these networks, not their architectures."]
+    return [sentence, level(best, board), *more]
 
 
 def level(model, board):
@@ -34,9 +35,8 @@ def level(model, board):
     for control, top1 in controls.items():
         below = "" if row.test_top1_low > top1 else ", which is not shown to be worse"
         text += f", the best control ({control.replace('_', ' ')}) {top1:.3f}{below}"
-    return (
-        f"{text}; its ADE is {row.ade_px:.2f} px, that of constant velocity {rows.ade_px['constant_velocity']:.2f} px."
-    )
+    velocity_px = rows.ade_px["constant_velocity"]
+    return f"{text}; its ADE is {row.ade_px:.2f} px, that of constant velocity {velocity_px:.2f} px."
 
 
 def over_clips(networks, pairs):
@@ -62,16 +62,15 @@ def over_seeds(pairs):
     seeds = f"{pairs['seeds'].min():.0f} training runs of each"
     if pairs["verdict"].str.startswith("not ranked").any():
         return [f"No order of architectures is stated: {seeds} show a spread and cannot rank them."]
-    return [f"{order(SCORES[score], part)} ({seeds})." for score, part in pairs.groupby("score", sort=False)]
-
-
-def order(score, pairs):
-    """Which architecture is better than all others in one score; `verdict` is the column of a pair's better one."""
-    winners = [getattr(p, p.verdict) for p in pairs.itertuples() if p.verdict in ("first", "second")]
-    best = max(winners, key=winners.count, default=None)
-    if winners.count(best) == len({*pairs["first"], *pairs["second"]}) - 1:
-        return f"{name(best)} is better in {score} than every other architecture"
-    return f"No architecture is shown to be better in {score} than all others"
+    sentences = []
+    for score, part in pairs.groupby("score", sort=False):
+        winners = [getattr(pair, pair.verdict) for pair in part.itertuples() if pair.verdict in ("first", "second")]
+        best = max(winners, key=winners.count, default=None)
+        if winners.count(best) == len({*part["first"], *part["second"]}) - 1:
+            sentences.append(f"{name(best)} is better in {SCORES[score]} than every other architecture ({seeds}).")
+        else:
+            sentences.append(f"No architecture is shown to be better in {SCORES[score]} than all others ({seeds}).")
+    return sentences
 
 
 def p_values(model, others, pairs, column):

@@ -5,6 +5,7 @@ from trajnb.figures.evaluation import (
     confusion,
     error_by_step,
     futures,
+    learning_curves,
     learning_speed,
     reconstructions,
     regions,
@@ -13,9 +14,8 @@ from trajnb.figures.evaluation import (
     tradeoffs,
 )
 from trajnb.figures.style import save
-from trajnb.figures.tour import prediction, predictions, scene
-from trajnb.figures.training import learning_curves
+from trajnb.figures.tour import predictions, scene
 
 __all__ = ["class_balance", "confusion", "error_by_step", "film_strips", "futures", "image_paths", "learning_curves"]
-__all__ += ["learning_speed", "nuisances", "prediction", "predictions", "reconstructions", "regions", "reliability"]
+__all__ += ["learning_speed", "nuisances", "predictions", "reconstructions", "regions", "reliability"]
 __all__ += ["save", "scene", "single_frames", "standing", "tradeoffs", "world_paths"]

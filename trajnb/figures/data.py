@@ -2,10 +2,13 @@
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.collections import LineCollection
 
-from trajnb.figures.style import GREY, MOTION_COLOURS, bare, panels
+from trajnb.figures.style import GREY, MOTION_COLOURS, bare, key, panels
+
+STRIP = 8  # frames in a strip
+GAP = 3  # white pixels between two of them
+NUISANCES = {"place_u": "place u, px", "place_v": "place v, px", "size": "radius, px", "extent": "extent, px"}
 
 
 def first_rows(clips, each):
@@ -13,20 +16,25 @@ def first_rows(clips, each):
     return {name: np.flatnonzero(clips.label_N == k)[:each] for k, name in enumerate(clips.cfg.motions)}
 
 
-def film_strips(clips, columns=8):
+def film_strips(clips):
     """One clip of each class as a strip of frames; the last picture is the brightest value of every pixel."""
     rows = first_rows(clips, 1)
-    frames = np.linspace(0, clips.cfg.frames - 1, columns).round().astype(int)
-    figure, axes = panels(len(rows), columns + 1, 1.15, 1.25)
-    for number, (line, (motion, row)) in enumerate(zip(axes, rows.items(), strict=True)):
-        video_TSS = clips.render(row)[0]
-        pictures = {f"frame {frame}": video_TSS[frame] for frame in frames}
-        pictures[f"all {clips.cfg.frames}"] = video_TSS.max(axis=0)
-        for axis, (title, picture_SS) in zip(line, pictures.items(), strict=True):
-            axis.imshow(picture_SS, **GREY)
-            bare(axis, "" if number else title)
-        line[0].set_ylabel(motion, color=MOTION_COLOURS[motion])
+    figure, axes = panels(len(rows), 1, 9.5, 1.25)
+    for axis, (motion, row) in zip(axes[:, 0], rows.items(), strict=True):
+        draw_strip(axis, clips.render(row)[0])
+        axis.set_ylabel(motion, color=MOTION_COLOURS[motion])
     return figure
+
+
+def draw_strip(axis, video_TSS):
+    """Eight numbered frames in a row, and the brightest value of every pixel in all of them."""
+    frames, size = np.linspace(0, len(video_TSS) - 1, STRIP).round().astype(int), video_TSS.shape[-1]
+    pictures = [*video_TSS[frames], video_TSS.max(axis=0)]
+    axis.imshow(np.hstack([np.pad(one, ((0, 0), (0, GAP)), constant_values=255) for one in pictures]), **GREY)
+    bare(axis)
+    labels = [*(f"frame {frame}" for frame in frames), f"all {len(video_TSS)}"]
+    axis.set_xticks(np.arange(len(labels)) * (size + GAP) + size / 2, labels)
+    axis.tick_params(length=0, labelsize=8, labeltop=True, labelbottom=False, top=False, bottom=False)
 
 
 def image_paths(clips, each=30):
@@ -50,51 +58,49 @@ def world_paths(clips, each=12):
     rows, cfg = first_rows(clips, each), clips.cfg
     figure, axes = panels(1, len(rows), 2.8, 2.9, subplot_kw={"projection": "3d"})
     for axis, (motion, numbers) in zip(axes[0], rows.items(), strict=True):
-        for x_Fx3 in clips.xyz_NFx3[numbers]:
-            for part, look in (
-                (x_Fx3[: cfg.frames], {"color": MOTION_COLOURS[motion], "linewidth": 1}),
-                (x_Fx3[cfg.frames - 1 :], {"color": "0.6", "linewidth": 0.7}),
-            ):
-                axis.plot(part[:, 2], part[:, 0], -part[:, 1], **look)
+        for x_F, y_F, z_F in clips.xyz_NFx3[numbers].transpose(0, 2, 1):
+            axis.plot(z_F[cfg.frames - 1 :], x_F[cfg.frames - 1 :], -y_F[cfg.frames - 1 :], color="0.6", linewidth=0.7)
+            axis.plot(
+                z_F[: cfg.frames], x_F[: cfg.frames], -y_F[: cfg.frames], color=MOTION_COLOURS[motion], linewidth=1
+            )
         axis.set_xlabel("z, m", labelpad=-6)
         axis.set_ylabel("x, m", labelpad=-4)
         axis.set_title(f"{motion}\nheight -y, m", color=MOTION_COLOURS[motion])
-        axis.tick_params(labelsize=6, pad=-3)
+        axis.tick_params(labelsize=7, pad=-3)
         axis.locator_params(nbins=4)
     return figure
 
 
 def class_balance(table, test):
     """Share of each class in each split: bars of equal height mean balance."""
-    counts = pd.concat([table, test]).groupby(["split", "motion"], observed=True).size().rename("clips").reset_index()
-    counts["share"] = counts["clips"] / counts.groupby("split")["clips"].transform("sum")
+    clips = pd.concat([table, test])
+    share = pd.crosstab(clips["split"], clips["motion"], normalize="index")
+    motions = [motion for motion in MOTION_COLOURS if motion in share]
+    share = share.reindex([split for split in ("train", "val", "test") if split in share.index])[motions]
     figure, axes = panels(1, 1, 6, 2.4)
-    motions = [motion for motion in MOTION_COLOURS if motion in set(counts["motion"])]
-    order = [split for split in ("train", "val", "test") if split in set(counts["split"])]
-    bars = {"order": order, "hue_order": motions, "palette": MOTION_COLOURS}
-    sns.barplot(counts, x="split", y="share", hue="motion", ax=axes[0, 0], **bars)
+    share.plot.bar(ax=axes[0, 0], color=MOTION_COLOURS, rot=0, width=0.8, legend=False)
     axes[0, 0].axhline(1 / len(motions), color="0.3", linestyle=":", linewidth=1)
-    axes[0, 0].legend(frameon=False, ncols=5, loc="upper center", bbox_to_anchor=(0.5, 1.22))
     axes[0, 0].set(xlabel="split", ylabel="share of the clips")
-    sns.despine(figure)
+    key(figure, axes[0, 0])
     return figure
 
 
 def nuisances(table, motion_N, top1, chance):
     """Distributions of what must not tell the class, a line per class: they should coincide."""
     figure, axes = panels(2, 4, 2.4, 1.8)
+    figure.get_layout_engine().set(wspace=0.08)
     for axis, name in zip(axes.flat, table.columns, strict=False):
         edges = np.histogram_bin_edges(table[name], bins=16)
         for motion in (name for name in MOTION_COLOURS if name in set(motion_N)):
             density, _ = np.histogram(table[name][motion_N == motion], bins=edges, density=True)
             axis.stairs(density, edges, color=MOTION_COLOURS[motion], label=motion)
-        axis.set(title=name, yticks=[])
+        axis.set(title=NUISANCES.get(name, name), yticks=[])
+        axis.locator_params(axis="x", nbins=4)
     lines = axes.flat[0].get_legend_handles_labels()
     axes.flat[-1].axis("off")
     axes.flat[-1].legend(*lines, frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(0.6, 0.5))
     text = f"boosted trees on all:\ntop-1 {top1:.3f}\nchance {chance:.3f}\nn {len(table):,}"
     axes.flat[-1].text(0, 0.5, text, va="center")
-    sns.despine(figure)
     return figure
 
 
@@ -103,6 +109,11 @@ def single_frames(top1_T, chance):
     figure, axes = panels(1, 1, 6, 2)
     axes[0, 0].bar(np.arange(len(top1_T)), top1_T, color="0.6")
     axes[0, 0].axhline(chance, color="0.2", linestyle=":", linewidth=1)
-    axes[0, 0].set(xlabel="frame", ylabel="top-1", ylim=(0, 1), title=f"trees on a single frame (chance {chance:.2f})")
-    sns.despine(figure)
+    axes[0, 0].set(
+        xlabel="frame",
+        ylabel="top-1",
+        ylim=(0, 1),
+        xlim=(-0.7, len(top1_T) - 0.3),
+        title=f"trees on a single frame (chance {chance:.2f})",
+    )
     return figure

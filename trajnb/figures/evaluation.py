@@ -1,10 +1,11 @@
-"""How good the networks are, beside baselines and oracles."""
+"""How a training run went, and how good the networks are beside baselines and oracles."""
 
 import numpy as np
 import seaborn as sns
 from matplotlib.patches import Ellipse
 
 from trajnb.evaluation import cost, metrics
+from trajnb.figures import style
 from trajnb.figures.style import BASELINE_COLOURS, COLOURS, GREY, MOTION_COLOURS, bare, panels
 
 COSTS = {"macs": ("multiply-adds a clip, M", 1e6), "parameters": ("parameters, M", 1e6)}  # label, and its unit
@@ -38,7 +39,6 @@ def reliability(models, label_N):
         top.set(title=f"{name}: ECE {metrics.ece(one.prob_NK, label_N):.4f}", ylabel="accuracy")
         bottom.stairs(count, np.linspace(0, 1, len(count) + 1), fill=True, color="0.7")
         bottom.set(yscale="log", xlabel="confidence", ylabel="clips")
-    sns.despine(figure)
     return figure
 
 
@@ -55,9 +55,8 @@ def futures(clips, predictions, name, each=4, level=0.80, radii=None):
             axis.imshow(clips.render([row])[0].max(axis=0), **GREY)
             draw_future(axis, clips, predictions, row, square_H)
             best = cfg.motions[predictions.prob_NK[row].argmax()]
-            bare(axis, f"{best} {predictions.prob_NK[row].max():.2f}")
+            style.frame_limits(axis, cfg.size, f"{best} {predictions.prob_NK[row].max():.2f}")
             axis.title.set_color("black" if best == motion else "crimson")
-            axis.set(xlim=(-10, cfg.size + 10), ylim=(cfg.size + 10, -10))
         axes[number, 0].set_ylabel(motion, color=MOTION_COLOURS[motion])
     figure.suptitle(f"{name}: observed path, true future (x), predicted future with {level:.0%} regions", fontsize=10)
     return figure
@@ -80,12 +79,12 @@ def error_by_step(steps_by_motion):
     figure, axes = panels(1, len(steps_by_motion), 2.4, 2.6, sharex=True)
     for axis, (motion, table) in zip(axes[0], steps_by_motion.items(), strict=True):
         for name in table.columns:
-            style = "--" if name in BASELINE_COLOURS and not name.startswith("ensemble") else "o-"
-            axis.plot(table.index, table[name], style, color=COLOURS.get(name), markersize=3, label=name)
-        axis.set(xlabel="frames ahead", title=motion, ylim=(0, None))
+            line = "--" if name in BASELINE_COLOURS and not name.startswith("ensemble") else "o-"
+            axis.plot(table.index, table[name], line, color=COLOURS.get(name), markersize=3, label=name)
+        axis.set(xlabel="frames ahead", title=motion)
+        style.from_zero(axis)
     axes[0, 0].set_ylabel("mean error, px")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
-    sns.despine(figure)
+    style.key(figure, axes[0, 0], "lower")
     return figure
 
 
@@ -99,7 +98,6 @@ def regions(coverage):
         axis.plot(nominal, coverage[name], "o-", color=colour, linewidth=width, markersize=4, label=name)
     axis.set(xlabel="nominal coverage", ylabel="empirical coverage", title="above the line: regions too large")
     axis.legend(frameon=False)
-    sns.despine(figure)
     return figure
 
 
@@ -114,9 +112,8 @@ def standing(board):
         axis.scatter(board[score], range(len(board)), c=colours, zorder=3)
         axis.grid(axis="x", color="0.9")
     axes[0, 0].set(yticks=range(len(board)), yticklabels=names, xlabel="test top-1, 95 % interval", xlim=(0, 1.02))
-    axes[0, 0].invert_yaxis()
+    axes[0, 0].set_ylim(len(board) - 0.4, -0.6)
     axes[0, 1].set(xlabel="test ADE, px", xlim=(0, None))
-    sns.despine(figure)
     return figure
 
 
@@ -136,8 +133,7 @@ def tradeoffs(board):
         column[1].set(xlabel=label, xlim=(0, None))
     axes[0, 0].set(ylabel="test top-1, 95 %")
     axes[1, 0].set(ylabel="test ADE, px")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=6, frameon=False)
-    sns.despine(figure)
+    style.key(figure, axes[0, 0])
     return figure
 
 
@@ -151,10 +147,10 @@ def learning_speed(histories, chance):
     for axis in axes[0]:
         axis.axhline(chance, color="0.4", linestyle=":", linewidth=1)
     axes[0, 0].set(ylabel="validation top-1", ylim=(0, 1.02))
-    axes[1, 0].set(ylabel="validation ADE, px", ylim=(0, None), xlabel="training clips seen", xlim=(0, None))
+    axes[1, 0].set(ylabel="validation ADE, px", xlabel="training clips seen", xlim=(0, None))
     axes[1, 1].set(xlabel="training, s", xlim=(0, None))
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
-    sns.despine(figure)
+    style.from_zero(axes[1, 0])
+    style.key(figure, axes[0, 0])
     return figure
 
 
@@ -170,4 +166,26 @@ def reconstructions(pictures, clips, frame=8):
                 axis.imshow(picture_SS, **GREY | {"vmax": 1})
                 bare(axis, "" if number else title)
         line[0].set_ylabel(name)
+    return figure
+
+
+def learning_curves(history, chance, constant_velocity_px):
+    """Loss, top-1 and ADE after each epoch (pandas, one row an epoch), beside chance and constant velocity."""
+    figure, axes = panels(1, 3, 3.1, 2.5)
+    lines = {  # column: (panel, label, look)
+        "train_loss": (0, "training objective", "C0o-"),
+        "val_loss": (0, "validation NLL", "C1s-"),
+        "train_top1": (1, "training (augmented)", "C0o-"),
+        "val_top1": (1, "validation", "C1s-"),
+        "val_ade_px": (2, "validation", "C1s-"),
+    }
+    for column, (panel, label, look) in lines.items():
+        axes[0, panel].plot(history["epoch"], history[column], look, label=label)
+    for panel, (level, label) in {1: (chance, "chance"), 2: (constant_velocity_px, "constant velocity")}.items():
+        axes[0, panel].axhline(level, color="0.4", linestyle=":", linewidth=1, label=label)
+    limits = {"loss, nats": {}, "top-1": {"ylim": (0, 1.02)}, "ADE, px": {"ylim": (0, None)}}
+    for axis, (title, limit) in zip(axes[0], limits.items(), strict=True):
+        axis.set(title=title, xlabel="epoch", **limit)
+        axis.legend(frameon=False)
+        axis.xaxis.get_major_locator().set_params(integer=True)
     return figure

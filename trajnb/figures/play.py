@@ -28,7 +28,7 @@ def network(net, cfg, folder):
     def draw(scene):
         clips = scenes.clip(cfg, scene)
         predicted = predictions.from_output(predict(net, clips, cfg))
-        return tour.prediction(clips, predicted, trackers.measured_constant_velocity(clips))
+        return tour.predictions(clips, predicted, trackers.measured_constant_velocity(clips), [0])
 
     return explore(draw, cfg, folder, "own_prediction")
 

@@ -1,17 +1,15 @@
 """The two figures of a run's front page. They are narrow enough to be read on a phone."""
 
 import numpy as np
-import seaborn as sns
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from trajnb.evaluation import verdict
-from trajnb.figures.style import COLOURS, MOTION_COLOURS, bare, panels
+from trajnb.figures.style import COLOURS, MOTION_COLOURS, frame_limits, panels
 
 TOP1 = ["test_top1", "test_top1_low", "test_top1_high"]
 MARKERS = {"transformer": "o", "i3d": "s", "slowfast": "^", "magvit": "D"}  # colour alone would not do for everybody
 GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # of a number over a line
-MARGIN = 7  # pixels drawn around a frame, for futures that leave it
 
 
 def standing(board, ade):
@@ -31,7 +29,6 @@ def standing(board, ade):
     limits(error, {"pixel oracle": ade_px["pixel_oracle"], "constant velocity": ade_px["constant_velocity"]})
     accuracy.set(xlabel="test accuracy, 95 % interval (more is better)", xlim=(0, 1.08))
     error.set(xlabel="average displacement error (ADE), px, 95 % interval (less is better)", xlim=(0, None))
-    sns.despine(figure)
     return figure
 
 
@@ -62,14 +59,13 @@ def futures(clips, networks):
     up, dark on light. Below a clip stand the networks that name another class than the true one.
     """
     figure, axes = panels(-(-len(clips) // 2), 2, 3.0, 3.0)
-    for axis in axes.flat:
+    for axis in axes.flat[len(clips) :]:
         axis.axis("off")
     for row, (axis, video_TSS) in enumerate(zip(axes.flat, clips.render(range(len(clips))), strict=False)):
-        axis.axis("on")
         dark_on_light(axis, video_TSS)
         draw_futures(axis, clips, networks, row)
         motion = clips.cfg.motions[clips.label_N[row]]
-        bare(axis, motion)
+        frame_limits(axis, clips.cfg.size, motion, margin=7)
         axis.title.set_color(MOTION_COLOURS[motion])
         axis.set_xlabel(mistakes(clips, networks, row), fontsize=9)
     figure.legend(handles=legend(networks), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
@@ -77,12 +73,11 @@ def futures(clips, networks):
 
 
 def dark_on_light(axis, video_TSS):
-    """All frames added up, the object dark on a light ground, with room around the frame for what leaves it."""
+    """All frames added up, the object dark on a light ground."""
     sum_SS, size = video_TSS.max(axis=0).astype(float), video_TSS.shape[-1]
     ground = np.median(sum_SS)
     axis.imshow(sum_SS, cmap="gray_r", vmin=ground - 10, vmax=2 * sum_SS.max() - ground, interpolation="nearest")
     axis.add_patch(Rectangle((-0.5, -0.5), size, size, fill=False, edgecolor="0.7", linewidth=0.8))
-    axis.set(xlim=(-MARGIN, size + MARGIN), ylim=(size + MARGIN, -MARGIN))
 
 
 def draw_futures(axis, clips, networks, row):

@@ -1,7 +1,6 @@
 """One look for all figures: colours that colour-blind readers can tell apart, sizes, and how a figure is saved."""
 
 import io
-import textwrap
 
 import matplotlib
 import PIL.Image
@@ -15,33 +14,16 @@ from trajnb import files
 MOTION_COLOURS = dict(
     zip(["linear", "parabolic", "circular", "random", "helical"], sns.color_palette("colorblind", 5), strict=True)
 )
-MODEL_COLOURS = {
-    "transformer": "#332288",
-    "i3d": "#CC6677",
-    "slowfast": "#117733",
-    "magvit": "#56B4E9",
-}  # P. Tol's muted
-BASELINE_COLOURS = {
-    "ensemble_all": "tab:pink",
-    "ensemble_magvit_i3d": "tab:orange",
-    "chance": "0.6",
-    "majority": "0.6",
-    "single_frame": "0.55",
-    "mean_frame": "0.55",
-    "motion_energy": "mediumpurple",
-    "kinematic_true": "tab:olive",
-    "constant_velocity": "tab:brown",
-    "constant_velocity_true": "tan",
-    "constant_acceleration": "rosybrown",
-    "kalman": "tab:green",
-    "pixel_oracle": "0.25",
-    "true_oracle": "0.0",
-}
+MODEL_COLOURS = {"transformer": "#332288", "i3d": "#CC6677", "slowfast": "#117733", "magvit": "#56B4E9"}
+BASELINE_COLOURS = {"ensemble_all": "tab:pink", "ensemble_magvit_i3d": "tab:orange", "chance": "0.6", "majority": "0.6"}
+BASELINE_COLOURS |= {"single_frame": "0.55", "mean_frame": "0.55", "motion_energy": "mediumpurple"}
+BASELINE_COLOURS |= {"kinematic_true": "tab:olive", "constant_velocity": "tab:brown", "constant_velocity_true": "tan"}
+BASELINE_COLOURS |= {"constant_acceleration": "rosybrown", "kalman": "tab:green"}
+BASELINE_COLOURS |= {"pixel_oracle": "0.25", "true_oracle": "0.0"}
 COLOURS = MODEL_COLOURS | BASELINE_COLOURS
 DOTS_PER_INCH = 150
 CSS_PER_INCH = 90  # pixels of a page, however dense the picture
 PALETTE = 256  # colours of a picture
-LETTERS_PER_INCH = 14  # of a headline
 GREY = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest"}  # frames as they are
 
 
@@ -63,7 +45,8 @@ def blank(width, height):
     pyplot does not know it: a notebook shows what a cell returns, and would show an open figure once more.
     """
     matplotlib.rcdefaults()
-    sns.set_theme(style="ticks", context="notebook", font="DejaVu Sans", font_scale=0.8)
+    open_axes = {"axes.spines.top": False, "axes.spines.right": False}
+    sns.set_theme(style="ticks", context="notebook", font="DejaVu Sans", font_scale=0.8, rc=open_axes)
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -75,10 +58,20 @@ def bare(axis, title=""):
     sns.despine(ax=axis, left=True, bottom=True)
 
 
-def headline(figure, text, **more):
-    """A figure's title, broken into lines that fit its width."""
-    lines = (textwrap.fill(line, int(LETTERS_PER_INCH * figure.get_figwidth())) for line in text.split("\n"))
-    figure.suptitle("\n".join(lines), fontsize=9, **more)
+def key(figure, axis, where="upper", columns=6):
+    """The legend of one of a figure's axes, above (`upper`) or below (`lower`) all of them."""
+    figure.legend(*axis.get_legend_handles_labels(), loc=f"outside {where} center", ncols=columns, frameon=False)
+
+
+def from_zero(axis):
+    """Let the vertical axis begin at zero, with room for the highest marker."""
+    axis.set_ylim(0, 1.06 * axis.dataLim.ymax)
+
+
+def frame_limits(axis, size, title="", margin=10):
+    """A picture's axis with some pixels around the frame, for futures that leave it."""
+    bare(axis, title)
+    axis.set(xlim=(-margin, size + margin), ylim=(size + margin, -margin))
 
 
 def png(figure):

@@ -5,13 +5,10 @@ from matplotlib.lines import Line2D
 
 from trajnb.data import scenes
 from trajnb.evaluation import metrics
+from trajnb.figures.data import draw_strip
 from trajnb.figures.evaluation import draw_future
-from trajnb.figures.style import GREY, MOTION_COLOURS, bare, mosaic, panels
+from trajnb.figures.style import GREY, MOTION_COLOURS, frame_limits, mosaic, panels
 
-STRIP = 8  # frames in a strip
-GAP = 3  # white pixels between two of them
-MARGIN = 10  # pixels drawn around the frame, for futures that leave it
-SIZES = {"width": 9.2, "height": 4.3, "height_ratios": [1, 2.2], "width_ratios": [1, 1, 0.9]}
 LINES = {  # label: how `draw_future` and `draw_prediction` draw it
     "observed path": {"color": "deepskyblue"},
     "true future": {"color": "gold", "marker": "x", "linestyle": ""},
@@ -22,13 +19,13 @@ LINES = {  # label: how `draw_future` and `draw_prediction` draw it
 
 def scene(clips):
     """The one clip of trajnb.data.scenes: film strip, path in the picture and from the side, checks of a data set."""
-    figure, axes = mosaic([["strip"] * 3, ["picture", "side", "text"]], **SIZES)
+    sizes = {"height_ratios": [1, 2.2], "width_ratios": [1, 1, 0.9]}
+    figure, axes = mosaic([["strip"] * 3, ["picture", "side", "text"]], 9.2, 4.3, **sizes)
     cfg, row = clips.cfg, clips.table.iloc[0]
     draw_strip(axes["strip"], clips.render([0])[0])
     axes["picture"].imshow(clips.render([0])[0].max(axis=0), **GREY)
     draw_path(axes["picture"], *(clips.track_NFx3[0, :, :2] * cfg.size).T, clips)
-    frame_limits(axes["picture"], cfg)
-    axes["picture"].set_title(f"in the picture; the next {cfg.horizon} in grey")
+    frame_limits(axes["picture"], cfg.size, f"in the picture; the next {cfg.horizon} in grey")
     draw_side(axes["side"], clips)
     checks = scenes.checks(cfg, row.motion, clips.xyz_NFx3)
     passed = [bool(holds_N[0]) for _, _, holds_N in checks]
@@ -37,50 +34,31 @@ def scene(clips):
     lines += [f"speed {cfg.speed_min:.1f} m/s", f"depth {row.depth_m:.1f} m", f"noise {row.noise:.0%} of full scale"]
     lines += ["", f"A data set would {'accept' if all(passed) else 'reject'} it:"]
     lines += [f"{'yes' if ok else 'NO'}: {what} ({x[0]:.1f})" for ok, (what, x, _) in zip(passed, checks, strict=True)]
-    write(axes["text"], row.motion, lines)
-    return figure
-
-
-def prediction(clips, predictions, velocity_NHx3, row=0):
-    """A network's prediction for one clip: film strip, predicted and true future, class probabilities, errors.
-
-    `velocity_NHx3`: the futures at constant velocity.
-    """
-    figure, axes = mosaic([["strip"] * 3, ["picture", "bars", "text"]], **SIZES)
-    motions = clips.cfg.motions
-    draw_strip(axes["strip"], clips.render([row])[0])
-    draw_prediction(axes["picture"], clips, predictions, velocity_NHx3, row)
-    draw_bars(axes["bars"], clips, predictions, row)
-    axes["bars"].set_yticks(range(len(motions)), motions)
-    best, errors = predictions.prob_NK[row].argmax(), (predictions.track_NHx3, velocity_NHx3)
-    network_px, velocity_px = (error_px(track_NHx3, clips, row) for track_NHx3 in errors)
-    lines = [f"Predicted class: {motions[best]}", "correct" if best == clips.label_N[row] else "WRONG", ""]
-    lines += [f"Next {clips.cfg.horizon} positions, mean error:", f"network {network_px:.1f} px"]
-    write(axes["text"], motions[clips.label_N[row]], [*lines, f"constant velocity {velocity_px:.1f} px"])
-    add_legend(figure)
+    axes["text"].axis("off")
+    axes["text"].set_title(row.motion, color=MOTION_COLOURS[row.motion], loc="left")
+    axes["text"].text(0, 1, "\n".join(lines), va="top", fontsize=8.5, linespacing=1.5, transform=axes["text"].transAxes)
     return figure
 
 
 def predictions(clips, predicted, velocity_NHx3, rows):
-    """`prediction` for several clips side by side: row numbers of `clips`."""
-    figure, axes = panels(2, len(rows), 2.3, 1.85, height_ratios=[2.2, 1])
+    """What a network predicts for clips (row numbers) side by side: true and predicted future, class probabilities.
+
+    `velocity_NHx3`: the futures at constant velocity.
+    """
+    figure, axes = panels(2, len(rows), max(2.3, 5 / len(rows)), 1.95, height_ratios=[2.2, 1])
+    errors = {"network": predicted.track_NHx3, "constant velocity": velocity_NHx3}
+    errors = {name: metrics.displacement_px(x, metrics.future(clips), clips.cfg) for name, x in errors.items()}
     for (top, bottom), row in zip(axes.T, rows, strict=True):
-        motion, off_px = clips.cfg.motions[clips.label_N[row]], error_px(predicted.track_NHx3, clips, row)
+        motion = clips.cfg.motions[clips.label_N[row]]
         draw_prediction(top, clips, predicted, velocity_NHx3, row)
-        top.set_title(f"{motion}\nmean error {off_px:.1f} px", color=MOTION_COLOURS[motion])
+        lines = [motion, *(f"{name} {error_NH[row].mean():.1f} px off" for name, error_NH in errors.items())]
+        top.set_title("\n".join(lines), color=MOTION_COLOURS[motion], fontsize=9)
         draw_bars(bottom, clips, predicted, row)
     axes[1, 0].set_yticks(range(len(clips.cfg.motions)), clips.cfg.motions)
-    add_legend(figure)
+    handles = [Line2D([], [], label=name, **look) for name, look in LINES.items()]
+    look = {"facecolor": "0.35", "labelcolor": "white", "fontsize": 8}  # on grey, as some lines are light
+    figure.legend(handles=handles, loc="outside lower center", ncols=4 if len(rows) > 3 else 2, **look)
     return figure
-
-
-def draw_strip(axis, video_TSS):
-    """Eight frames in a row, numbered."""
-    frames, size = np.linspace(0, len(video_TSS) - 1, STRIP).round().astype(int), video_TSS.shape[-1]
-    axis.imshow(np.hstack([np.pad(video_TSS[t], ((0, 0), (0, GAP)), constant_values=255) for t in frames]), **GREY)
-    bare(axis)
-    axis.set_xticks(np.arange(STRIP) * (size + GAP) + size / 2, [f"frame {frame}" for frame in frames])
-    axis.tick_params(length=0, labelsize=8, labeltop=True, labelbottom=False, top=False, bottom=False)
 
 
 def draw_side(axis, clips):
@@ -106,13 +84,7 @@ def draw_prediction(axis, clips, predictions, velocity_NHx3, row):
     axis.imshow(clips.render([row])[0].max(axis=0), **GREY)
     draw_future(axis, clips, predictions, row, np.full(clips.cfg.horizon, metrics.gaussian_radius(0.80)))
     axis.plot(*velocity_NHx3[row, :, :2].T * clips.cfg.size, linewidth=0.8, **LINES["constant velocity"])
-    frame_limits(axis, clips.cfg)
-
-
-def frame_limits(axis, cfg):
-    """Show a picture and a little around it."""
-    bare(axis)
-    axis.set(xlim=(-MARGIN, cfg.size + MARGIN), ylim=(cfg.size + MARGIN, -MARGIN))
+    frame_limits(axis, clips.cfg.size)
 
 
 def draw_bars(axis, clips, predictions, row):
@@ -121,23 +93,3 @@ def draw_bars(axis, clips, predictions, row):
     colours = [MOTION_COLOURS[name] if k == clips.label_N[row] else "0.6" for k, name in enumerate(motions)]
     axis.bar_label(axis.barh(range(len(motions)), prob_K, color=colours), fmt="%.2f", fontsize=8, padding=2)
     axis.set(xlim=(0, 1.25), ylim=(len(motions) - 0.5, -0.5), xlabel="probability", xticks=[0, 0.5, 1], yticks=[])
-    axis.spines[["top", "right"]].set_visible(False)
-
-
-def error_px(track_NHx3, clips, row):
-    """Mean distance in pixels of one clip's predicted positions from the true ones."""
-    return metrics.displacement_px(track_NHx3[[row]], metrics.future(clips)[[row]], clips.cfg).mean()
-
-
-def write(axis, motion, lines):
-    """Lines of text in place of a picture, under the motion's name."""
-    axis.axis("off")
-    axis.set_title(motion, color=MOTION_COLOURS[motion], loc="left")
-    axis.text(0, 1, "\n".join(lines), va="top", fontsize=8.5, linespacing=1.5, transform=axis.transAxes)
-
-
-def add_legend(figure):
-    """The four lines of `draw_prediction`, below everything; on grey, as some are light."""
-    handles = [Line2D([], [], label=name, **look) for name, look in LINES.items()]
-    look = {"facecolor": "0.35", "labelcolor": "white", "fontsize": 8}
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), **look)
