@@ -43,9 +43,7 @@ def test_just_inside_the_tolerance_counts_and_just_outside_does_not(distance):
 
 def test_the_object_is_where_the_pixels_are(clips, distance):
     """No second source of truth: the rendered disc is bright where the distance says inside, dark outside."""
-    video = clips.render(np.arange(len(clips))).astype(float)
-    assert (video[distance < -1].mean()) > 2 * video[distance > 1].mean()
-    for clip, away in zip(video, distance, strict=True):
+    for clip, away in zip(clips.render(np.arange(len(clips))).astype(float), distance, strict=True):
         assert clip[away < -1].min() > clip[away > 1].mean() + 3 * clip[away > 1].std()
 
 
@@ -59,15 +57,14 @@ def test_light_and_change_find_a_lone_object_but_not_one_beside_a_decoy(clips):
             assert share > 0.95 if kind == "plain" else share < expected, (kind, name)
 
 
-def test_a_decoy_is_as_bright_has_as_much_change_and_stays_apart(clips):
+def test_a_decoy_has_as_much_change_and_stays_apart(clips):
     both = clip_pairs(clips, 8)
     plain, decoy = (both[kind].render(np.arange(len(both[kind]))).astype(float) for kind in ("plain", "decoy"))
     assert both["plain"].table["index"].tolist() == both["decoy"].table["index"].tolist()
     assert (decoy_distance_px(both["plain"]) > 8).all()
-    added, own = decoy - plain, np.where(distance_px(both["plain"]) < 4, plain, np.median(plain))
-    energy = [(np.diff(x, axis=1) ** 2).sum(axis=(1, 2, 3)) for x in (added, own)]
+    alone = np.where(distance_px(both["plain"]) < 4, plain, np.median(plain))
+    energy = [(np.diff(x, axis=1) ** 2).sum(axis=(1, 2, 3)) for x in (decoy - plain, alone)]
     assert np.median(energy[0] / energy[1]) == pytest.approx(1, abs=0.1)
-    assert abs(added.max() / (plain - np.median(plain)).max() - 1) < 0.15
 
 
 def test_clips_whose_decoys_all_come_near_raise(clips):

@@ -46,14 +46,6 @@ def test_only_the_last_frames_are_shown(clean):
     assert (shown[:, :-3] == whole[:, -3:-2]).all(), "the first of them is repeated before"
 
 
-def test_the_decoy_has_the_objects_energy_and_no_net_path(clean):
-    quiet = conditions.refilmed(clean, {"noise": 0.0})
-    alone = quiet.render(np.arange(12)).astype(float)
-    both = conditions.refilmed(quiet, decoy=True).render(np.arange(12)).astype(float)
-    energy = [np.abs(np.diff(video, axis=1)).sum(axis=(1, 2, 3)) for video in (alone, both - alone)]
-    assert np.median(energy[1] / energy[0]) == pytest.approx(1, abs=0.1)
-
-
 def test_contrast_and_size_scale_brightness_and_area(clean):
     low = conditions.contrast(clean, 0.5).table
     gap = (clean.table["brightness"] - clean.table["background"]).to_numpy()

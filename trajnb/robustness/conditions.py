@@ -123,8 +123,7 @@ COMPOUNDS = {  # networks trained with `varied` meet each nuisance alone and nev
 
 def all_conditions(clips):
     """Every Condition of `clips`: clean, each severity of each corruption that has room, then the compound ones."""
-    frames = clips.cfg.frames
-    yield Condition(CLEAN, 0.0, clips, frames)
+    yield Condition(CLEAN, 0.0, clips, frames := clips.cfg.frames)
     for name, corruption in CORRUPTIONS.items():
         for severity in corruption.severities:
             try:

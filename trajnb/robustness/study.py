@@ -1,7 +1,6 @@
 """Accuracy and position error of networks, controls and oracles under every evaluation condition.
 
-Each condition is rendered once for all models and seeds. Mean accuracy is the area under a model's accuracy curve over
-the severities of a corruption, from clean to the hardest, divided by the range of the severities.
+Mean accuracy is the area under a model's accuracy curve over the severities of a corruption, divided by their range.
 
 Shapes:   M models   S seeds   C conditions   N clips   T observed frames   H future frames
 """
@@ -131,10 +130,7 @@ def interval(name, value_N):
 
 
 def over_severities(value_CN, results, corruption):
-    """Area (..., N) under each clip's curve (..., C, N) over a corruption's severities, divided by their range.
-
-    The compound conditions have no order: their plain mean.
-    """
+    """Area (..., N) under each clip's curve (..., C, N) divided by the severities' range; compounds: the plain mean."""
     condition = {severity: c for c, (name, severity) in enumerate(results.conditions) if name == corruption}
     if corruption not in conditions.CORRUPTIONS:
         return value_CN[..., list(condition.values()), :].mean(axis=-2)
