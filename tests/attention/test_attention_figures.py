@@ -59,7 +59,7 @@ def test_a_grid_labels_constant_maps_and_says_where_there_is_none(decoy, on_obje
 def test_the_randomisation_of_each_model_starts_at_one(tmp_path):
     rows = [(model, part, 0.5) for model in MODELS for part in (*sanity.RANDOMISED, "permuted")]
     correlations = pd.DataFrame(rows, columns=["model", "against", "rank_correlation"]).assign(method="head_class")
-    figure = figures.randomisation(correlations, ["head_class", "random"])
+    figure = figures.randomisation(correlations, ["head_class", "gradcam"])
     assert [axis.lines[0].get_ydata().tolist() for axis in figure.axes] == 2 * [[1, 0.5, 0.5, 0.5, 0.5]]
     assert len(save(figure, tmp_path, "randomisation").data) > 3000
 

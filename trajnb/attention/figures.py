@@ -54,7 +54,7 @@ def grid(clips, maps):
         if model == models[0]:
             axis.set_ylabel(motion, fontsize=8, color=MOTION_COLOURS[motion])
         if shown is None:
-            axis.set(box_aspect=1, facecolor="0.95")
+            axis.set(box_aspect=1, facecolor="0.9")
             axis.text(0.5, 0.5, "none", ha="center", va="center", transform=axis.transAxes, color="0.5")
             continue
         row, map_TSS = shown
@@ -96,7 +96,7 @@ def randomisation(correlations, methods):
     for axis, model in zip(axes[0], models, strict=True):
         mine = correlations[(correlations["model"] == model) & correlations["against"].isin(steps)]
         means = mine.groupby(["method", "against"])["rank_correlation"].mean().unstack()[steps]
-        for name in (name for name in methods if name in means.index):
+        for name in means.index.intersection(methods, sort=False):
             look = {"marker": "o", "markersize": 3, "color": colours[name], "label": name.replace("_", " ")}
             axis.plot([1, *means.loc[name]], linewidth=1.2, **look)
         axis.axhspan(sanity.SIMILAR, 1.05, color="0.93", linewidth=0, zorder=0)

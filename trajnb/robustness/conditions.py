@@ -123,7 +123,7 @@ COMPOUNDS = {  # networks trained with `varied` meet each nuisance alone and nev
 
 def all_conditions(clips):
     """Every Condition of `clips`: clean, each severity of each corruption that has room, then the compound ones."""
-    yield Condition(CLEAN, 0.0, clips, frames := clips.cfg.frames)
+    yield Condition(CLEAN, 0.0, clips, clips.cfg.frames)
     for name, corruption in CORRUPTIONS.items():
         for severity in corruption.severities:
             try:
@@ -131,7 +131,7 @@ def all_conditions(clips):
             except (ParameterError, recipes.ImpossibleWorld) as reason:
                 print(f"{name} {severity:g} is skipped, so the mean over {name} covers a shorter range: {reason}")
             else:
-                observed = int(severity) if name == "observed" else frames
+                observed = int(severity) if name == "observed" else clips.cfg.frames
                 yield Condition(name, float(severity), changed, observed)
     for number, changes in enumerate(COMPOUNDS.values()):
-        yield Condition(COMPOUND, float(number), refilmed(clips, **changes), frames)
+        yield Condition(COMPOUND, float(number), refilmed(clips, **changes), clips.cfg.frames)
