@@ -20,17 +20,7 @@ from trajnb import ParameterError, outputs
 Motion = Literal["linear", "parabolic", "circular", "random", "helical"]
 Extractor = Literal["transformer", "i3d", "slowfast", "magvit"]
 Preset = Literal["nano", "base", "paper"]
-Attention = Literal[
-    "head",
-    "gradient_attention",
-    "attention_parts",
-    "rollout",
-    "activation",
-    "codes",
-    "gradcam",
-    "hirescam",
-    "integrated_gradients",
-]
+Attention = Literal["head", "gradient_attention", "rollout", "activation", "gradcam", "integrated_gradients"]
 LARGEST_FILE = 100_000  # bytes; a parameter file is a page, not a data set
 LARGEST_SEED = 2**31 - 1
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))

@@ -43,24 +43,11 @@ def video():
     return torch.rand(2, 1, *SHAPE, generator=torch.Generator().manual_seed(1))
 
 
-def odd_sized():
-    """A Transformer for clips that are not square in time: 6 frames of 24 x 24, with a class token."""
-    sizes = {"width": 24, "depth": 2, "heads": 2, "mlp_ratio": 2, "from_scratch": False}
-    extractor = Transformer(frames=6, size=24, tubelet=(2, 8, 8), **sizes)
-    for block in extractor.blocks:
-        block.temporal_fc.reset_parameters()  # no temporal path that starts at zero
-    return models.TrajectoryNet(extractor, Head(features=24, classes=4, frames=6, horizon=3, width=24, heads=2))
-
-
-@pytest.fixture
-def small():
-    """A small Transformer at its initialisation, to be trained."""
-    torch.manual_seed(0)
-    return odd_sized()
-
-
 @pytest.fixture(scope="session")
 def tiny():
-    """A small Transformer whose weights are moved, so that every map has a gradient."""
+    """A Transformer for clips that are not square in time, 6 frames of 24 x 24, with a class token; weights moved."""
     torch.manual_seed(0)
-    return Explained(moved(odd_sized()), (6, 24, 24))
+    sizes = {"width": 24, "depth": 2, "heads": 2, "mlp_ratio": 2, "from_scratch": False}
+    extractor = Transformer(frames=6, size=24, tubelet=(2, 8, 8), **sizes)
+    head = Head(features=24, classes=4, frames=6, horizon=3, width=24, heads=2)
+    return Explained(moved(models.TrajectoryNet(extractor, head)), (6, 24, 24))

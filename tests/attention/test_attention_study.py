@@ -6,14 +6,12 @@ import pytest
 
 from trajnb import data, models
 from trajnb.attention import probes, sanity, study
-from trajnb.attention.clips import KINDS, clip_pairs
+from trajnb.attention.clips import clip_pairs
 from trajnb.attention.layers import load_explained
 from trajnb.attention.maps import CONTROLS, Map
-from trajnb.config import Attention, Config
+from trajnb.config import Config
 from trajnb.models import trained
 
-NEEDED = """model method pointing_game relevance_mass insertion_auc deletion_auc sanity_rank_correlation ms_per_clip
-n""".split()
 POINTS = {"random": 0.02, "centre": 0.06, "brightest_pixel": 0.5, "motion_energy": 0.4}  # of the control maps
 
 
@@ -29,24 +27,18 @@ def studied(tmp_path_factory):
                 one = cfg.replace(model=model, control=control)
                 trained.save(one.stage_dir(one.train_stage) / trained.FILE, models.build(one.replace(seed=seed)), one)
         scored, correlations = study.study(cfg, data.load(cfg, "test"))
-        board = study.table(scored, correlations)
-        study.save(cfg, scored, correlations, board)
-        yield cfg, scored, correlations, board
+        yield cfg, scored, correlations, study.table(scored, correlations)
 
 
-def test_the_table_has_its_columns_and_a_row_for_everything(studied):
-    cfg, scored, _, board = studied
-    written = pd.read_csv(cfg.stage_dir("attention") / "scores.csv")
-    assert set(NEEDED) <= set(written.columns)
-    assert len(written) == len(board) == len(board[["model", "clips", "method"]].drop_duplicates())
-    maps = {"head_class", *(f"head_future_{k}" for k in range(1, 6))}
+def test_the_table_has_a_row_for_every_map(studied):
+    _, scored, _, board = studied
+    assert len(board) == len(board[["model", "clips", "method"]].drop_duplicates())
+    maps = {"head_class", *(f"head_future_{k}" for k in range(1, 6)), *CONTROLS}
     own = {"magvit": {"activation", "gradcam"}}
     own["slowfast"] = {f"{kind}_{way}" for kind in ("activation", "gradcam") for way in ("slow", "fast")}
-    for (model, kind), rows in board.groupby(["model", "clips"]):
-        assert kind in KINDS
-        assert set(rows["method"]) == maps | own[model] | set(CONTROLS)
-        assert set(rows["n"]) == {4}
-    assert len(scored) == 4 * len(board)
+    assert set(board["clips"]) == {"plain", "decoy"} and set(board["n"]) == {4} and len(scored) == 4 * len(board)
+    for (model, _), rows in board.groupby(["model", "clips"]):
+        assert set(rows["method"]) == maps | own[model]
     assert board["p"].notna().equals((board["clips"] == "decoy") & ~board["method"].isin(CONTROLS))
 
 
@@ -65,33 +57,30 @@ def test_means_lie_in_their_intervals_and_shares_between_0_and_1(studied):
 
 def test_random_networks_and_the_permuted_one_are_compared(studied):
     _, _, correlations, board = studied
+    control = board["method"].isin(CONTROLS)
     assert set(correlations["against"]) == {*sanity.RANDOMISED, "permuted"}
-    assert board["temporal_clips"].between(0, 4).all() and (board["temporal_clips"] > 0).any()
+    assert set(correlations[correlations["against"] == "all"]["draw"]) == set(range(sanity.DRAWS))
     head = correlations[(correlations["method"] == "activation") & (correlations["against"] == "head")]
     np.testing.assert_allclose(head["rank_correlation"], 1)  # features do not depend on the head
-    assert board[~board["method"].isin(CONTROLS)]["permuted_rank_correlation"].notna().all()
-    assert board[board["method"].isin(CONTROLS)]["sanity_rank_correlation"].isna().all()
-    assert set(correlations[correlations["against"] == "all"]["draw"]) == set(range(sanity.DRAWS))
+    assert board[~control]["permuted_rank_correlation"].notna().all()
+    assert board[control]["sanity_rank_correlation"].isna().all()
 
 
 def test_a_map_knows_its_true_resolution_and_the_best_possible_score(studied):
-    board = studied[3].set_index(["model", "clips", "method"])
-    assert board.loc[("slowfast", "plain", "gradcam_slow"), "resolution"] == "4x8x8"
-    assert board.loc[("slowfast", "plain", "gradcam_fast"), "resolution"] == "16x8x8"
-    assert board.loc[("magvit", "plain", "head_class"), "resolution"] == "4x8x8"
-    assert board.loc[("magvit", "plain", "random"), "resolution"] == "16x64x64"
-    assert board.loc[("magvit", "plain", "random"), "ideal_relevance_mass"] == pytest.approx(1)
-    assert board.loc[("magvit", "plain", "head_class"), "ideal_relevance_mass"] < 0.3
+    board = studied[3][studied[3]["clips"] == "plain"].set_index(["model", "method"])
+    cells = {"gradcam_slow": "4x8x8", "gradcam_fast": "16x8x8", "random": "16x64x64"}
+    assert {name: board.loc[("slowfast", name), "resolution"] for name in cells} == cells
+    assert board.loc[("magvit", "random"), "ideal_relevance_mass"] == pytest.approx(1)
+    assert board.loc[("magvit", "head_class"), "ideal_relevance_mass"] < 0.3
 
 
 def test_constant_maps_are_counted_and_fail_no_test_by_themselves(studied, monkeypatch):
-    cfg, scored, correlations, _ = studied
+    cfg, _, correlations, _ = studied
     constant = {"head": lambda *_: {"head_class": Map(np.zeros((4, 4, 8, 8), np.float32))}}
     monkeypatch.setattr(study.maps, "methods", lambda explained, names: constant)
-    explained = load_explained(cfg.replace(model="magvit"))
-    pairs = clip_pairs(data.load(cfg, "test"), 4)
-    found = pd.concat([study.score(explained, clips, kind, cfg) for kind, clips in pairs.items()]).assign(
-        model="magvit"
+    explained, pairs = load_explained(cfg.replace(model="magvit")), clip_pairs(data.load(cfg, "test"), 4)
+    found = pd.concat(
+        [study.score(explained, clips, kind, cfg).assign(model="magvit") for kind, clips in pairs.items()]
     )
     known = (correlations["method"] != "head_class") | (correlations["index"] != correlations["index"].iloc[0])
     some = correlations.assign(rank_correlation=correlations["rank_correlation"].where(known))
@@ -130,13 +119,10 @@ def test_the_hardest_control_has_the_least_lower_end():
 
 def test_a_margin_significant_alone_is_not_among_the_maps_of_all_networks():
     """0.66 against 0.5 on 200 clips: p is 0.01 for one map."""
-    good = {"gradcam": 0.66}
-    assert study.margins(fake(good, n=200))["p"].item() < 0.05
-    among = fake(good | {f"map_{k}": 0.02 for k in range(40)}, n=200)
-    assert study.margins(among).set_index("method")["p"]["gradcam"] > 0.05
+    good = fake({"gradcam": 0.66}, n=200)
+    assert study.margins(good)["p"].item() < 0.05
     others = [fake({f"map_{k}": 0.02 for k in range(20)}, n=200, model=name) for name in ("magvit", "slowfast")]
-    found = study.margins(pd.concat([fake(good, n=200), *others]))
-    assert found.set_index("method")["p"]["gradcam"] > 0.05, "all networks' maps count"
+    assert study.margins(pd.concat([good, *others])).set_index("method")["p"]["gradcam"] > 0.05
 
 
 @pytest.mark.parametrize(
@@ -160,55 +146,62 @@ def test_the_best_method_is_one_that_passes_and_is_about_the_class():
     assert study.best_method(board.assign(passes_randomisation=False), "i3d") == "activation"
 
 
-def test_examples_are_the_first_of_each_class(studied):
+def test_examples_are_the_first_of_each_class_under_the_map_asked_for(studied):
     cfg, scored, _, _ = studied
-    rows = study.first_examples(scored, clip_pairs(data.load(cfg, "test"), 4)["plain"], cfg, True)
-    for (motion, model), row in rows.items():
-        mine = scored[(scored["model"] == model) & (scored["clips"] == "plain") & (scored["method"] == "head_class")]
-        mine = mine.reset_index(drop=True)
-        expected = mine[(mine["motion"] == motion) & mine["correct"]].index
-        assert row == (expected[0] if len(expected) else None)
+    clips = clip_pairs(data.load(cfg, "test"), 4)["plain"]
+    networks = {model: load_explained(cfg.replace(model=model)) for model in cfg.models}
+    names = {"slowfast": "gradcam_fast", "magvit": "head_future_2"}
+    plain = scored[scored["clips"] == "plain"]
+    found = [study.examples(networks, clips, plain, names, correct) for correct in (True, False)]
+    for motion, model in found[0]:
+        of_class = np.flatnonzero(clips.table["motion"] == motion)
+        mine = plain[(plain["model"] == model) & (plain["method"] == "head_class")]["correct"].to_numpy()
+        for shown, correct in zip(found, (True, False), strict=True):
+            expected = [row for row in of_class if mine[row] == correct]
+            assert (shown[motion, model] is None) == (not expected)
+            if expected:
+                row, map_TSS = shown[motion, model]
+                assert row == expected[0]
+                same = study.maps_of(networks[model], clips.take([row]), names[model])[0]
+                np.testing.assert_array_equal(map_TSS, same)
 
 
-def test_every_map_belongs_to_a_method_of_the_config():
-    methods = {"head_class": "head", "gradient_attention": "gradient_attention", "gradcam_slow": "gradcam"}
-    methods |= {"gradient_attention_time": "attention_parts", "integrated_gradients": "integrated_gradients"}
-    methods |= {"rollout": "rollout", "rollout_space": "attention_parts"}
-    assert {name: study.method_of(name) for name in methods} == methods
-    assert set(methods.values()) <= set(Attention.__args__)
-
-
-class Labelled:
+class Clips:
     """As much of a clip set as a probe needs."""
 
-    def __init__(self, label_N):
-        self.label_N = label_N
+    def __init__(self, label_N, place_Nx2):
+        self.label_N, self.place_Nx2 = label_N, place_Nx2
 
     def __len__(self):
         return len(self.label_N)
+
+
+@pytest.fixture(autouse=True)
+def places(monkeypatch):
+    """The places of `Clips` are theirs."""
+    real = probes.object_px
+    monkeypatch.setattr(probes, "object_px", lambda c: (c.place_Nx2[:, None], 0) if isinstance(c, Clips) else real(c))
 
 
 def test_a_probe_that_memorises_recipes_shows_in_its_control(monkeypatch):
     """Half as many components as recipes: a probe learns much of what is drawn at random."""
     rng, n = np.random.default_rng(0), 200
     monkeypatch.setattr(probes, "COMPONENTS", n // 2)
-    monkeypatch.setattr(probes, "last_px", lambda clips: place)
     features = rng.normal(size=(n, n // 2))
     place, label = features[:, :2], (features @ rng.normal(size=n // 2) > 0).astype(int)
     new, other = rng.normal(size=features.shape), rng.integers(0, 2, n)
-    row = probes.row(1, features, new, features + 1e-3, Labelled(label), Labelled(other))
+    row = probes.row(1, features, new, features + 1e-3, Clips(label, place), Clips(other, place))
     assert row["control_top1"] > 0.8
     assert row["chance_top1"] < 0.65, "memorised recipes do not help on other recipes"
     assert row["control_error_px"] < 0.8 * row["mean_place_error_px"]
 
 
-def test_a_probe_reads_what_the_features_hold_and_its_control_does_not(monkeypatch):
+def test_a_probe_reads_what_the_features_hold_and_its_control_does_not():
     rng = np.random.default_rng(0)
     label, place = rng.integers(0, 4, 200), rng.normal(size=(200, 2))
     features = np.concatenate([np.eye(4)[label], place, rng.normal(size=(200, 60))], axis=1)
-    monkeypatch.setattr(probes, "last_px", lambda clips: 10 * place)
-    noisy = features + 0.01 * rng.normal(size=features.shape)
-    row = probes.row(1, features, noisy, features + 0.01, Labelled(label), Labelled(label))
+    noisy, clips = features + 0.01 * rng.normal(size=features.shape), Clips(label, 10 * place)
+    row = probes.row(1, features, noisy, features + 0.01, clips, clips)
     assert row["top1"] > 0.9
     assert row["control_top1"] < row["train_top1"] - 0.2
     assert row["selectivity"] == row["train_top1"] - row["control_top1"]

@@ -7,7 +7,7 @@ from scipy.stats import binomtest, spearmanr
 from torch import nn
 
 from trajnb.attention import scores
-from trajnb.attention.clips import KINDS, clip_pairs, decoy_distance_px, distance_px
+from trajnb.attention.clips import clip_pairs, decoy_distance_px, distance_px
 from trajnb.attention.clips import video as as_video
 from trajnb.attention.maps import controls
 
@@ -25,14 +25,11 @@ def test_a_perfect_map_scores_one(clips, distance):
 
 def test_a_constant_map_scores_what_a_blind_guess_would(clips, distance):
     constant = np.full_like(distance, 0.7)
-    near, inside = (distance <= scores.TOLERANCE_PX).mean(axis=(1, 2, 3)), (distance <= 0).mean(axis=(1, 2, 3))
-    for score, expected in {
-        scores.pointing_game: near,
-        scores.pointing_game_per_frame: near,
-        scores.relevance_mass: inside,
-        scores.relevance_rank: inside,
-    }.items():
-        np.testing.assert_allclose(score(constant, distance), expected, rtol=1e-4, err_msg=score.__name__)
+    near, inside = ((distance <= edge).mean(axis=(1, 2, 3)) for edge in (scores.TOLERANCE_PX, 0))
+    for score in (scores.pointing_game, scores.pointing_game_per_frame):
+        np.testing.assert_allclose(score(constant, distance), near, rtol=1e-4)
+    for score in (scores.relevance_mass, scores.relevance_rank):
+        np.testing.assert_allclose(score(constant, distance), inside, rtol=1e-4)
     np.testing.assert_allclose(scores.relevance_mass(0 * constant, distance), inside)
 
 
@@ -46,9 +43,7 @@ def test_just_inside_the_tolerance_counts_and_just_outside_does_not(distance):
 
 def test_the_object_is_where_the_pixels_are(clips, distance):
     """No second source of truth: the rendered disc is bright where the distance says inside, dark outside."""
-    video = clips.render(np.arange(len(clips))).astype(float)
-    assert (video[distance < -1].mean()) > 2 * video[distance > 1].mean()
-    for clip, away in zip(video, distance, strict=True):
+    for clip, away in zip(clips.render(np.arange(len(clips))).astype(float), distance, strict=True):
         assert clip[away < -1].min() > clip[away > 1].mean() + 3 * clip[away > 1].std()
 
 
@@ -62,15 +57,14 @@ def test_light_and_change_find_a_lone_object_but_not_one_beside_a_decoy(clips):
             assert share > 0.95 if kind == "plain" else share < expected, (kind, name)
 
 
-def test_a_decoy_is_as_bright_has_as_much_change_and_stays_apart(clips):
+def test_a_decoy_has_as_much_change_and_stays_apart(clips):
     both = clip_pairs(clips, 8)
-    plain, decoy = (both[kind].render(np.arange(len(both[kind]))).astype(float) for kind in KINDS)
+    plain, decoy = (both[kind].render(np.arange(len(both[kind]))).astype(float) for kind in ("plain", "decoy"))
     assert both["plain"].table["index"].tolist() == both["decoy"].table["index"].tolist()
     assert (decoy_distance_px(both["plain"]) > 8).all()
-    added, own = decoy - plain, np.where(distance_px(both["plain"]) < 4, plain, np.median(plain))
-    energy = [(np.diff(x, axis=1) ** 2).sum(axis=(1, 2, 3)) for x in (added, own)]
+    alone = np.where(distance_px(both["plain"]) < 4, plain, np.median(plain))
+    energy = [(np.diff(x, axis=1) ** 2).sum(axis=(1, 2, 3)) for x in (decoy - plain, alone)]
     assert np.median(energy[0] / energy[1]) == pytest.approx(1, abs=0.1)
-    assert abs(added.max() / (plain - np.median(plain)).max() - 1) < 0.15
 
 
 def test_clips_whose_decoys_all_come_near_raise(clips):
@@ -78,27 +72,19 @@ def test_clips_whose_decoys_all_come_near_raise(clips):
         clip_pairs(clips.take(np.array([], int)), 4)
 
 
-def test_the_temporal_profile_follows_the_acceleration():
-    uv = np.zeros((3, 16, 2))
-    uv[:, :, 0] = np.cumsum(np.cumsum(np.arange(16.0) ** 2))
-    acceleration = np.zeros((3, 16))
-    acceleration[:, 1:-1] = np.linalg.norm(np.diff(uv, n=2, axis=1), axis=2)
-    maps = np.repeat(np.repeat(acceleration[..., None, None], 4, axis=2), 4, axis=3)
-    maps[1] = maps[1].max() - maps[1]
-    maps[2] = 1
-    found = scores.temporal_correlation(maps, uv)
-    np.testing.assert_allclose(found[:2], [1, -1])
-    assert np.isnan(found[2])
-
-
-def test_an_acceleration_that_hardly_changes_has_no_correlation():
-    """A parabola's is the same in all frames but for perspective: ranks of that would be ranks of next to nothing."""
+def test_the_temporal_profile_follows_the_acceleration_where_that_changes():
     frame = np.arange(16.0)
+    uv = np.repeat(np.stack([np.cumsum(np.cumsum(frame**2)), 0 * frame], axis=1)[None], 3, axis=0)
+    profile = np.zeros((3, 16))
+    profile[:, 1:-1] = np.linalg.norm(np.diff(uv, n=2, axis=1), axis=2)
+    profile[1], profile[2] = profile[1].max() - profile[1], 1
+    maps = np.broadcast_to(profile[..., None, None], (3, 16, 4, 4))
+    np.testing.assert_allclose(scores.temporal_correlation(maps, uv), [1, -1, np.nan])
+    # A parabola's is the same in all frames but for perspective: ranks of that would be ranks of next to nothing.
     parabola = np.stack([frame, 0.5 * frame**2 + 1e-4 * frame**3], axis=1)[None]
     turn = np.stack([frame, np.abs(frame - 7)], axis=1)[None]
-    maps = np.random.default_rng(0).random((1, 16, 4, 4))
-    assert np.isnan(scores.temporal_correlation(maps, parabola))
-    assert np.isfinite(scores.temporal_correlation(maps, turn))
+    assert np.isnan(scores.temporal_correlation(maps[:1], parabola))
+    assert np.isfinite(scores.temporal_correlation(maps[:1], turn))
 
 
 @pytest.mark.parametrize(("won", "lost"), [(9, 0), (12, 3), (8, 8), (3, 14)])
@@ -108,17 +94,9 @@ def test_flipping_signs_is_mcnemars_exact_test_where_clips_are_won_or_lost(won, 
     assert p == pytest.approx(min(2 * binomtest(won, won + lost, alternative="greater").pvalue, 1), abs=0.012)
 
 
-def test_a_difference_that_is_not_known_is_refused_and_not_significant():
+def test_a_difference_that_is_not_known_is_refused():
     with pytest.raises(ValueError, match="NaN"):
         scores.sign_flip_p(np.array([[np.nan], [-0.5]]), 100)
-
-
-def test_where_nothing_is_ahead_one_in_twenty_is_called_so():
-    """400 tests of clips whose differences are noise about 0, which is what a p-value promises."""
-    ahead = np.random.default_rng(1).choice([-1.0, -0.5, 0.0, 0.5, 1.0], size=(64, 400))
-    above = (scores.sign_flip_p(ahead, 2000) < 0.05).mean()
-    below = (scores.sign_flip_p(-ahead, 2000) < 0.05).mean()
-    assert 0.02 < above + below < 0.085
 
 
 def test_rank_correlation_is_spearmans():

@@ -42,21 +42,15 @@ def mean_accuracy(found, model="i3d"):
     return study.severity_means(found).set_index(["corruption", "model"]).loc[("noise", model)]
 
 
-def test_the_mean_accuracy_of_a_straight_fall_is_its_middle():
+def test_the_mean_accuracy_is_the_area_under_the_curve():
     fall = constant(*(1 - (x - 0.02) / 0.18 for x in SEVERITIES))
     assert mean_accuracy(results(i3d=fall))["mean_accuracy"] == pytest.approx(0.5)
     flat = mean_accuracy(results(i3d=constant(1, 1, 1, 1, 1)))
     assert flat["mean_accuracy"] == flat["mean_accuracy_low"] == flat["mean_accuracy_high"] == pytest.approx(1)
-
-
-def test_the_mean_accuracy_weighs_severities_by_their_distance():
     late = mean_accuracy(results(i3d=constant(1, 1, 1, 0, 0)))
-    assert late["mean_accuracy"] == pytest.approx(0.105 / 0.18)
-
-
-def test_a_model_without_some_severity_has_no_mean_accuracy():
-    found = study.severity_means(results(i3d=constant(1, 1, 1, 1, 1), pixel_oracle=constant(1, 1, 1, np.nan, np.nan)))
-    assert set(found.loc[found["corruption"] == "noise", "model"]) == {"i3d"}
+    assert late["mean_accuracy"] == pytest.approx(0.105 / 0.18), "severities weigh by their distance"
+    part = study.severity_means(results(i3d=constant(1, 1, 1, 1, 1), pixel_oracle=constant(1, 1, 1, np.nan, np.nan)))
+    assert set(part.loc[part["corruption"] == "noise", "model"]) == {"i3d"}, "no mean without all severities"
 
 
 def test_intervals_shrink_with_seeds_and_seeds_are_averaged():
@@ -118,24 +112,18 @@ def test_an_oracle_of_few_frames_knows_how_little_a_circle_turns_in_them(clean):
 
 def perfect(net, clips, cfg):
     """Raw predictions of a network that knows class and trained horizon."""
-    clips.network_saw = clips.batch(np.arange(2)).video
+    clips.batch(np.arange(2))
     mean_NHx3 = np.concatenate([clips.track_NFx3[:, 16:21, :2], np.log(clips.track_NFx3[:, 16:21, 2:])], axis=2)
-    return {
-        "logits_NK": 9.0 * np.eye(4)[clips.label_N],
-        "mean_NHx3": mean_NHx3,
-        "logvar_NHx3": np.zeros((len(clips), 5, 3)),
-    }
+    logits_NK, logvar_NHx3 = 9.0 * np.eye(4)[clips.label_N], np.zeros((len(clips), 5, 3))
+    return {"logits_NK": logits_NK, "mean_NHx3": mean_NHx3, "logvar_NHx3": logvar_NHx3}
 
 
 def test_every_model_and_seed_is_evaluated_under_every_condition(clean, monkeypatch, tmp_path):
-    monkeypatch.setattr(
-        conditions, "CORRUPTIONS", {name: conditions.CORRUPTIONS[name] for name in ("noise", "observed")}
-    )
+    two = {name: conditions.CORRUPTIONS[name] for name in ("noise", "observed")}
+    rendered, render, clips = [], conditions.ClipSet.render, conditions.ClipSet
+    monkeypatch.setattr(conditions, "CORRUPTIONS", two)
     monkeypatch.setattr(study, "predict", perfect)
-    rendered, render = [], conditions.ClipSet.render
-    monkeypatch.setattr(
-        conditions.ClipSet, "render", lambda self, rows: rendered.append(len(rows)) or render(self, rows)
-    )
+    monkeypatch.setattr(clips, "render", lambda self, rows: rendered.append(len(rows)) or render(self, rows))
     networks = {"i3d": [object(), object()]}
     found = study.evaluate(networks, {}, CFG)
     total = 1 + 4 + 6 + len(conditions.COMPOUNDS)
@@ -143,23 +131,15 @@ def test_every_model_and_seed_is_evaluated_under_every_condition(clean, monkeypa
     assert found.models == ["i3d", "constant_velocity", "pixel_oracle", "true_oracle"]
     assert found.top1.shape == (4, 2, total, 24)
     assert (found.top1[0] == 1).all() and found.ade_px[0].max() < 1e-3
-    assert (
-        np.isnan(found.top1[1]).all() and np.isfinite(found.ade_px[1, 0]).all() and np.isnan(found.ade_px[1:, 1]).all()
-    )
+    assert np.isnan(found.top1[1]).all() and np.isfinite(found.ade_px[1, 0]).all(), "a tracker has no class"
+    assert np.isnan(found.ade_px[1:, 1]).all(), "nor a second seed"
     curves, steps = study.curves(found), study.long_horizon(networks, CFG)
     assert len(curves) == 2 * total + 2 * (total - 2), "no oracle of three or two frames"
     assert steps["i3d"].iloc[:5].max() < 1e-3 < steps["i3d"].iloc[5]
     assert steps.index.tolist() == list(range(1, 16))
-    drawn_figures(curves, study.severity_means(found), steps, clean, tmp_path)
-
-
-def drawn_figures(curves, means, steps, clean, folder):
-    """Every figure is drawn without a warning; the clean condition is the first severity of each curve."""
-    axis = figures.accuracy_curves(curves).axes[0]
-    assert axis.lines[0].get_xdata().tolist() == list(SEVERITIES)
-    wide = means.pivot_table(index="model", columns="corruption", values="mean_accuracy", sort=False)
-    each = [figures.accuracy_curves(curves, "ade_px"), figures.mean_accuracy(wide), figures.horizons(curves, steps, 5)]
-    prob_NK = np.full((24, 4), 0.25)
-    each += [figures.selective_risk({"i3d": study.Predictions(prob_NK)}, clean), figures.examples(clean)]
-    for number, figure in enumerate(each):
-        assert len(save(figure, folder, f"{number}").data) > 3000
+    first = figures.accuracy_curves(curves).axes[0].lines[0]
+    assert first.get_xdata().tolist() == list(SEVERITIES), "clean is the first severity"
+    wide = study.severity_means(found).pivot_table(index="model", columns="corruption", values="mean_accuracy")
+    each = [figures.accuracy_curves(curves, "ade_px"), figures.mean_accuracy(wide), figures.horizons(steps, 5)]
+    for number, figure in enumerate([*each, figures.examples(clean)]):
+        assert len(save(figure, tmp_path, f"{number}").data) > 3000

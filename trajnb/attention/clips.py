@@ -14,13 +14,12 @@ from trajnb.world import camera, renderer
 
 # Whatever moves, occludes or doubles the object is off: the recipe says where it is only where it can be seen.
 OFF = {"blur_px": 0.0, "texture": 0.0, "occluder_px": 0.0, "decoy": False, "jitter_px": 0.0, "dropped_frames": 0}
-KINDS = ("plain", "decoy")
 
 
 def clip_pairs(test, count):
-    """{"plain", "decoy"}: up to `count` clips of the same recipes, without and with a decoy, spread over the test set.
+    """{"plain", "decoy"}: up to `count` clips of the same recipes, spread over those whose decoy stays away.
 
-    Only recipes whose decoy never comes near the object. Raises ValueError when there is none.
+    Raises ValueError when there is none.
     """
     plain = ClipSet(test.cfg.replace(**OFF), test.seed, test.table.drop(columns=list(OFF), errors="ignore"))
     apart = np.flatnonzero(decoy_distance_px(plain) > plain.cfg.size / 8)
@@ -54,15 +53,14 @@ def distance_px(clips):
 
 
 def video(clips, device="cpu"):
-    """Clips (N, 1, T, S, S) in [0, 1] as the networks' input, on a device."""
+    """Clips (N, 1, T, S, S) in [0, 1] on a device."""
     return torch.from_numpy(clips.render(np.arange(len(clips)))).to(device).float()[:, None] / 255
 
 
 def baseline(video_BCTHW):
-    """Clips without any object: each clip's median, with normal noise of the clip's own deviation.
+    """Clips without any object: each clip's median, with normal noise of the clip's own (median absolute) deviation.
 
-    The deviation is that of the median absolute deviation, which a small object does not change. The noise is the same
-    for every clip, whatever else is in the batch.
+    The noise is the same for every clip, whatever else is in the batch.
     """
     flat = video_BCTHW.flatten(1)
     median = flat.median(dim=1).values

@@ -2,10 +2,9 @@
 
 Source:   attention rollout, https://arxiv.org/abs/2005.00928, section 3; gradient-weighted attention,
           https://arxiv.org/abs/2103.15679, equations 5 and 6; Grad-CAM, https://arxiv.org/abs/1610.02391, equations 1
-          and 2; HiResCAM, https://arxiv.org/abs/2011.08891; integrated gradients, https://arxiv.org/abs/1703.01365.
-Differs:  a network without class token starts from the attention of the head's class query; the divided attention of a
-          block counts as two layers, space and time. A row vector is propagated down through the layers instead of
-          multiplying their matrices: the same result, without a cells x cells matrix for each clip.
+          and 2; integrated gradients, https://arxiv.org/abs/1703.01365.
+Differs:  attention starts from the head's class query; the divided attention of a block counts as two layers. A row
+          vector is propagated down through the layers instead of multiplying their matrices: the same result.
 
 Shapes:   B clips   T, H, W cells   S = T x H x W   P = H x W cells of one moment   Q queries
 """
@@ -14,13 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from captum.attr import IntegratedGradients, LayerActivation, LayerGradCam, LayerGradientXActivation
+from captum.attr import IntegratedGradients, LayerActivation, LayerGradCam
 from einops import rearrange, reduce
 from scipy.ndimage import uniform_filter
 
 from trajnb.attention.clips import baseline
 from trajnb.attention.layers import Axis, Explained, attention_weights, grid_axes, last_fine, tiles
-from trajnb.models.magvit import Magvit
 from trajnb.models.transformer import Transformer
 
 STEPS, BATCH = 16, 64  # points on the path from the baseline, and how many of them are computed together
@@ -38,30 +36,28 @@ class Map(NamedTuple):
 
     def upsampled(self, shape) -> np.ndarray:
         """The map at a clip's resolution `shape` (T, H, W): linear between cell centres, constant beyond."""
-        sizes = zip(self.axes, self.cells_BTHW.shape[1:], shape, strict=True)
-        time, rows, columns = (torch.from_numpy(interpolation(*one)).float() for one in sizes)
         cells_BTHW = torch.from_numpy(self.cells_BTHW)
-        return torch.einsum("bthw,xt,yh,zw->bxyz", cells_BTHW, time, rows, columns).numpy()
+        return torch.einsum("bthw,xt,yh,zw->bxyz", cells_BTHW, *self.weights(shape)).numpy()
 
-    def constant(self):
-        """Whether (B,) a clip's map is the same everywhere."""
-        return np.ptp(self.cells_BTHW, axis=(1, 2, 3)) == 0
+    def ideal(self, inside_BTHW) -> np.ndarray:
+        """The best map with such cells, at the clips' resolution: each cell holds its share of what is inside."""
+        shape = inside_BTHW.shape[1:]
+        inside_BTHW = torch.from_numpy(inside_BTHW.astype(np.float32))
+        cells_BTHW = torch.einsum("bxyz,xt,yh,zw->bthw", inside_BTHW, *self.weights(shape)).numpy()
+        return Map(cells_BTHW, self.axes).upsampled(shape)
 
-
-def interpolation(axis: Axis, cells: int, length: int) -> np.ndarray:
-    """Matrix (length, cells) that interpolates between cell centres at the middle of each frame or pixel."""
-    centre = axis.first + axis.step * np.arange(cells)
-    return np.stack([np.interp(np.arange(length) + 0.5, centre, one) for one in np.eye(cells)], axis=1)
+    def weights(self, shape):
+        """Matrices (length, cells) of time, rows and columns that interpolate at the middle of each frame or pixel."""
+        for axis, cells, length in zip(self.axes, self.cells_BTHW.shape[1:], shape, strict=True):
+            centre, middle = axis.first + axis.step * np.arange(cells), np.arange(length) + 0.5
+            yield torch.from_numpy(np.stack([np.interp(middle, centre, one) for one in np.eye(cells)], axis=1)).float()
 
 
 def methods(explained: Explained, names) -> dict:
     """{name: function(explained, video_BCTHW, target_B) -> {map: Map}} of those in `names` that this network allows."""
-    allowed = {"head": head, "activation": activation, "gradcam": gradcam, "hirescam": hirescam}
-    allowed |= {"integrated_gradients": integrated_gradients}
+    allowed = {"head": head, "activation": activation, "gradcam": gradcam, "integrated_gradients": integrated_gradients}
     if isinstance(explained.net.extractor, Transformer):
-        allowed |= {"gradient_attention": gradient_attention, "rollout": rollout, "attention_parts": attention_parts}
-    if isinstance(explained.net.extractor, Magvit):
-        allowed["codes"] = codes
+        allowed |= {"gradient_attention": gradient_attention, "rollout": rollout}
     return {name: allowed[name] for name in names if name in allowed}
 
 
@@ -84,40 +80,28 @@ def head(explained, video_BCTHW, target_B):
     return {name: Map(as_array(cells[:, q]), grid_axes(explained)) for q, name in enumerate(names)}
 
 
-def rollout(explained, video_BCTHW, target_B, parts=("time", "space")):
+def rollout(explained, video_BCTHW, target_B):
     """Attention propagated down through the Transformer's layers, averaged with the identity; class-agnostic."""
     with torch.no_grad(), attention_weights(explained.net) as weights:
         explained(video_BCTHW)
     mean = {name: w.mean(dim=1) for name, w in weights.items()}
-    return {"rollout": propagated(explained, mean, parts, lambda row, passed: (row + passed) / 2)}
+    return {"rollout": propagated(explained, mean, lambda row, passed: (row + passed) / 2)}
 
 
-def gradient_attention(explained, video_BCTHW, target_B, parts=("time", "space")):
+def gradient_attention(explained, video_BCTHW, target_B):
     """Attention times its positive gradient of the target's logit, propagated down through the Transformer's layers."""
     with attention_weights(explained.net) as weights:
         logit_B = explained(video_BCTHW).gather(1, target_B[:, None])
     gradients = torch.autograd.grad(logit_B.sum(), list(weights.values()))
-    raised = {
-        name: (w * gradient).clamp(min=0).mean(dim=1).detach()
-        for (name, w), gradient in zip(weights.items(), gradients, strict=True)
-    }
-    return {"gradient_attention": propagated(explained, raised, parts, lambda row, passed: row + passed)}
+    each = zip(weights.items(), gradients, strict=True)
+    raised = {name: (w * gradient).clamp(min=0).mean(dim=1).detach() for (name, w), gradient in each}
+    return {"gradient_attention": propagated(explained, raised, lambda row, passed: row + passed)}
 
 
-def attention_parts(explained, video_BCTHW, target_B):
-    """Rollout and gradient-weighted attention through the attention over time or over space alone."""
-    maps = {}
-    for part in ("time", "space"):
-        each = rollout(explained, video_BCTHW, target_B, (part,))
-        each |= gradient_attention(explained, video_BCTHW, target_B, (part,))
-        maps |= {f"{name}_{part}": one for name, one in each.items()}
-    return maps
+def propagated(explained, weights, join) -> Map:
+    """The class query's attention propagated down through all blocks; `join(row, passed)` after each layer.
 
-
-def propagated(explained, weights, parts, join) -> Map:
-    """The class query's attention propagated down through all blocks; `join(row, passed)` after each layer of `parts`.
-
-    Every moment attends to a copy of the class token, where there is one; it takes no part in attention over time.
+    Each moment has a copy of the class token, where there is one; it takes no part in attention over time.
     """
     extractor = explained.net.extractor
     pools = [w[:, 0] for name, w in weights.items() if name.startswith("head.")]
@@ -125,17 +109,15 @@ def propagated(explained, weights, parts, join) -> Map:
     token_B1, has_token = row_BTP.new_zeros(len(row_BTP), 1), extractor.cls_11D is not None
     for number in reversed(range(len(extractor.blocks))):
         prefix, moments = f"extractor.blocks.{number}", row_BTP.shape[1]
-        if "space" in parts:
-            space = rearrange(weights[f"{prefix}.spatial_attention.attend"], "(b t) p q -> b t p q", t=moments)
-            copies_BT1 = (token_B1 / moments)[:, None].expand(-1, moments, -1)
-            before_BTP = torch.cat([copies_BT1, row_BTP], dim=2) if has_token else row_BTP
-            passed = torch.einsum("btp,btpq->btq", before_BTP, space)
-            if has_token:
-                token_B1, passed = join(token_B1, passed[:, :, :1].sum(dim=1)), passed[:, :, 1:]
-            row_BTP = join(row_BTP, passed)
-        if "time" in parts:
-            time = rearrange(weights[f"{prefix}.temporal_attention.attend"], "(b p) t s -> b p t s", b=len(row_BTP))
-            row_BTP = join(row_BTP, torch.einsum("btp,bpts->bsp", row_BTP, time))
+        space = rearrange(weights[f"{prefix}.spatial_attention.attend"], "(b t) p q -> b t p q", t=moments)
+        time = rearrange(weights[f"{prefix}.temporal_attention.attend"], "(b p) t s -> b p t s", b=len(row_BTP))
+        copies_BT1 = (token_B1 / moments)[:, None].expand(-1, moments, -1)
+        before_BTP = torch.cat([copies_BT1, row_BTP], dim=2) if has_token else row_BTP
+        passed = torch.einsum("btp,btpq->btq", before_BTP, space)
+        if has_token:
+            token_B1, passed = join(token_B1, passed[:, :, :1].sum(dim=1)), passed[:, :, 1:]
+        row_BTP = join(row_BTP, passed)
+        row_BTP = join(row_BTP, torch.einsum("btp,bpts->bsp", row_BTP, time))
     cells = rearrange(row_BTP, "b t (h w) -> b t h w", h=extractor.rows)
     return Map(as_array(cells), tiles(extractor.tubelet))
 
@@ -151,15 +133,6 @@ def activation(explained, video_BCTHW, target_B):
     return maps
 
 
-def codes(explained, video_BCTHW, target_B):
-    """Rarity of each cell's MAGVIT code among the clip's codes, in nats."""
-    with torch.no_grad():
-        code_BTHW = explained.net.extractor.tokenize(video_BCTHW)
-    code_BS = code_BTHW.flatten(1)
-    share_BS = (code_BS[:, :, None] == code_BS[:, None]).float().mean(dim=2)
-    return {"codes": Map(as_array(-share_BS.log().view(code_BTHW.shape)), grid_axes(explained))}
-
-
 def gradcam(explained, video_BCTHW, target_B):
     """Grad-CAM at the last fine layer, one map for each pathway."""
     maps = {}
@@ -169,20 +142,10 @@ def gradcam(explained, video_BCTHW, target_B):
     return maps
 
 
-def hirescam(explained, video_BCTHW, target_B):
-    """Gradient times activation, cell by cell, at the last fine layer, one map for each pathway."""
-    maps = {}
-    for layer in last_fine(explained):
-        product = LayerGradientXActivation(explained, layer.module).attribute(video_BCTHW, target_B)
-        maps[f"hirescam{layer.name}"] = Map(as_array(product.sum(dim=1).clamp(min=0)), layer.axes)
-    return maps
-
-
 def integrated_gradients(explained, video_BCTHW, target_B):
     """Size of each tubelet's attribution to the target's logit, on the path from the same clip without its object.
 
-    Attributions add up, so a tubelet's is the sum of its pixels', in which noise cancels. The baseline has the clip's
-    own noise: every network divides a clip by its deviation, so on the path from a flat clip nothing would change.
+    The baseline keeps the clip's noise: networks divide a clip by its deviation, so a flat one would change nothing.
     """
     options = {"baselines": baseline(video_BCTHW), "n_steps": STEPS, "internal_batch_size": BATCH}
     pixels = IntegratedGradients(explained).attribute(video_BCTHW, target=target_B, **options)
@@ -206,19 +169,13 @@ def controls(video_BCTHW, index_B) -> dict[str, Map]:
         np.stack([np.random.default_rng(int(k)).random(shape, np.float32) for k in index_B]),
         np.ascontiguousarray(np.broadcast_to(centre_SS, video_BTSS.shape)),
         uniform_filter(video_BTSS, SMOOTHING),
-        motion_energy(video_BTSS),
+        uniform_filter(motion_energy(video_BTSS), SMOOTHING),
     )
     return {name: Map(cells_BTSS) for name, cells_BTSS in zip(CONTROLS, cells, strict=True)}
 
 
 def motion_energy(video_BTSS):
-    """Absolute difference from the previous and to the next frame (B, T, S, S); first and last frame have one of them.
-
-    Where the object is, both differ; where it was or will be, one does.
-    """
-    change_BTSS = np.abs(np.diff(video_BTSS, axis=1))
-    sum_BTSS = np.zeros_like(video_BTSS)
-    sum_BTSS[:, 1:] += change_BTSS
-    sum_BTSS[:, :-1] += change_BTSS
-    sum_BTSS[:, [0, -1]] *= 2
-    return uniform_filter(sum_BTSS, SMOOTHING)
+    """Absolute difference from the previous and to the next frame: both differ only where the object is."""
+    change_BTSS, rest = np.abs(np.diff(video_BTSS, axis=1)), ((0, 0), (0, 0))
+    # The first and the last frame have one neighbour, which counts twice.
+    return sum(np.pad(change_BTSS, ((0, 0), ends, *rest), mode="edge") for ends in ((1, 0), (0, 1)))

@@ -2,9 +2,8 @@
 
 Source:   control tasks and selectivity, https://arxiv.org/abs/1909.03368: a probe that does as well on answers drawn at
           random for each recipe has memorised the recipes, whatever the features hold.
-Differs:  what is a word there is a recipe here, seen in training and test under other sensor noise. The probe reads
-          COMPONENTS principal components of all features, so that it cannot memorise every recipe; its control has the
-          penalty of the real task: left to choose, it would take the largest and learn nothing.
+Differs:  recipes instead of words, seen again under other sensor noise; COMPONENTS principal components, so that not
+          every recipe can be memorised; the control has the penalty of the real task, or it would learn nothing.
 
 Shapes:   N clips   D features   C components
 """
@@ -39,11 +38,10 @@ LAST_TWO = {
 
 
 def probe(explained, train, test) -> pd.DataFrame:
-    """Top-1 and position error (px) of linear probes of the last two layers, and of their control tasks: a row each.
+    """Top-1 and error (px) of the last observed position of linear probes of the last two layers, a row each.
 
-    Position is that of the last observed frame. `train_top1`: on the training recipes under other noise, and
-    selectivity is that less `control_top1`. `top1`: on new recipes, to be compared with `chance_top1`, which a probe of
-    permuted labels reaches there.
+    `train_top1`, `control_top1` and their difference, `selectivity`: on the training recipes under other noise.
+    `top1`: on new recipes, where a probe of permuted labels reaches `chance_top1`.
     """
     again = ClipSet(train.cfg, train.seed + OTHER_NOISE, train.table, train.xyz_NFx3)
     features = [layer_features(explained, clips) for clips in (train, test, again)]
@@ -55,7 +53,7 @@ def row(number, train_NxD, test_NxD, again_NxD, train, test) -> dict:
     components = make_pipeline(StandardScaler(), PCA(COMPONENTS, random_state=0), StandardScaler()).fit(train_NxD)
     train_NxC, test_NxC, again_NxC = (components.transform(x) for x in (train_NxD, test_NxD, again_NxD))
     mixed_N = np.random.default_rng(0).permutation(len(train))
-    label_N, place_Nx2, test_Nx2 = train.label_N, last_px(train), last_px(test)
+    label_N, (place_Nx2, test_Nx2) = train.label_N, (object_px(clips)[0][:, -1] for clips in (train, test))
     classifier = RidgeClassifierCV(PENALTIES).fit(train_NxC, label_N)
     regressor = RidgeCV(PENALTIES).fit(train_NxC, place_Nx2)
     control_class = RidgeClassifier(alpha=classifier.alpha_).fit(train_NxC, label_N[mixed_N])
@@ -66,7 +64,9 @@ def row(number, train_NxD, test_NxD, again_NxD, train, test) -> dict:
         "features": train_NxD.shape[1],
         "top1": classifier.score(test_NxC, test.label_N),
         "chance_top1": control_class.score(test_NxC, test.label_N),
-        **{"train_top1": top1, "control_top1": control, "selectivity": top1 - control},
+        "train_top1": top1,
+        "control_top1": control,
+        "selectivity": top1 - control,
         "error_px": error_px(regressor.predict(test_NxC), test_Nx2),
         "control_error_px": error_px(control_place.predict(again_NxC), place_Nx2[mixed_N]),
         "mean_place_error_px": error_px(place_Nx2.mean(axis=0), test_Nx2),
@@ -77,11 +77,6 @@ def row(number, train_NxD, test_NxD, again_NxD, train, test) -> dict:
 def error_px(predicted_Nx2, true_Nx2) -> float:
     """Mean distance in pixels."""
     return float(np.linalg.norm(predicted_Nx2 - true_Nx2, axis=1).mean())
-
-
-def last_px(clips):
-    """The object's position (N, 2) in pixels in the last observed frame."""
-    return object_px(clips)[0][:, -1]
 
 
 @torch.no_grad()

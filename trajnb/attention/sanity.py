@@ -16,7 +16,7 @@ from torch import nn
 
 from trajnb import models
 from trajnb.attention.clips import video
-from trajnb.attention.layers import Explained, device, load_explained
+from trajnb.attention.layers import Explained, device, load_explained, outputs
 from trajnb.attention.maps import Map, all_maps
 from trajnb.attention.scores import rank_correlation
 
@@ -28,11 +28,7 @@ BATCH = 32  # clips whose maps are in memory together
 
 
 def randomisation(explained, clips, cfg) -> pd.DataFrame:
-    """Rank correlations, clip by clip, of maps with those of networks with random weights.
-
-    Where the run has a `permuted` control, also with those of the network trained on permuted labels.
-    Columns method, against, draw, index, rank_correlation.
-    """
+    """Rank correlations of maps with those of random networks and of a `permuted` control, a row for each clip."""
     video_NCTHW, names, rows = video(clips, device(explained)), cfg.attention_methods, []
     target_N = explained.predicted(video_NCTHW)
     random = [models.build(cfg.replace(seed=cfg.seed + SEED + draw)) for draw in range(DRAWS)]
@@ -58,10 +54,9 @@ def map_correlation(one: Map, other: Map) -> np.ndarray:
 
 
 def over_networks(correlations) -> dict:
-    """Mean rank correlation with its 95 % interval over random networks (Student's t), and the clips that have one.
+    """Mean rank correlation of one method's rows, its 95 % interval, and the clips that have one.
 
-    correlations: rows of one method for each clip and draw of a network. The clips of one network are not independent:
-    an interval over clips would be a tenth of this one and hold for that network alone.
+    Student's t over networks: the clips of one are not independent, an interval over them would hold for it alone.
     """
     mean_K = correlations.groupby("draw")["rank_correlation"].mean().dropna()
     low, high = stats.t.interval(0.95, len(mean_K) - 1, mean_K.mean(), mean_K.sem())  # NaN from fewer than two
@@ -77,27 +72,18 @@ def passes(row) -> bool:
 
 def randomised(explained: Explained, random: nn.Module, part: str) -> Explained:
     """A copy with the weights of `random` in a part of the network, from the logits down (RANDOMISED)."""
+    prefixes = {"logits": ("head.to_class.",), "head": ("head.",), "all": ("",)}
+    prefixes["upper half"] = ("head.", *(f"{name}." for name in upper_half(explained)))
     net = copy.deepcopy(explained.net)
-    names = weights_of(explained, part)
-    net.load_state_dict({name: x for name, x in random.state_dict().items() if name in names}, strict=False)
+    weights = {name: x for name, x in random.state_dict().items() if name.startswith(prefixes[part])}
+    net.load_state_dict(weights, strict=False)
     return Explained(net, explained.clip_shape)
-
-
-def weights_of(explained, part) -> set[str]:
-    """Names of the weights in a part of the network (RANDOMISED)."""
-    prefixes = {"logits": ["head.to_class."], "head": ["head."], "all": [""]}
-    prefixes["upper half"] = ["head.", *(f"{name}." for name in upper_half(explained))]
-    return {name for name in explained.net.state_dict() if name.startswith(tuple(prefixes[part]))}
 
 
 def upper_half(explained) -> list[str]:
     """Names of the later half of the extractor's modules with weights, in the order of the forward pass."""
-    called, hooks = [], []
-    for name, module in explained.net.extractor.named_modules(prefix="extractor"):
-        if not list(module.children()) and list(module.parameters(recurse=False)):  # no container
-            hooks.append(module.register_forward_hook(lambda *_, name=name: called.append(name)))
-    with torch.no_grad():
+    modules = dict(explained.net.extractor.named_modules(prefix="extractor"))
+    leaves = {k: m for k, m in modules.items() if not list(m.children()) and list(m.parameters(recurse=False))}
+    with torch.no_grad(), outputs(leaves) as called:
         explained.net.extractor(torch.zeros(1, 1, *explained.clip_shape, device=device(explained)))
-    for hook in hooks:
-        hook.remove()
-    return called[len(called) // 2 :]
+    return list(called)[len(called) // 2 :]

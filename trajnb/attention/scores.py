@@ -3,16 +3,15 @@ time where the motion does.
 
 Source:   pointing game, https://arxiv.org/abs/1608.00507; relevance mass and rank accuracy,
           https://arxiv.org/abs/2003.07258; insertion and deletion, https://arxiv.org/abs/1806.07421.
-Differs:  deleted tubelets become the clip's own background with its noise, and insertion begins there, not with black
-          or blurred pixels: every network divides a clip by its deviation, which makes a blurred object bright again.
-          The shares deleted grow fourfold at each step, as the object is about 1 % of a clip.
+Differs:  deleted tubelets become the clip's own background with its noise, and insertion begins there: every network
+          divides a clip by its deviation, which makes a blurred object bright again.
 
 Shapes:   N clips   T frames   S pixels a side   L shares   D numbers of a flat map
 """
 
 import numpy as np
 import torch
-from einops import rearrange, reduce, repeat
+from einops import reduce, repeat
 from scipy.stats import rankdata
 
 from trajnb.attention.clips import baseline
@@ -28,38 +27,29 @@ NOISE = 1e-6  # of a map's range: differences from the maximum below it count as
 
 
 def pointing_game(map_NTSS, distance_NTSS):
-    """1 where a clip's highest voxel lies on the object or within TOLERANCE_PX of it, else 0 (N,).
-
-    Of several equal ones, the share that does: a constant map scores as a random guess.
-    """
-    flat_ND, near_ND = (rearrange(x, "n ... -> n (...)") for x in (map_NTSS, distance_NTSS <= TOLERANCE_PX))
-    return highest_share(flat_ND, near_ND)
+    """1 where a clip's highest voxel lies within TOLERANCE_PX of the object, else 0 (N,); of equal ones, the share."""
+    flat_ND, near_ND = (x.reshape(len(x), -1) for x in (map_NTSS, distance_NTSS <= TOLERANCE_PX))
+    top_N1, low_N1 = flat_ND.max(axis=1, keepdims=True), flat_ND.min(axis=1, keepdims=True)
+    highest_ND = flat_ND >= top_N1 - NOISE * (top_N1 - low_N1)
+    return (highest_ND & near_ND).sum(axis=1) / highest_ND.sum(axis=1)
 
 
 def pointing_game_per_frame(map_NTSS, distance_NTSS):
-    """Share (N,) of a clip's frames whose own highest pixel lies on the object or within TOLERANCE_PX of it."""
-    flat_ND, near_ND = (rearrange(x, "n t h w -> (n t) (h w)") for x in (map_NTSS, distance_NTSS <= TOLERANCE_PX))
-    return highest_share(flat_ND, near_ND).reshape(len(map_NTSS), -1).mean(axis=1)
-
-
-def highest_share(flat_ND, wanted_ND):
-    """Share (N,) of each row's highest entries that are wanted."""
-    top_N1, low_N1 = flat_ND.max(axis=1, keepdims=True), flat_ND.min(axis=1, keepdims=True)
-    highest_ND = flat_ND >= top_N1 - NOISE * (top_N1 - low_N1)
-    return (highest_ND & wanted_ND).sum(axis=1) / highest_ND.sum(axis=1)
+    """The pointing game (N,) with the highest pixel of every frame, mean over the clip's frames."""
+    frames = (x.reshape(-1, 1, *x.shape[2:]) for x in (map_NTSS, distance_NTSS))
+    return pointing_game(*frames).reshape(len(map_NTSS), -1).mean(axis=1)
 
 
 def relevance_mass(map_NTSS, distance_NTSS):
     """Share (N,) of a map's sum that lies on the object; a map of zeros counts as constant."""
-    inside_NTSS = distance_NTSS <= 0
-    total_N = map_NTSS.sum(axis=(1, 2, 3))
-    constant_N = inside_NTSS.mean(axis=(1, 2, 3))
-    return np.where(total_N > 0, (map_NTSS * inside_NTSS).sum(axis=(1, 2, 3)) / np.maximum(total_N, 1e-30), constant_N)
+    inside_NTSS, total_N = distance_NTSS <= 0, map_NTSS.sum(axis=(1, 2, 3))
+    share_N = (map_NTSS * inside_NTSS).sum(axis=(1, 2, 3)) / np.maximum(total_N, 1e-30)
+    return np.where(total_N > 0, share_N, inside_NTSS.mean(axis=(1, 2, 3)))
 
 
 def relevance_rank(map_NTSS, distance_NTSS):
     """Share (N,) of the object's voxels among as many highest voxels of the map; equal ones count in proportion."""
-    flat_ND, inside_ND = (rearrange(x, "n ... -> n (...)") for x in (map_NTSS, distance_NTSS <= 0))
+    flat_ND, inside_ND = (x.reshape(len(x), -1) for x in (map_NTSS, distance_NTSS <= 0))
     share_N = np.empty(len(flat_ND))
     for n, (flat_D, inside_D) in enumerate(zip(flat_ND, inside_ND, strict=True)):
         count = int(inside_D.sum())
@@ -73,8 +63,7 @@ def relevance_rank(map_NTSS, distance_NTSS):
 def temporal_correlation(map_NTSS, uv_NTx2):
     """Rank correlation (N,) of a map's sum in each frame with the size of the acceleration there, in the picture.
 
-    First and last frame have none. NaN where the map is the same in all frames, and where the acceleration changes by
-    less than LEAST_CHANGE, as in most lines and parabolas: no moment differs from another.
+    NaN where the map is constant in time, or the acceleration changes by less than LEAST_CHANGE.
     """
     acceleration_NT = np.linalg.norm(np.diff(uv_NTx2, n=2, axis=1), axis=2)
     correlation_N = rank_correlation(map_NTSS.sum(axis=(2, 3))[:, 1:-1], acceleration_NT)
@@ -94,9 +83,7 @@ def tubelet_ranks(map_NTSS, seed=0):
     sums = reduce(map_NTSS.astype(np.float64), "n (t k) (h p) (w q) -> n t h w", "sum", k=k, p=p, q=q)
     flat_NU = sums.reshape(len(sums), -1)
     shuffled_NU = np.random.default_rng(seed).random(flat_NU.shape)
-    rank_NU = np.empty(flat_NU.shape, np.int64)
-    np.put_along_axis(rank_NU, np.lexsort((shuffled_NU, -flat_NU), axis=1), np.arange(flat_NU.shape[1])[None], axis=1)
-    return rank_NU.reshape(sums.shape)
+    return np.lexsort((shuffled_NU, -flat_NU), axis=1).argsort(axis=1).reshape(sums.shape)
 
 
 @torch.no_grad()
@@ -111,9 +98,8 @@ def curves(explained, video_NCTHW, map_NTSS, target_N, ends):
 
     ends: `curve_ends` of these clips, which is the same for all maps.
     """
-    rank_NU, (whole_N, empty_N) = tubelet_ranks(map_NTSS), ends
+    rank_NU, (whole_N, empty_N), (k, p, q) = tubelet_ranks(map_NTSS), ends, TUBELET
     share_NU = torch.from_numpy((rank_NU + 1) / rank_NU[0].size).float().to(video_NCTHW.device)
-    k, p, q = TUBELET
     share_N1TSS = repeat(share_NU, "n t h w -> n 1 (t k) (h p) (w q)", k=k, p=p, q=q)
     empty_NCTHW, deleted, inserted = baseline(video_NCTHW), [whole_N], [empty_N]
     for share in SHARES[1:-1]:
@@ -143,8 +129,7 @@ def interval(value_N):
 def sign_flip_p(difference_NC, flips, seed=0):
     """p (C,) of each column's mean being above 0: how often random signs of the clips reach it, doubled, at most 1.
 
-    Doubled, so that 0.05 means what a 95 % interval means. Exact but for the number of `flips` where both sides are
-    exchangeable in every clip. Raises ValueError for NaN, of which no sum is larger.
+    Doubled, so that 0.05 means what a 95 % interval means. Raises ValueError for NaN, of which no sum is larger.
     Source: R. A. Fisher, The Design of Experiments, 1935, section 21.
     """
     if np.isnan(difference_NC).any():

@@ -3,35 +3,31 @@
 Shapes:   N clips   B clips of a batch   T frames   S pixels a side   M methods   C control maps
 """
 
+import itertools
 import time
 from typing import get_args
 
 import numpy as np
 import pandas as pd
-import torch
 
-from trajnb import files
 from trajnb.attention import maps, sanity, scores
 from trajnb.attention.clips import clip_pairs, distance_px, object_px, video
 from trajnb.attention.layers import device, load_explained
-from trajnb.attention.maps import CONTROLS, Map
+from trajnb.attention.maps import CONTROLS
 from trajnb.config import Attention
 from trajnb.evaluation.statistics import holm
 from trajnb.progress import Progress
 
-BATCH = 32  # clips whose maps are in memory together
 FLIPS = 49_999  # random signs of a test
 INTERVALS = ("pointing_game", "pointing_game_per_frame", "relevance_mass", "relevance_rank")
 INTERVALS += ("insertion_auc", "deletion_auc", "temporal_correlation")
-MEANS = {"ideal_pointing_game": "ideal_pointing_game", "ideal_relevance_mass": "ideal_relevance_mass"}
+IDEAL = ("pointing_game", "relevance_mass")  # scores whose best possible value is given
+MEANS = {f"ideal_{name}": f"ideal_{name}" for name in IDEAL}
 MEANS |= {"constant": "constant_maps", "correct": "accuracy", "ms_per_clip": "ms_per_clip"}
 
 
 def study(cfg, test) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(scores of every map of every clip, its rank correlations with maps of random networks) of all networks.
-
-    Networks are those of the run's first seed.
-    """
+    """(scores of every map of every clip, rank correlations with maps of random networks) of each first run."""
     pairs, scored, correlations = clip_pairs(test, cfg.attention_clips), [], []
     with Progress(len(cfg.models), "attention", "network") as progress:
         for model in cfg.models:
@@ -46,56 +42,40 @@ def study(cfg, test) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def score(explained, clips, kind, cfg) -> pd.DataFrame:
     """Scores of all maps and control maps of clips of one kind, a row for each clip and map."""
-    batches = [clips.take(slice(start, start + BATCH)) for start in range(0, len(clips), BATCH)]
+    batches = [clips.take(slice(start, start + sanity.BATCH)) for start in range(0, len(clips), sanity.BATCH)]
     return pd.concat([row for part in batches for row in score_batch(explained, part, kind, cfg)], ignore_index=True)
 
 
 def score_batch(explained, clips, kind, cfg):
     """The rows of `score` of a few clips, map by map."""
     video_BCTHW, distance_BTSS = video(clips, device(explained)), distance_px(clips)
-    target_B, uv_BTx2 = explained.predicted(video_BCTHW), object_px(clips)[0]
+    target_B, index_B = explained.predicted(video_BCTHW), clips.table["index"]
     correct_B = target_B.cpu().numpy() == clips.label_N
-    about = {"clips": kind, "index": clips.table["index"], "motion": clips.table["motion"], "correct": correct_B}
+    about = {"clips": kind, "index": index_B, "motion": clips.table["motion"], "correct": correct_B}
     ends = scores.curve_ends(explained, video_BCTHW, target_B)
-    for name, one, ms in timed_maps(explained, video_BCTHW, target_B, clips, cfg):
-        row = about | {"method": name, "ms_per_clip": ms, "constant": one.constant()}
-        row |= {"resolution": "x".join(str(n) for n in one.cells_BTHW.shape[1:])} | ideal_scores(one, distance_BTSS)
-        map_BTSS = one.upsampled(distance_BTSS.shape[1:])
-        row |= {score: getattr(scores, score)(map_BTSS, distance_BTSS) for score in INTERVALS[:4]}
-        row["temporal_correlation"] = scores.temporal_correlation(map_BTSS, uv_BTx2)
-        if kind == "plain" and "future" not in name:  # queries of future frames are not about the class
-            deleted, inserted = scores.curves(explained, video_BCTHW, map_BTSS, target_B, ends)
-            row |= {"deletion_auc": scores.area(deleted), "insertion_auc": scores.area(inserted)}
-        yield pd.DataFrame(row)
-
-
-def timed_maps(explained, video_BCTHW, target_B, clips, cfg):
-    """(name, Map, milliseconds a clip) of every map of the network, then of every control map."""
     methods = list(maps.methods(explained, cfg.attention_methods).values())
-    for method in [*methods, lambda *_: maps.controls(video_BCTHW, clips.table["index"])]:
+    for method in [*methods, lambda *_: maps.controls(video_BCTHW, index_B)]:
         start = time.perf_counter()
         found = method(explained, video_BCTHW, target_B)
         ms = 1e3 * (time.perf_counter() - start) / len(clips)
-        yield from ((name, one, ms) for name, one in found.items())
-
-
-def ideal_scores(one: Map, distance_BTSS) -> dict:
-    """Scores of the best map with such cells: each holds its share of the object."""
-    cells, shape = one.cells_BTHW.shape[1:], distance_BTSS.shape[1:]
-    weights = [torch.from_numpy(maps.interpolation(*x)).float() for x in zip(one.axes, cells, shape, strict=True)]
-    inside = torch.from_numpy((distance_BTSS <= 0).astype(np.float32))
-    ideal = Map(torch.einsum("bxyz,xt,yh,zw->bthw", inside, *weights).numpy(), one.axes).upsampled(shape)
-    return {
-        f"ideal_{name}": getattr(scores, name)(ideal, distance_BTSS) for name in ("pointing_game", "relevance_mass")
-    }
+        for name, one in found.items():
+            row = about | {"method": name, "ms_per_clip": ms, "constant": np.ptp(one.cells_BTHW, axis=(1, 2, 3)) == 0}
+            row |= {"resolution": "x".join(str(n) for n in one.cells_BTHW.shape[1:])}
+            map_BTSS, ideal_BTSS = one.upsampled(distance_BTSS.shape[1:]), one.ideal(distance_BTSS <= 0)
+            row |= {score: getattr(scores, score)(map_BTSS, distance_BTSS) for score in INTERVALS[:4]}
+            row |= {f"ideal_{score}": getattr(scores, score)(ideal_BTSS, distance_BTSS) for score in IDEAL}
+            row["temporal_correlation"] = scores.temporal_correlation(map_BTSS, object_px(clips)[0])
+            if kind == "plain" and "future" not in name:  # queries of future frames are not about the class
+                deleted, inserted = scores.curves(explained, video_BCTHW, map_BTSS, target_B, ends)
+                row |= {"deletion_auc": scores.area(deleted), "insertion_auc": scores.area(inserted)}
+            yield pd.DataFrame(row)
 
 
 def table(scored, correlations) -> pd.DataFrame:
     """The score table: a row for each model, kind of clips and method; means over clips with 95 % intervals.
 
-    The sanity columns are those of the plain clips, their interval is one over random networks. `constant_maps`: share
-    of clips whose map is the same everywhere; `sanity_clips`, `temporal_clips`: clips with a value. On clips with a
-    decoy, the margin ahead of the hardest control map (`margins`).
+    The sanity columns are those of the plain clips, the margins those of clips with a decoy. `sanity_clips` and
+    `temporal_clips` count the clips with a value.
     """
     rows = []
     for (model, kind, method), part in scored.groupby(["model", "clips", "method"], sort=False):
@@ -116,9 +96,8 @@ def table(scored, correlations) -> pd.DataFrame:
 def margins(scored) -> pd.DataFrame:
     """How much more often each method points at the object than its hardest control map, on the same decoy clips.
 
-    Columns model, method, hardest_control, margin (mean difference with _low and _high), p. The hardest control is that
-    of the least lower end. p: the largest over the controls, as a map has to beat all of them, after Holm's correction
-    for all maps of all networks.
+    p: the largest over the controls, as a map has to beat all of them, after Holm's correction for all maps of all
+    networks.
     """
     rows, decoy = [], scored[scored["clips"] == "decoy"]
     for model, part in decoy.groupby("model", sort=False):
@@ -134,58 +113,33 @@ def margins(scored) -> pd.DataFrame:
 
 def hardest(ahead_NC) -> dict:
     """The control map with the least lower end of the margin's interval, and that margin."""
-    ends = [scores.interval(ahead_N) for ahead_N in ahead_NC.T]
-    c = min(range(len(CONTROLS)), key=lambda c: ends[c][0])
-    low, high = ends[c]
+    c, (low, high) = min(enumerate(scores.interval(x) for x in ahead_NC.T), key=lambda control: control[1][0])
     return {"hardest_control": CONTROLS[c], "margin": ahead_NC[:, c].mean(), "margin_low": low, "margin_high": high}
 
 
 def best_method(board, model) -> str:
-    """A network's map with the highest pointing score on decoy clips, among those that pass the sanity check if any do.
-
-    Maps of the queries of future frames are left out: they are not about the class.
-    """
-    mine = board[(board["model"] == model) & (board["clips"] == "decoy") & ~board["method"].isin(CONTROLS)]
-    mine = mine[~mine["method"].str.contains("future")].set_index("method")
+    """A network's map of the class with the highest pointing score on decoy clips, of those that pass if any do."""
+    about_class = ~board["method"].isin(CONTROLS) & ~board["method"].str.contains("future")
+    mine = board[(board["model"] == model) & (board["clips"] == "decoy") & about_class].set_index("method")
     passing = mine[mine["passes_randomisation"].astype(bool)]
     return (passing if len(passing) else mine)["pointing_game"].idxmax()
 
 
-def first_examples(scored, clips, cfg, correct, kind="plain") -> dict:
-    """{(motion, model): row of `clips`, or None}: the first of each class that a network classifies (in)correctly."""
-    chosen = scored[(scored["clips"] == kind) & (scored["correct"] == correct)]
-    first = chosen.groupby(["motion", "model"])["index"].first()
-    rows = {index: row for row, index in enumerate(clips.table["index"])}
-    return {(motion, model): rows.get(first.get((motion, model))) for motion in cfg.motions for model in cfg.models}
+def examples(networks, clips, scored, names, correct=True) -> dict:
+    """{(motion, model): (row of `clips`, map (T, S, S)), or None}: the first clip of each class that a network
+    classifies (in)correctly, under its map `names[model]`; scored: the rows of `score` of these clips."""
+    first = scored[scored["correct"] == correct].groupby(["motion", "model"])["index"].first()
+    found, rows = {}, {index: row for row, index in enumerate(clips.table["index"])}
+    for motion, model in itertools.product(clips.cfg.motions, networks):
+        row = rows.get(first.get((motion, model)))
+        map_1TSS = None if row is None else maps_of(networks[model], clips.take([row]), names[model])
+        found[motion, model] = None if row is None else (row, map_1TSS[0])
+    return found
 
 
 def maps_of(explained, clips, name) -> np.ndarray:
     """The map `name` (N, T, S, S) of clips for the predicted classes, at the clips' resolution."""
     video_NCTHW = video(clips, device(explained))
-    found = maps.all_maps(explained, video_NCTHW, explained.predicted(video_NCTHW), [method_of(name)])
+    method = next(kind for kind in get_args(Attention) if name.startswith(kind))
+    found = maps.all_maps(explained, video_NCTHW, explained.predicted(video_NCTHW), [method])
     return found[name].upsampled(video_NCTHW.shape[2:])
-
-
-def example_maps(networks, clips, rows, method) -> dict:
-    """{(motion, model): (row, map (T, S, S)), or None} of `first_examples` under each network's map {model: name}."""
-    return {
-        key: row if row is None else (row, maps_of(networks[key[1]], clips.take([row]), method[key[1]])[0])
-        for key, row in rows.items()
-    }
-
-
-def method_of(name) -> str:
-    """The entry of cfg.attention_methods that makes the map `name`."""
-    parts = name.endswith(("_time", "_space"))
-    return "attention_parts" if parts else next(kind for kind in get_args(Attention) if name.startswith(kind))
-
-
-def save(cfg, scored, correlations, board):
-    """Write scores.csv, and the scores and rank correlations of every clip as Parquet, into the stage's folder.
-
-    Times are in scores.csv alone: the other files are the same bytes whenever they are computed again.
-    """
-    folder = cfg.stage_dir("attention")
-    files.write_parquet(folder / "clips.parquet", scored.drop(columns="ms_per_clip"))
-    files.write_parquet(folder / "sanity.parquet", correlations)
-    files.write_csv(folder / "scores.csv", board)

@@ -31,8 +31,7 @@ def temperature(prob_NK, label_N):
 
 
 def logits(prob_NK):
-    """Logits up to a constant of each clip; only what float64 cannot hold is clamped."""
-    return np.log(np.maximum(prob_NK, np.finfo(float).tiny))
+    return np.log(np.maximum(prob_NK, np.finfo(float).tiny))  # up to a constant of each clip
 
 
 def tempered(prob_NK, temperature):
@@ -41,13 +40,8 @@ def tempered(prob_NK, temperature):
 
 
 def squared_error(confidence_N, correct_N):
-    """Squared calibration error over BINS bins of equally many clips, debiased.
-
-    A bin's accuracy varies with its clips, which makes the plain error too large: that variance is subtracted. The
-    result may be below zero by chance.
-    """
-    order_N = np.argsort(confidence_N, kind="stable")
-    total = 0.0
+    """Squared calibration error over BINS bins of equally many clips, less the variance of a bin's accuracy."""
+    order_N, total = np.argsort(confidence_N, kind="stable"), 0.0
     for rows in np.array_split(order_N, BINS):
         accuracy = correct_N[rows].mean()
         noise = accuracy * (1 - accuracy) / (len(rows) - 1)
@@ -57,11 +51,9 @@ def squared_error(confidence_N, correct_N):
 
 def error_interval(confidence_N, correct_N):
     """Root of `squared_error` with its 95 % interval by a basic bootstrap over clips, clipped at zero."""
-    rng, error = np.random.default_rng(0), squared_error(confidence_N, correct_N)
-    resampled = []
-    for _ in range(RESAMPLES):
-        rows_N = rng.integers(len(correct_N), size=len(correct_N))
-        resampled.append(squared_error(confidence_N[rows_N], correct_N[rows_N]))
+    rng, error, n = np.random.default_rng(0), squared_error(confidence_N, correct_N), len(correct_N)
+    drawn = (rng.integers(n, size=n) for _ in range(RESAMPLES))
+    resampled = [squared_error(confidence_N[rows_N], correct_N[rows_N]) for rows_N in drawn]
     # A resample is biased once more, as the clips themselves are a sample: centre the resamples on their mean.
     low, high = error - np.quantile(resampled - np.mean(resampled), [0.975, 0.025])
     return tuple(float(max(x, 0.0) ** 0.5) for x in (error, low, high))
@@ -77,15 +69,12 @@ def selective_risk(prob_NK, label_N):
 
 def scores(prob_NK, label_N):
     """{score: value} of one network's class probabilities; `aurc` is the area under the selective risk."""
-    error, low, high = error_interval(prob_NK.max(axis=1), prob_NK.argmax(axis=1) == label_N)
-    return {
-        "n": len(label_N),
-        "ece": metrics.ece(prob_NK, label_N),
-        **{"calibration_error": error, "calibration_error_low": low, "calibration_error_high": high},
-        "nll": metrics.class_nll(prob_NK, label_N),
-        "brier": float(brier_score_loss(label_N, prob_NK, labels=list(range(prob_NK.shape[1])))),
-        "aurc": float(auc(*selective_risk(prob_NK, label_N))),
-    }
+    ends = error_interval(prob_NK.max(axis=1), prob_NK.argmax(axis=1) == label_N)
+    row = {"n": len(label_N), "ece": metrics.ece(prob_NK, label_N)}
+    row |= dict(zip(("calibration_error", "calibration_error_low", "calibration_error_high"), ends, strict=True))
+    row |= {"nll": metrics.class_nll(prob_NK, label_N)}
+    row |= {"brier": float(brier_score_loss(label_N, prob_NK, labels=list(range(prob_NK.shape[1]))))}
+    return row | {"aurc": float(auc(*selective_risk(prob_NK, label_N)))}
 
 
 def table(on_val, on_test, val, test):
@@ -93,8 +82,7 @@ def table(on_val, on_test, val, test):
     rows = []
     for model, predictions in on_test.items():
         fitted = temperature(on_val[model].prob_NK, val.label_N)
-        kinds = {"raw": predictions.prob_NK, "scaled": tempered(predictions.prob_NK, fitted)}
-        for kind, prob_NK in kinds.items():
+        for kind, prob_NK in {"raw": predictions.prob_NK, "scaled": tempered(predictions.prob_NK, fitted)}.items():
             about = {"model": model, "probabilities": kind, "temperature": fitted}
             rows.append(about | scores(prob_NK, test.label_N))
     return pd.DataFrame(rows)

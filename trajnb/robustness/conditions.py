@@ -1,8 +1,7 @@
 """Evaluation conditions: clips a little outside of the training distribution, one corruption at a time.
 
-Each corruption has a few severities, counted from its value in training (`clean`). All clips come from a seed range of
-their own. Where a corruption acts after the motion, every severity has the same trajectories; where it changes the
-motion itself, clips are drawn anew. No network is trained or selected on any of them.
+Clips come from a seed range of their own: no network is trained or selected on any of them. Where a corruption acts
+after the motion, every severity has the same trajectories; where it changes the motion itself, clips are drawn anew.
 
 Shapes:   N clips   F frames (observed and future)   T observed frames
 """
@@ -24,7 +23,7 @@ NUISANCES = ("noise_min", "noise_max", "size_factor_min", "size_factor_max", *re
 
 
 class Corruption(NamedTuple):
-    """One corruption: its axis label, its value in training, its severities, and `apply(clips, severity)`."""
+    """A corruption: the label of its axis, its value in training, its severities, and `apply(clips, severity)`."""
 
     label: str
     clean: float
@@ -82,19 +81,11 @@ def frame_rate(clips, rate):
     return redrawn(clips, frame_rate=rate, **path_limits(clips.cfg, clips.cfg.frame_rate / rate))
 
 
-def object_size(clips, factor):
-    """Objects of `factor` times the radius, which the pixel oracle is given, at the same places."""
-    return refilmed(clips, radius_m=clips.cfg.radius_m * factor)
-
-
 def path_limits(cfg, factor):
-    """Parameters under which observed paths are `factor` times as long, as far as the picture has room.
-
-    Shorter paths lose more at their long end, as what is slow and far away covers few pixels, and the margin between
-    the classes shrinks with them.
-    """
+    """Parameters under which observed paths are `factor` times as long, as far as the picture has room."""
     changes = scaled(cfg, ("sweep_min_deg", "sweep_max_deg", "extent_min_px"), factor)
     room, least = cfg.size - 2 * cfg.frame_margin_px, min(factor, 1.0)
+    # Shorter paths lose more at their long end: what is slow and far away covers few pixels.
     changes["extent_max_px"] = min(cfg.extent_max_px * factor * least, room)
     return changes | scaled(cfg, ("class_margin_px",), least)
 
@@ -114,8 +105,8 @@ CORRUPTIONS = {
     "jitter": Corruption("camera jitter, px", 0, (0.5, 1, 2, 3), lambda c, x: refilmed(c, jitter_px=x)),
     "slower": Corruption("speed factor", 1, (0.9, 0.8, 0.7), speed),
     "faster": Corruption("speed factor", 1, (1.1, 1.2, 1.3), speed),
-    "smaller": Corruption("size factor", 1, (0.8, 0.6, 0.4), object_size),
-    "larger": Corruption("size factor", 1, (1.25, 1.5, 2), object_size),
+    "smaller": Corruption("size factor", 1, (0.8, 0.6, 0.4), lambda c, x: refilmed(c, radius_m=c.cfg.radius_m * x)),
+    "larger": Corruption("size factor", 1, (1.25, 1.5, 2), lambda c, x: refilmed(c, radius_m=c.cfg.radius_m * x)),
     "fewer fps": Corruption("frames a second", 30, (27, 25, 23), frame_rate),
     "more fps": Corruption("frames a second", 30, (33, 36, 40), frame_rate),
     "dropped": Corruption("dropped frames", 0, (2, 4, 6, 8), lambda c, x: refilmed(c, dropped_frames=x)),
@@ -131,12 +122,8 @@ COMPOUNDS = {  # networks trained with `varied` meet each nuisance alone and nev
 
 
 def all_conditions(clips):
-    """Every Condition of `clips` (`clean_clips`): clean, each severity of each corruption, then the compound ones.
-
-    A severity that the world has no room for is skipped with a printed line: a world of short paths has no slower ones.
-    """
-    frames = clips.cfg.frames
-    yield Condition(CLEAN, 0.0, clips, frames)
+    """Every Condition of `clips`: clean, each severity of each corruption that has room, then the compound ones."""
+    yield Condition(CLEAN, 0.0, clips, clips.cfg.frames)
     for name, corruption in CORRUPTIONS.items():
         for severity in corruption.severities:
             try:
@@ -144,7 +131,7 @@ def all_conditions(clips):
             except (ParameterError, recipes.ImpossibleWorld) as reason:
                 print(f"{name} {severity:g} is skipped, so the mean over {name} covers a shorter range: {reason}")
             else:
-                observed = int(severity) if name == "observed" else frames
+                observed = int(severity) if name == "observed" else clips.cfg.frames
                 yield Condition(name, float(severity), changed, observed)
     for number, changes in enumerate(COMPOUNDS.values()):
-        yield Condition(COMPOUND, float(number), refilmed(clips, **changes), frames)
+        yield Condition(COMPOUND, float(number), refilmed(clips, **changes), clips.cfg.frames)

@@ -1,25 +1,11 @@
-"""Figures of 04_robustness: selective risk, and curves over severities."""
+"""Figures of 04_robustness: the corruptions, and curves over severities."""
 
 import seaborn as sns
 
 from trajnb.figures.style import COLOURS, GREY, MODEL_COLOURS, bare, panels
-from trajnb.robustness import calibration, conditions
+from trajnb.robustness import conditions
 
 LABELS = {"top1": "top-1", "ade_px": "ADE, px"}
-
-
-def selective_risk(predictions, test):
-    """Error rate among the most confident clips against the share of clips answered: lower left is better."""
-    figure, axes = panels(1, 1, 3.8, 2.8)
-    for model, predicted in predictions.items():
-        share_N, risk_N = calibration.selective_risk(predicted.prob_NK, test.label_N)
-        first = len(share_N) // 50  # the first few clips alone say nothing
-        axes[0, 0].plot(share_N[first:], risk_N[first:], color=COLOURS.get(model), label=model)
-    label = "share of clips answered, most confident first"
-    axes[0, 0].set(xlabel=label, ylabel="selective risk", xlim=(0, 1), ylim=(0, None))
-    axes[0, 0].legend(frameon=False)
-    sns.despine(figure)
-    return figure
 
 
 def examples(clips, frame=8):
@@ -46,6 +32,7 @@ def accuracy_curves(table, score="top1"):
         draw_severities(axis, table, name, score)
         corruption = conditions.CORRUPTIONS[name]
         axis.set(title=name, xlabel=corruption.label)
+        axis.locator_params(axis="x", nbins=4)
         if corruption.severities[-1] < corruption.clean:
             axis.invert_xaxis()
     for axis in axes[:, 0]:
@@ -62,8 +49,8 @@ def draw_severities(axis, table, corruption, score):
     for model, line in part.sort_values("severity", kind="stable").groupby("model", sort=False):
         draw_line(axis, model, line["severity"], line[score])
         if model in MODEL_COLOURS:
-            ends = line[f"{score}_low"], line[f"{score}_high"]
-            axis.fill_between(line["severity"], *ends, color=MODEL_COLOURS[model], alpha=0.12)
+            band = {"color": MODEL_COLOURS[model], "alpha": 0.12, "linewidth": 0}
+            axis.fill_between(line["severity"], line[f"{score}_low"], line[f"{score}_high"], **band)
 
 
 def draw_line(axis, model, x, y):
@@ -80,25 +67,22 @@ def with_legend(figure, where, columns):
     return figure
 
 
-def mean_accuracy(wide, score="top1"):
-    """Mean accuracy over severities (or ADE in px) as a heat map: models down, corruptions across."""
-    figure, axes = panels(1, 1, 9.5, 0.9 + 0.3 * len(wide))
-    limits = {"vmin": 0.25, "vmax": 1, "cmap": "Blues"} if score == "top1" else {"vmin": 0, "vmax": 20, "cmap": "Reds"}
-    form = ".2f" if score == "top1" else ".1f"
-    sns.heatmap(wide, annot=True, fmt=form, ax=axes[0, 0], cbar=False, annot_kws={"fontsize": 8}, **limits)
-    axes[0, 0].set(xlabel="", ylabel="")
-    axes[0, 0].set_xticklabels(axes[0, 0].get_xticklabels(), rotation=40, ha="right")
+def mean_accuracy(wide):
+    """Mean accuracy over severities as a heat map: models down, corruptions across."""
+    figure, ((axis,),) = panels(1, 1, 9.5, 0.9 + 0.3 * len(wide))
+    look = {"vmin": 0.25, "vmax": 1, "cmap": "Blues", "fmt": ".2f", "annot_kws": {"fontsize": 8}}
+    sns.heatmap(wide, annot=True, ax=axis, cbar=False, **look)
+    axis.set(xlabel="", ylabel="")
+    axis.tick_params(length=0)
+    axis.set_xticks(axis.get_xticks(), wide.columns, rotation=40, ha="right", rotation_mode="anchor")
     return figure
 
 
-def horizons(table, steps, horizon):
-    """Left: top-1 against observed frames. Right: error against frames ahead, the trained horizon left of the line."""
-    figure, axes = panels(1, 2, 4.2, 3)
-    early, late = axes[0]
-    draw_severities(early, table, "observed", "top1")
-    early.set(xlabel="observed frames", ylabel="top-1", ylim=(0, 1.03), title="early recognition")
+def horizons(steps, horizon):
+    """Mean error against frames ahead, from `study.long_horizon`; the trained horizon is left of the line."""
+    figure, ((axis,),) = panels(1, 1, 6, 3)
     for model, error_px in steps.items():
-        draw_line(late, model, steps.index, error_px)
-    late.axvline(horizon + 0.5, color="0.7", linewidth=1)
-    late.set(xlabel="frames ahead", ylabel="mean error, px", ylim=(0, None), title="longer horizon")
-    return with_legend(figure, "outside lower center", 5)
+        draw_line(axis, model, steps.index, error_px)
+    axis.axvline(horizon + 0.5, color="0.7", linewidth=1)
+    axis.set(xlabel="frames ahead", ylabel="mean error, px", ylim=(0, None))
+    return with_legend(figure, "outside right center", 1)

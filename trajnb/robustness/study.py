@@ -1,7 +1,6 @@
 """Accuracy and position error of networks, controls and oracles under every evaluation condition.
 
-Each condition is rendered once for all models and seeds. Mean accuracy is the area under a model's accuracy curve over
-the severities of a corruption, from clean to the hardest, divided by the range of the severities.
+Mean accuracy is the area under a model's accuracy curve over the severities of a corruption, divided by their range.
 
 Shapes:   M models   S seeds   C conditions   N clips   T observed frames   H future frames
 """
@@ -24,10 +23,7 @@ SCORES = {"top1": "mean_accuracy", "ade_px": "mean_ade_px"}  # of a curve, and o
 
 
 class Results(NamedTuple):
-    """Scores (M, S, C, N) clip by clip: top1 is 1 where the predicted class is the true one, else 0, ade_px in pixels.
-
-    NaN where a model predicts no class or no position, or has no such seed.
-    """
+    """Scores (M, S, C, N) of every clip: top1 0 or 1, ade_px in pixels; NaN where a model has none, or no such seed."""
 
     models: list[str]
     conditions: list[tuple[str, float]]  # (corruption, severity)
@@ -35,8 +31,7 @@ class Results(NamedTuple):
     ade_px: np.ndarray
 
     def corruptions(self):
-        """Names of the corruptions, clean first."""
-        return list(dict.fromkeys(name for name, _ in self.conditions))
+        return list(dict.fromkeys(name for name, _ in self.conditions))  # clean first
 
 
 class Rendered(ClipSet):
@@ -51,10 +46,8 @@ class Rendered(ClipSet):
 
 
 def evaluate(networks, classifiers, cfg) -> Results:
-    """Results under every condition of {model: [network of each seed]}, {control: classifier of one picture}, constant
-    velocity and the oracles."""
-    todo = list(conditions.all_conditions(conditions.clean_clips(cfg)))
-    values = {}
+    """Results of {model: [network of each seed]}, {control: classifier of one picture} and references everywhere."""
+    todo, values = list(conditions.all_conditions(conditions.clean_clips(cfg))), {}
     with Progress(len(todo), "robustness", "condition") as progress:
         for c, condition in enumerate(todo):
             condition = condition._replace(clips=Rendered(condition.clips))
@@ -75,10 +68,8 @@ def predict_all(networks, classifiers, condition):
     for model, nets in networks.items():
         for seed, net in enumerate(nets):
             yield model, seed, predictions.from_output(predict(net, clips, clips.cfg))
-    for name, fitted in classifiers.items():
-        yield name, 0, Predictions(fitted.predict_proba(pictures[name]))
-    for name, predicted in references(condition).items():
-        yield name, 0, predicted
+    single = {name: Predictions(fitted.predict_proba(pictures[name])) for name, fitted in classifiers.items()}
+    yield from ((name, 0, predicted) for name, predicted in (single | references(condition)).items())
 
 
 def scores(predicted, clips):
@@ -90,11 +81,7 @@ def scores(predicted, clips):
 
 
 def references(condition):
-    """{name: Predictions} of constant velocity and the oracles from the observed frames; oracles need FEWEST_FRAMES.
-
-    The pixel oracle knows the size of its errors in this condition and takes them for Gaussian, which those of an
-    occluded object or of a second one are not.
-    """
+    """{name: Predictions} of constant velocity and the oracles from the observed frames; oracles need FEWEST_FRAMES."""
     clips, last = condition.clips, slice(-condition.observed, None)
     cfg = with_frames(clips.cfg, condition.observed)
     uv_NTx2, z_NT = (x[:, last] for x in oracles.measured_track(clips, clips.cfg))
@@ -114,27 +101,25 @@ def references(condition):
 
 def with_frames(cfg, observed):
     """The world of the last `observed` frames alone, for the oracles: circles sweep less in them."""
-    share = (observed - 1) / (cfg.frames - 1)
-    sweep = conditions.scaled(cfg, ("sweep_min_deg", "sweep_max_deg"), share)
+    sweep = conditions.scaled(cfg, ("sweep_min_deg", "sweep_max_deg"), (observed - 1) / (cfg.frames - 1))
     return cfg if observed == cfg.frames else cfg.model_copy(update={"frames": observed, **sweep})
 
 
 def seed_mean(value_MSCN):
     """Mean (M, C, N) over the seeds that a model has; NaN where it has no value."""
-    known_MSCN = ~np.isnan(value_MSCN)
     with np.errstate(invalid="ignore"):
-        return np.where(known_MSCN, value_MSCN, 0).sum(axis=1) / known_MSCN.sum(axis=1)
+        return np.nansum(value_MSCN, axis=1) / (~np.isnan(value_MSCN)).sum(axis=1)
 
 
 def curves(results) -> pd.DataFrame:
     """Mean top-1 and ADE of every model under every condition, over seeds and clips, with 95 % intervals."""
     top1_MCN, ade_px_MCN = seed_mean(results.top1), seed_mean(results.ade_px)
-    known_MSC = ~(np.isnan(results.top1) & np.isnan(results.ade_px)).all(axis=3)
+    seeds_MC = (~(np.isnan(results.top1) & np.isnan(results.ade_px)).all(axis=3)).sum(axis=1)
     rows = []
     for c, (corruption, severity) in enumerate(results.conditions):
-        for m in np.flatnonzero(known_MSC[:, :, c].any(axis=1)):
+        for m in np.flatnonzero(seeds_MC[:, c]):
             row = {"corruption": corruption, "severity": severity, "model": results.models[m]}
-            row |= {"seeds": int(known_MSC[m, :, c].sum()), "n": top1_MCN.shape[2]}
+            row |= {"seeds": seeds_MC[m, c], "n": top1_MCN.shape[2]}
             rows.append(row | interval("top1", top1_MCN[m, c]) | interval("ade_px", ade_px_MCN[m, c]))
     return pd.DataFrame(rows)
 
@@ -145,10 +130,7 @@ def interval(name, value_N):
 
 
 def over_severities(value_CN, results, corruption):
-    """Area (..., N) under each clip's curve (..., C, N) over a corruption's severities, divided by their range.
-
-    The compound conditions have no order: their plain mean.
-    """
+    """Area (..., N) under each clip's curve (..., C, N) divided by the severities' range; compounds: the plain mean."""
     condition = {severity: c for c, (name, severity) in enumerate(results.conditions) if name == corruption}
     if corruption not in conditions.CORRUPTIONS:
         return value_CN[..., list(condition.values()), :].mean(axis=-2)
@@ -159,11 +141,7 @@ def over_severities(value_CN, results, corruption):
 
 
 def severity_means(results, score="top1") -> pd.DataFrame:
-    """Mean of a score over the severities of each corruption, with its 95 % interval over clips.
-
-    Columns corruption, model, n, and mean_accuracy or mean_ade_px with _low and _high; models that have no value at
-    some severity are left out there.
-    """
+    """Mean of a score over the severities of each corruption where a model has all, with its interval over clips."""
     mean_MCN, rows = seed_mean(getattr(results, score)), []
     for corruption in results.corruptions():
         for model, value_N in zip(results.models, over_severities(mean_MCN, results, corruption), strict=True):
@@ -174,11 +152,7 @@ def severity_means(results, score="top1") -> pd.DataFrame:
 
 
 def best_two(results, networks) -> pd.DataFrame:
-    """Under each corruption the network of the highest mean accuracy and the second, with Holm's p over corruptions.
-
-    One training run of each: paired t-test over the same clips, which compares these trained networks alone. Several:
-    Welch's test over seeds; up to statistics.MOST_UNRANKED of them state no order, and p is NaN.
-    """
+    """Under each corruption the network of the highest mean accuracy and the second, with Holm's p over corruptions."""
     rows, top1_MSCN = [], results.top1[[results.models.index(name) for name in networks]]
     for corruption in results.corruptions()[1:] if len(networks) > 1 else []:
         mean = dict(zip(networks, over_severities(top1_MSCN, results, corruption), strict=True))
@@ -191,7 +165,8 @@ def best_two(results, networks) -> pd.DataFrame:
 
 
 def difference_p(one_SN, other_SN):
-    """p-value of the difference of two networks; NaN where there are too few seeds to state an order."""
+    """p of a paired t-test over the clips of one training run each, which compares these networks alone; of several,
+    of Welch's test over seeds, NaN for up to statistics.MOST_UNRANKED, which state no order."""
     if len(one_SN) > 1:
         many = len(one_SN) > statistics.MOST_UNRANKED
         return statistics.welch(one_SN.mean(axis=1), other_SN.mean(axis=1)) if many else np.nan
@@ -199,10 +174,7 @@ def difference_p(one_SN, other_SN):
 
 
 def long_horizon(networks, cfg) -> pd.DataFrame:
-    """Mean image error (px) up to LONGEST_HORIZON frames ahead: a row for each step, a column for each model.
-
-    Beyond the trained horizon a network's last two positions are extrapolated in a straight line.
-    """
+    """Mean error (px) in each frame ahead (rows) of each model, whose last two positions are extrapolated."""
     clips = Rendered(conditions.with_long_future(conditions.clean_clips(cfg)))
     horizon, error = clips.cfg.horizon, {}
     clean = conditions.Condition(conditions.CLEAN, 0.0, clips, cfg.frames)
