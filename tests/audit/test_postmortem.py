@@ -30,8 +30,8 @@ def test_the_last_seen_position_is_right_about_the_old_target_and_wrong_about_th
     experiment = postmortem.experiments(CFG, "i3d")[-1]
     val = ClipSet(experiment.cfg, 0, recipes.draw(CFG, 0, np.arange(80)))
     exact = Predictions(np.eye(4)[val.label_N], val.track_NFx3[:, CFG.frames :])
-    outcome = postmortem.Outcome(experiment, None, val, exact, {})
-    exact, repeated, steady = postmortem.position_errors(outcome).to_numpy()
+    experiment = experiment._replace(val=val, predictions=exact)
+    exact, repeated, steady = postmortem.position_errors(experiment).to_numpy()
     assert exact[0] == 0
     assert 0 < repeated[0] < 0.2, "measuring errs by 0.03 px"
     assert exact[1] > 5
