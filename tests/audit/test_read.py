@@ -47,10 +47,8 @@ def test_names_that_no_terminal_shows_are_escaped(tmp_path, name, broken):
     if broken:
         (tmp_path / "a" / os.fsdecode(name)).write_bytes(b"nothing")
     report = audit(tmp_path)
-    saved = files.read_json(report.save(tmp_path / "out"))
-    assert bool(report.errors) == broken == bool(saved["errors"])
-    assert (f"1 clips cannot be used; a/{ODD[name]} is not a complete" in report.table()) == broken
-    text = report.table() + str([result["evidence"] for result in saved["results"]])
+    text = report.table() + report.save(tmp_path / "out").read_text()
+    assert bool(report.errors) == broken == (f"1 clips cannot be used; a/{ODD[name]} is not a complete" in text)
     assert text.replace("\n", "").isprintable()
 
 
@@ -65,14 +63,6 @@ def test_somebodys_own_manifest_is_no_data_of_a_run(tmp_path):
     for folder in (tmp_path, tmp_path / "data"):
         (folder / "manifest.json").write_bytes(b'{"files": 60, "licence": "CC0"}')
     assert read.read(tmp_path).classes == ["a", "data"]
-
-
-def test_links_to_nothing_are_missing_clips(tmp_path):
-    put(tmp_path, ["a/1.npy"])
-    for name, target in (("lost.npy", "/nonexistent.npy"), ("loop.npy", "loop.npy")):
-        os.symlink(target, tmp_path / "a" / name)
-    faults = examined(tmp_path).faults
-    assert {path: why[:10] for path, why in faults.items()} == {"a/loop.npy": "is missing", "a/lost.npy": "is missing"}
 
 
 def test_nothing_to_audit_is_one_sentence(tmp_path):
@@ -94,10 +84,8 @@ def test_nothing_to_audit_is_one_sentence(tmp_path):
 ROWS = [["a/1.npy", "a", "train"], ["a/x 2.MP4", "a", "val"], ["b/3.npy", "b", "test"]]
 TEXT = "path,label,split\n" + "".join(",".join(row) + "\n" for row in ROWS)
 READ = {
-    "plain": TEXT,
     "semicolon": TEXT.replace(",", ";"),
     "tab": TEXT.replace(",", "\t"),
-    "bar": TEXT.replace(",", "|"),
     "blanks": TEXT.replace(",", ", "),
     "bom": "\ufeff" + TEXT,
     "cr": TEXT.replace("\n", "\r"),
@@ -108,7 +96,6 @@ READ = {
     "excel": "sep=;\n" + TEXT.replace(",", ";"),
     "quotes": TEXT.replace("a/x 2.MP4", '"a/x 2.MP4"').replace("label", '"label"'),
     "index": "".join(f"{k},{line}\n" for k, line in enumerate(TEXT.splitlines())).replace("0,", ",", 1),
-    "another column": TEXT.replace("path,", "path,size,").replace(".npy,", ".npy,7,").replace(".MP4,", ".MP4,8,"),
 }
 
 
@@ -122,20 +109,15 @@ def test_a_table_with_one_reading_is_read(tmp_path, case, encoding):
 HEAD = b"path,label,split\n"
 REFUSED = {
     b"a/1.npy 0\nb/2.npy 1\n": "no column path in its first line 'a/1.npy 0' (separated by blanks)",
-    b"path;label\na/1.npy;a\n": "no column split in its first line 'path;label' (separated by semicolons)",
     b"file\tclass\tset\na\tb\tc\n": "no column path in its first line 'file\\tclass\\tset' (separated by tabs)",
     b"": "no column path in its first line '-'",
-    HEAD + b"a/1.npy,,train\n": "the row 'a/1.npy,,train'",
     HEAD + b"a/1.npy,a\n": "the row 'a/1.npy,a,'",
     HEAD + b"a/1.npy,a,train\na/1.npy,a,train,7\n": "cannot be read (Error tokenizing data. C error: Expected 3 fields",
     HEAD + b"a/1.npy,a,0\n": "no split called train, only 0: write train for one of them",
     HEAD + b"C:\\clips\\1.npy,a,train\n": "the row 'C:/clips/1.npy,a,train'",
     HEAD + b"../up.npy,a,train\n": "the row '../up.npy,a,train'",
-    HEAD + b"/etc/passwd.npy,a,train\n": "the row '/etc/passwd.npy,a,train'",
     HEAD + b"a/1.txt,a,train\n": "the row 'a/1.txt,a,train'",
     HEAD + b"a/th\xe9.npy,a,train\n": "cannot be read ('utf-8' codec can't decode",
-    b"\xff\xfe\x00broken": "codec can't decode",
-    HEAD + b'"' + b"x" * 200: "cannot be read (Error tokenizing data. C error: EOF inside string",
 }
 
 
@@ -182,19 +164,15 @@ BESIDE = {  # sentence: changed columns or text
     "positions.parquet holds nan in frame: write numbers": {"frame": [0, None, 2]},
     "positions.parquet holds '1' in v: write numbers": {"v": ["1", "2", "3"]},
     "positions.parquet has values in target that are not true or false": {"target": ["yes", "no", "no"]},
-    "positions.parquet has values in target that are": {"target": pd.array([True, None, False], "boolean")},
     "positions.parquet has two rows for one frame of one clip: write one": {"frame": [0, 2, 2]},
     "positions.parquet cannot be read: write it again, with path, frame, u, v, target": "PAR1",
     "predictions.parquet holds '1.5' in ade_px: write numbers": {"ade_px": ["1.5", "2"]},
     "predictions.parquet predicts '', no class: write one of a, b": {"predicted": ["a", None]},
-    "predictions.parquet predicts '0.0', no class": {"predicted": [0.0, 1.0]},
     "predictions.parquet names no clip of the folder: write <class>/<name>": {"path": ["x", "y"]},
     "stats.json cannot be read: write it again, with mean, std": '{"mean": [0.1, 0.2]}',
-    "stats.json cannot be read: write it again": "[1, 2",
     "stats.json has not as many means as standard deviations": '{"mean": [0.1, 0.2, 0.3], "std": 0.1}',
     "stats.json holds -1 in mean: write numbers from 0 to 255": '{"mean": -1, "std": 0.1}',
     "oracle.json holds nan in top1: write numbers from 0 to 1": '{"top1": NaN}',
-    "oracle.json holds 'high' in top1: write numbers from 0 to 1": '{"top1": "high"}',
     "oracle.json holds True in top1: write numbers from 0 to 1": '{"top1": true}',
     "oracle.json holds [] in ade_px: write numbers from 0 to 1,000,000": '{"ade_px": []}',
 }
@@ -211,12 +189,6 @@ def test_a_broken_file_stops_the_audit_with_one_sentence(beside, tmp_path, sente
     with pytest.raises(AuditError) as error:
         examine(read.read(tmp_path), checks={k: CHECKS[k] for k in (14, 15, 16, 17)})
     assert str(error.value).startswith(sentence)
-
-
-def test_somebodys_own_oracle_is_not_checked(beside, tmp_path):
-    beside("predictions.parquet", PREDICTED)
-    beside("oracle.json", {"database": "XE"})
-    assert audit(tmp_path).not_checked[17] == "oracle.json has neither top1 nor ade_px"
 
 
 # ---- whole folders
@@ -246,6 +218,7 @@ def test_changes_beside_the_clips_are_found(folder):
     table.loc[table.index[2:], "path"] = "./" + table["path"][2:]  # names the same files
     files.write_csv(folder / "splits.csv", table[1:])
     (folder / table["path"][1]).unlink()
+    files.write_json(folder / "oracle.json", {"database": "XE"})
     positions = pd.read_parquet(folder / "positions.parquet")
     positions.loc[positions["frame"] == 15, "target"] = True
     files.write_parquet(folder / "positions.parquet", positions)
@@ -254,14 +227,8 @@ def test_changes_beside_the_clips_are_found(folder):
     assert ("info", "1 clips are not in splits.csv and were not audited") in evidence(report, 13)
     assert evidence(report, 13)[0][1].startswith(f"1 clips cannot be used; {table['path'][1]} is missing: restore it")
     assert evidence(report, 14)[0][1].startswith("80 clips have targets before frame 16, the first one")
+    assert report.not_checked[17] == "oracle.json has neither top1 nor ade_px"
     assert report.not_checked[15] == "it needs the pixels of all clips, all grey or all with colours"
-
-
-def test_rounded_stats_are_not_checked(folder):
-    stats = files.read_json(folder / "stats.json")
-    files.write_json(folder / "stats.json", {"mean": round(stats["mean"], 1), "std": round(stats["std"], 1)})
-    report = examine(read.read(folder), checks={15: CHECKS[15]})
-    assert "agree to all digits of stats.json" in report.not_checked[15]
 
 
 @pytest.mark.parametrize("lengths", [[40, 16, 20, 18], [20, 20, 20, 20, 64]])

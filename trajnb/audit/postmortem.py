@@ -27,7 +27,7 @@ CLASS_ORDER, BY_RECIPE, LAST_SEEN = "class order", "by recipe", "last seen"  # k
 
 
 class Experiment(NamedTuple):
-    """One network trained on one kind of data (those with the same `data` on the same files), and its results."""
+    """One network trained on one kind of data, the folder `data`, and its results."""
 
     kind: str
     last: str  # class that is last in the order of classes

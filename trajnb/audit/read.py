@@ -106,16 +106,14 @@ class Dataset:
     def predictions(self):
         """Table of predictions with label, split and whether they are correct; NotChecked, AuditError."""
         name = "predictions.parquet"
-        table = self.extra(name)
-        table["predicted"] = table["predicted"].astype("string").fillna("")
-        other = sorted(set(table["predicted"]) - set(self.classes))
-        if other:
-            raise AuditError(f"{name} predicts {other[0]!r:.40}, no class: write one of {', '.join(self.classes[:5])}")
-        if "ade_px" in table:
-            table["ade_px"] = numbers(name, "ade_px", table["ade_px"])
-        table = table.merge(self.table, on="path")
+        table = self.extra(name).merge(self.table, on="path")
         if table.empty:
             raise AuditError(f"{name} names no clip of the folder: write <class>/<name> in the column path")
+        table["predicted"] = table["predicted"].astype("string").fillna("")
+        for other in table["predicted"][~table["predicted"].isin(self.classes)]:
+            raise AuditError(f"{name} predicts {other!r:.40}, no class: write one of {', '.join(self.classes[:5])}")
+        if "ade_px" in table:
+            table["ade_px"] = numbers(name, "ade_px", table["ade_px"])
         return table.assign(correct=table["predicted"] == table["label"])
 
 
@@ -127,16 +125,15 @@ class RunData(Dataset):
         fields = {name: manifest[name] for name in ("clips", "test_clips", "split", "target")} | manifest["world"]
         self.cfg = Config(**fields, data_seed=manifest["seed"], batch_size=1)
         self.sets = [data.load(self.cfg, name, folder) for name in (TRAIN, "val", "test")]
+        self.places = [(clip_set, k) for clip_set in self.sets for k in range(len(clip_set))]
         table = pd.concat([clip_set.table for clip_set in self.sets]).rename(columns={"motion": "label"})
         number = table["index"].where(table["split"] != "test")  # test clips are numbered by another seed
         super().__init__(folder, table.assign(path=table["split"] + "/" + table["index"].astype(str), number=number))
-        self.first = np.cumsum([0, *map(len, self.sets)])
 
     def clip(self, row):
         """(grey frames, info) of one row, rendered."""
-        number = int(np.searchsorted(self.first, row, side="right")) - 1
-        (video_THW,) = self.sets[number].render(np.array([row - self.first[number]]))
-        grey_THW, info = clips.frames([video_THW[..., None]])
+        clip_set, k = self.places[row]
+        grey_THW, info = clips.frames([clip_set.render(np.array([k]))[0][..., None]])
         return grey_THW, info | {"rate": float(self.cfg.frame_rate)}
 
     def positions(self):
@@ -164,8 +161,8 @@ def read(path):
 def user_dataset(folder):
     """The Dataset of a user's folder, with splits.csv or all of it as `train`."""
     paths = [path for path in sorted(folder.glob("*/*")) if clips.is_clip(path) and not path.is_dir()]
-    paths = [path for path in paths if not NO_CLASS.match(path.name) and not NO_CLASS.match(path.parent.name)]
     present = {shown(str(path.relative_to(folder))): path for path in paths}
+    present = {name: path for name, path in present.items() if not any(map(NO_CLASS.match, name.split("/")))}
     table = pd.DataFrame([(name, name.split("/")[0], TRAIN) for name in present], columns=COLUMNS["splits.csv"])
     if (folder / "splits.csv").is_file():
         table = split_table(folder / "splits.csv")
@@ -201,10 +198,9 @@ def split_table(path):
     except ValueError as error:  # also one that pandas or a decoder raises
         raise AuditError(f"splits.csv cannot be read ({str(error).splitlines()[0]}): {WRITE}") from None
     table = table.rename(columns=lambda name: name.strip().casefold())
-    missing, line = [name for name in wanted if name not in table], shown(lines[0].strip())[:60]
-    if missing:
-        problem = f"has no column {missing[0]} in its first line '{line}' (separated by {SEPARATORS[separator]})"
-        raise AuditError(f"splits.csv {problem}: {WRITE}")
+    for name in [name for name in wanted if name not in table]:
+        line = f"'{shown(lines[0].strip())[:60]}' (separated by {SEPARATORS[separator]})"
+        raise AuditError(f"splits.csv has no column {name} in its first line {line}: {WRITE}")
     table = table[wanted].fillna("").map(str.strip).map(lambda cell: shown(cell) if cell else "")
     table["split"] = table["split"].str.casefold().replace(ALIASES)
     for row in table[(table == "").any(axis=1) | ~table["path"].map(is_inside)].to_numpy().tolist():
