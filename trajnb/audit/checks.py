@@ -1,7 +1,6 @@
 """Checks 1 to 6 (splits and labels) and 12 to 17 (clips, targets, normalisation, predictions).
 
-A check takes a read.Dataset with its features and yields Results; it raises NotChecked, naming what is missing.
-
+A check yields Results on a read.Dataset with its features; it raises NotChecked, naming what is missing.
 Shapes:   N clips   K classes   D numbers of a clip   T observed frames   H targets   C channels
 """
 

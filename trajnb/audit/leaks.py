@@ -35,13 +35,13 @@ def cross_validated(feature_ND, label_N, classifier=None, folds=3):
 
     Effect: of the way from always predicting the commonest class to 1. p: chance of as many correct by doing so.
     """
-    rows = np.flatnonzero(np.isin(label_N, np.flatnonzero(np.bincount(label_N) >= FEWEST_OF_A_CLASS)))[:MOST_CLIPS]
+    rows = np.flatnonzero(np.bincount(label_N)[label_N] >= FEWEST_OF_A_CLASS)[:MOST_CLIPS]
     label_N, n = label_N[rows], len(rows)
     if n < FEWEST_CLIPS or len(set(label_N)) < 2:
         raise NotChecked(f"it needs {FEWEST_CLIPS} training clips of two or more classes, not {n}")
     correct = int((cross_val_predict(classifier or trees(), feature_ND[rows], label_N, cv=folds) == label_N).sum())
-    chance = np.bincount(label_N).max() / n
-    return correct / n, (correct / n - chance) / (1 - chance), float(binom.sf(correct - 1, n, chance)), n
+    top1, chance = correct / n, np.bincount(label_N).max() / n
+    return top1, (top1 - chance) / (1 - chance), float(binom.sf(correct - 1, n, chance)), n
 
 
 def leak(check, what, scores, tries=1):

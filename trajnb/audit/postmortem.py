@@ -104,12 +104,8 @@ def position_errors(experiment):
         "constant velocity": trackers.constant_velocity(measured_NTx3, cfg.horizon),
     }
     future = data.ClipSet(cfg.replace(target="future"), val.seed, val.table)
-    targets = {"from the old target, px": val, "from the true future, px": future}
-    return pd.DataFrame(
-        [
-            [metrics.displacement_px(f, clips.track_NFx3[:, cfg.frames :], cfg).mean() for clips in targets.values()]
-            for f in forecasts.values()
-        ],
-        forecasts,
-        targets,
-    )
+    errors = {
+        name: [metrics.displacement_px(f, clips.track_NFx3[:, cfg.frames :], cfg).mean() for f in forecasts.values()]
+        for name, clips in (("from the old target, px", val), ("from the true future, px", future))
+    }
+    return pd.DataFrame(errors, index=list(forecasts))
