@@ -98,7 +98,7 @@ class InMemory(read.Dataset):
         return grey_THW, info | {"rate": float(self.planted.rate_N[row])}
 
     def extra(self, name):
-        found = self.planted.extras.get(name)
+        found = self.planted.extras[name]
         return found.assign(path="clips/" + found["path"]) if isinstance(found, pd.DataFrame) else found
 
 

@@ -1,6 +1,4 @@
-"""Folders of clips as people have them, built once."""
-
-import shutil
+"""Folders of clips as people have them."""
 
 import pytest
 from folders import SUITE, write
@@ -12,13 +10,7 @@ def filmed():
     return SUITE.clean(3, 320).film()
 
 
-@pytest.fixture(scope="session")
-def sound_folder(tmp_path_factory):
-    """80 clips in four classes on disk with all that may be beside them, and nothing wrong: not to be changed."""
-    return write(SUITE.clean(1, 80).film(), tmp_path_factory.mktemp("sound") / "clips")
-
-
 @pytest.fixture
-def folder(sound_folder, tmp_path):
-    """A copy of `sound_folder`."""
-    return shutil.copytree(sound_folder, tmp_path / "clips")
+def folder(tmp_path):
+    """80 clips in four classes on disk with all that may be beside them, and nothing wrong."""
+    return write(SUITE.clean(1, 80).film(), tmp_path / "clips")

@@ -4,7 +4,6 @@ import tracemalloc
 from itertools import repeat
 from types import SimpleNamespace
 
-import av
 import numpy as np
 import pytest
 from folders import disc, encode
@@ -15,11 +14,11 @@ BROKEN = {
     "is not a complete .npy array of numbers": lambda path, clip: path.write_bytes(path.read_bytes()[:-100]),
     "is not a complete .npy array of": lambda path, clip: np.save(path, np.array([{"a": 1}]), allow_pickle=True),
     "is missing: restore it": lambda path, clip: path.unlink(),
-    "holds levels from 0 to 255": lambda path, clip: np.save(path, (clip - clip.min()) / np.ptp(clip) * 255.0),
-    "holds levels from nan": lambda path, clip: np.save(path, clip * np.nan),
-    "holds whole numbers up to 1 only": lambda path, clip: np.save(path, (clip > 100).astype(np.uint8)),
+    "holds float levels from 0 to 255": lambda path, clip: np.save(path, (clip - clip.min()) / np.ptp(clip) * 255.0),
+    "holds float levels from nan": lambda path, clip: np.save(path, clip * np.nan),
+    "holds uint8 levels from 0 to 1": lambda path, clip: np.save(path, (clip > 100).astype(np.uint8)),
     "is of type int64": lambda path, clip: np.save(path, clip.astype(np.int64)),
-    "is 8 x 32 x 32: write at least 16 frames": lambda path, clip: np.save(path, clip[:8]),
+    "is too short or too small: write at least 16 frames": lambda path, clip: np.save(path, clip[:8]),
     r"has shape \(32, 32\)": lambda path, clip: np.save(path, clip[0]),
     r"has shape \(20, 32, 32, 2\)": lambda path, clip: np.save(path, clip[..., None].repeat(2, axis=3)),
 }
@@ -51,10 +50,9 @@ def test_floats_and_channels_are_levels_too(tmp_path):
     np.save(tmp_path / "b.npy", np.stack([grey_THW, grey_THW // 2, grey_THW], axis=3))
     (read_THW, grey), (_, colour) = clips.read(tmp_path / "a.npy"), clips.read(tmp_path / "b.npy")
     np.testing.assert_array_equal(read_THW, grey_THW)
-    assert (grey["red"], grey["blue"], grey["kind"]) == (0, 0, "float")
+    assert (grey["red"], grey["blue"]) == (0, 0)
     assert colour["red"] == colour["blue"] > 50
     assert colour["sums"][0][0] / colour["pixels"] == pytest.approx(grey_THW.mean() / 255)
-    assert colour["sums"][0][1] / colour["pixels"] == pytest.approx(((grey_THW / 255) ** 2).mean())
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
@@ -71,17 +69,16 @@ def test_rates_are_measured_from_the_times_of_the_frames(tmp_path, suffix):
     for rate in (30, 29.6):
         encode(tmp_path / f"even{suffix}", disc(), times=np.arange(20) / rate)
         info = clips.read(tmp_path / f"even{suffix}")[1]
-        assert (info["rate"], info["even"]) == (pytest.approx(rate, rel=0.002 if suffix == ".mp4" else 0.05), True)
+        assert info["rate"] == pytest.approx(rate, rel=0.002 if suffix == ".mp4" else 0.05)
     times = np.cumsum(np.random.default_rng(0).choice([1, 4], 20)) / 30
     encode(tmp_path / f"uneven{suffix}", disc(), times=times)
-    info = clips.read(tmp_path / f"uneven{suffix}")[1]
-    assert (info["rate"], info["even"]) == (None, False)
+    assert clips.read(tmp_path / f"uneven{suffix}")[1]["rate"] is None
 
 
 def test_a_video_is_decoded_no_further_than_it_is_examined():
     image_HWC = np.zeros((32, 32, 3), np.uint8)
     frame = SimpleNamespace(is_corrupt=False, rotation=0, time=0.0, to_ndarray=lambda format: image_HWC)
-    assert len(list(clips.decoded(repeat(frame), [], []))) == clips.MOST_FRAMES
+    assert len(list(clips.decoded(repeat(frame), []))) == clips.MOST_FRAMES
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".npy"])
@@ -101,20 +98,13 @@ def test_a_large_clip_needs_the_memory_of_a_few_frames(tmp_path, monkeypatch, su
     assert peak < 0.6 * 48 * 480 * 640 * 3  # the bytes of all frames; as float32, four times as many
 
 
-def flipped(content, packets):
+def flipped(content):
     """A few bits in the middle: the decoder goes on and marks the frame."""
-    position, size = packets[8]
-    for k in range(3):
-        content[position + size // 2 + k] ^= 0x5A
+    middle = len(content) // 3
+    content[middle : middle + 3] = bytes(level ^ 0x5A for level in content[middle : middle + 3])
 
 
-def lost(content, packets):
-    """Two packets of noise: the decoder gives up."""
-    (start, _), (last, size) = packets[8], packets[9]
-    content[start : last + size] = np.random.default_rng(0).bytes(last + size - start)
-
-
-def ended(content, packets):
+def ended(content):
     """The last fifth missing; in a plain mp4 that is where its index is."""
     del content[int(0.8 * len(content)) :]
 
@@ -123,32 +113,21 @@ def ended(content, packets):
     ("damage", "sentence"),
     [
         (flipped, "has frames that decode with errors: copy it"),
-        (lost, "is not a video that can be decoded: write it"),
         (ended, "is not a video that can be decoded: write it"),
-        (lambda content, packets: content.clear(), "is not a video that"),
+        (bytearray.clear, "is not a video that"),
     ],
 )
 def test_a_damaged_video_is_one_sentence(tmp_path, damage, sentence):
     path = tmp_path / "a.mp4"
     encode(path, disc(frames=30))
-    with av.open(str(path)) as container:
-        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
     content = bytearray(path.read_bytes())
-    damage(content, packets)
+    damage(content)
     path.write_bytes(content)
     with pytest.raises(clips.ClipError, match=f"^{sentence}"):
         clips.read(path)
 
 
-def test_a_short_video_and_sound_alone_are_one_sentence(tmp_path):
+def test_a_short_video_is_one_sentence(tmp_path):
     encode(tmp_path / "short.mp4", disc(frames=1))
-    with pytest.raises(clips.ClipError, match="^is 1 x 32 x 32: write at least 16 frames of 16 x 16 pixels"):
+    with pytest.raises(clips.ClipError, match="^is too short or too small: write at least 16 frames of 16 x 16 pixels"):
         clips.read(tmp_path / "short.mp4")
-    with av.open(str(tmp_path / "sound.mp4"), "w") as container:
-        stream = container.add_stream("aac", rate=44100)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-        frame.sample_rate = 44100
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    with pytest.raises(clips.ClipError, match="^is not a video that can be decoded"):
-        clips.read(tmp_path / "sound.mp4")

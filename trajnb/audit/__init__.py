@@ -15,16 +15,16 @@ CHECKS = dict(sorted((checks.CHECKS | leaks.CHECKS).items()))
 MOST = 12_000  # clips whose pixels are examined
 
 
-def audit(path, most=MOST):
-    """The Report on a run's folder, its data folder, or a folder of a user's clips; at most so many are looked at.
+def audit(path):
+    """The Report on a run's folder, its data folder, or a folder of a user's clips.
 
     Raises AuditError, one sentence, if there is nothing to audit or a table beside the clips cannot be read.
     """
-    return examine(read.read(path), most)
+    return examine(read.read(path))
 
 
 def examine(dataset, most=MOST, checks=CHECKS):
-    """The Report on a read.Dataset; `checks` are all, or some of CHECKS."""
+    """The Report on a read.Dataset; at most so many clips are looked at; `checks` are all, or some of CHECKS."""
     split_N, results, not_checked = dataset.table["split"], [], {}
     rows = np.random.default_rng(0).permutation(len(split_N))[:most]
     rows = rows[np.argsort(split_N.to_numpy()[rows] != TRAIN, kind="stable")]  # training clips first
@@ -35,6 +35,6 @@ def examine(dataset, most=MOST, checks=CHECKS):
                 results.append(result)
         except NotChecked as reason:
             not_checked[number] = str(reason)
-    splits = {name: int(n) for name, n in split_N.value_counts().sort_index().items()}
-    counts = {"clips": len(split_N), "examined": len(rows) - len(dataset.faults), "splits": splits}
+    counts = {"clips": len(split_N), "examined": len(dataset.features)}
+    counts["splits"] = split_N.value_counts().sort_index().to_dict()
     return Report(dataset.name, correct(results), not_checked, counts)

@@ -18,8 +18,7 @@ from trajnb.evaluation.measure import window
 BATCH = 64  # clips processed at once
 GRID, MOMENTS = 8, 8  # cells a side and frames of a fingerprint
 SIGMAS = 4.5  # noise that is no object
-LEAST = 2.0  # grey levels that are no object, where there is no noise
-LEAST_CHANGE = 0.1  # grey levels of a cell that are no change, where there is no noise
+LEAST, LEAST_CHANGE = 2.0, 0.1  # grey levels that are no object, and no change of a cell, where there is no noise
 FEWEST_PIXELS = 3  # of an object
 KEPT_BYTES = 32 * 2**20  # of clips kept whole
 
@@ -57,22 +56,22 @@ def extract(dataset, rows):
 
     What is wrong with the others goes into dataset.faults; AuditError if no clip is left.
     """
-    parts, whole, size = [], [], 0
+    parts, infos, whole = [], [], []
     for start in range(0, len(rows), BATCH):
-        shape = dataset.shape
+        frames = dataset.frames
         row_B, video_BTHW, info = dataset.videos(rows[start : start + BATCH])
-        if parts and dataset.shape != shape:  # several lengths: once more, with the first frames of all clips alone
+        if parts and dataset.frames != frames:  # several lengths: once more, with the first frames of all clips alone
             return extract(dataset, rows)
         if len(row_B):
             numbers, arrays = describe(video_BTHW)
-            parts.append({"row_N": row_B, "info": info.join(numbers), **arrays})
-            if size < KEPT_BYTES:
-                whole, size = [*whole, video_BTHW], size + video_BTHW.nbytes
+            parts.append({"row_N": row_B} | arrays)
+            infos.append(info.join(numbers))
+            if sum(video.nbytes for video in whole) < KEPT_BYTES:
+                whole.append(video_BTHW)
     if not parts:
         raise AuditError("no clip can be read: " + " ".join(next(iter(dataset.faults.items()))))
-    info = pd.concat([part.pop("info") for part in parts], ignore_index=True)
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    table = dataset.table.iloc[arrays["row_N"]]
+    table, info = dataset.table.iloc[arrays["row_N"]], pd.concat(infos, ignore_index=True)
     label_N = pd.Categorical(table["label"], categories=dataset.classes).codes.astype(int)
     return Features(
         label_N=label_N, split_N=table["split"].to_numpy(str), info=info, whole_MTHW=np.concatenate(whole), **arrays
@@ -91,9 +90,9 @@ def describe(video_BTHW):
     numbers["visible"] = (area_BT * pixels >= FEWEST_PIXELS).mean(axis=1)
     numbers["change"] = np.ptp(coarse(video_BTHW[:, frame_K]), axis=1).max(axis=(1, 2)) / error_B
     numbers["repeated"] = (video_BTHW[:, 1:] == video_BTHW[:, :-1]).all(axis=(2, 3)).mean(axis=1)
-    still_B3D = stills(video_BTHW[:, [0, video_BTHW.shape[1] // 2, -1]])
     arrays = {"uv_NTx2": uv_BTx2, "area_NT": area_BT, "cells_NKGG": coarse(moving_BTHW[:, frame_K])}
-    return pd.DataFrame(numbers), arrays | {"still_N3D": still_B3D}
+    arrays["still_N3D"] = stills(video_BTHW[:, [0, video_BTHW.shape[1] // 2, -1]])
+    return pd.DataFrame(numbers), arrays
 
 
 def foreground(video_BTHW):

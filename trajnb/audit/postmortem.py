@@ -27,11 +27,15 @@ CLASS_ORDER, BY_RECIPE, LAST_SEEN = "class order", "by recipe", "last seen"  # k
 
 
 class Experiment(NamedTuple):
-    """One network trained on one kind of data. Those with the same `data` are trained on the same files."""
+    """One network trained on one kind of data, the folder `data`, and its results."""
 
     kind: str
     last: str  # class that is last in the order of classes
     cfg: Config
+    history: pd.DataFrame | None = None
+    val: data.ClipSet | None = None
+    predictions: "predictions.Predictions | None" = None  # for `val`
+    scores: dict | None = None  # a row of postmortem.csv
 
     @property
     def name(self):
@@ -40,16 +44,6 @@ class Experiment(NamedTuple):
     @property
     def data(self):
         return f"data-{self.kind}{f'-{self.last}' if self.kind == CLASS_ORDER else ''}".replace(" ", "-")
-
-
-class Outcome(NamedTuple):
-    """The training run of one Experiment."""
-
-    experiment: Experiment
-    history: pd.DataFrame
-    val: data.ClipSet
-    predictions: predictions.Predictions  # for `val`
-    scores: dict  # a row of postmortem.csv
 
 
 def experiments(cfg, model):
@@ -64,18 +58,18 @@ def experiments(cfg, model):
 
 
 def run_all(cfg, model):
-    """[Outcome] of all experiments, a printed line each; finished training runs are not repeated."""
-    folder, outcomes, planned = cfg.stage_dir("postmortem"), [], experiments(cfg, model)
-    with Progress(len(planned), "post-mortem", "training run", folder / "progress.json") as progress:
-        for experiment in planned:
-            outcomes.append(run(experiment, folder))
-            progress.line(f"{experiment.name:32s} validation top-1 {outcomes[-1].scores['val_top1']:.3f}")
+    """All experiments with results, a printed line each; finished training runs are not repeated."""
+    folder, planned = cfg.stage_dir("postmortem"), experiments(cfg, model)
+    with Progress(len(planned), "post-mortem", "training run") as progress:
+        for k, experiment in enumerate(planned):
+            planned[k] = run(experiment, folder)
+            progress.line(f"{experiment.name:32s} validation top-1 {planned[k].scores['val_top1']:.3f}")
             progress.update()
-    return outcomes
+    return planned
 
 
 def run(experiment, folder):
-    """Make the experiment's data and train its network, in subfolders of `folder`, unless that is done; Outcome."""
+    """The experiment with results: its data and network, in subfolders of `folder`, are made unless they are there."""
     cfg, data_dir = experiment.cfg, folder / experiment.data
     try:
         data.load(cfg, "train", data_dir)
@@ -87,33 +81,31 @@ def run(experiment, folder):
         history = pd.DataFrame(fit(models.build(cfg), train, val, cfg, folder / experiment.name))
     net = load_trained(cfg, folder / experiment.name)
     correct_N = predict(net, test, cfg)["logits_NK"].argmax(axis=1) == test.label_N
-    last_N = test.label_N == cfg.motions.index(experiment.last)
+    scores = {"training_run": experiment.name, "split": experiment.kind, "last": experiment.last, "network": cfg.model}
+    scores |= {"epochs": len(history)} | {f"n_{which}": len(part) for which, part in clips.items()}
     on_train = validate(net, train.spread(len(val)), cfg)
-    scores = {
-        **{"training_run": experiment.name, "split": experiment.kind, "last": experiment.last, "network": cfg.model},
-        **{"epochs": len(history), **{f"n_{which}": len(part) for which, part in clips.items()}},
-        **{f"train_{name.removeprefix('val_')}": value for name, value in on_train.items()},
-        **history[["val_top1", "val_loss", "val_ade_px"]].iloc[-1].to_dict(),
-        **{"test_top1": correct_N.mean(), "test_top1_last": correct_N[last_N].mean()},
-    }
-    return Outcome(experiment, history, val, predictions.from_output(predict(net, val, cfg)), scores)
+    scores |= {f"train_{name.removeprefix('val_')}": value for name, value in on_train.items()}
+    scores |= history[["val_top1", "val_loss", "val_ade_px"]].iloc[-1].to_dict() | {"test_top1": correct_N.mean()}
+    scores["test_top1_last"] = correct_N[test.label_N == cfg.motions.index(experiment.last)].mean()
+    predicted = predictions.from_output(predict(net, val, cfg))
+    return experiment._replace(history=history, val=val, predictions=predicted, scores=scores)
 
 
-def position_errors(outcome):
+def position_errors(experiment):
     """Mean distance in pixels on the validation clips of LAST_SEEN, from the old target and from the true future.
 
     Rows: the network trained on the last seen position; that position as measured, repeated; constant velocity.
     """
-    val, cfg = outcome.val, outcome.val.cfg
-    future = data.ClipSet(cfg.replace(target="future"), val.seed, val.table)
+    val, cfg = experiment.val, experiment.cfg
     measured_NTx3 = trackers.track(*oracles.measured_track(val, cfg), cfg)
     forecasts = {
-        f"{cfg.model}, trained on the last seen position": outcome.predictions.track_NHx3,
+        f"{cfg.model}, trained on the last seen position": experiment.predictions.track_NHx3,
         "the last measured position, repeated": np.repeat(measured_NTx3[:, -1:], cfg.horizon, axis=1),
         "constant velocity": trackers.constant_velocity(measured_NTx3, cfg.horizon),
     }
-    errors = {}
-    for name, clips in (("from the old target, px", val), ("from the true future, px", future)):
-        target_NHx3 = clips.track_NFx3[:, cfg.frames :]
-        errors[name] = {row: metrics.displacement_px(f, target_NHx3, cfg).mean() for row, f in forecasts.items()}
-    return pd.DataFrame(errors)
+    future = data.ClipSet(cfg.replace(target="future"), val.seed, val.table)
+    errors = {
+        name: [metrics.displacement_px(f, clips.track_NFx3[:, cfg.frames :], cfg).mean() for f in forecasts.values()]
+        for name, clips in (("from the old target, px", val), ("from the true future, px", future))
+    }
+    return pd.DataFrame(errors, index=list(forecasts))

@@ -81,30 +81,24 @@ class Report:
 
     def table(self):
         """The report as text: a line for each check, then evidence and fix of each finding."""
+        worst = {f.check: f.level.upper() for f in reversed(self.findings)}
+        reasons = {check: f"not checked: {reason}" for check, reason in self.not_checked.items()} | worst
         lines = [f"audit of {self.name}: {self.counts['clips']:,} clips, {self.counts['examined']:,} examined"]
-        for number, (name, _) in CHECKS.items():
-            levels = [finding.level.upper() for finding in self.findings if finding.check == number]
-            reason = f"not checked: {self.not_checked[number]}" if number in self.not_checked else "ok"
-            lines.append(f"{number:4d}  {name:42s} {(levels or [reason])[0]}")
+        lines += [f"{check:4d}  {name:42s} {reasons.get(check, 'ok')}" for check, (name, _) in CHECKS.items()]
         for f in self.findings:
-            p = "" if f.p is None else f" (p {f.p:.1g})" if f.p > 1e-9 else " (p < 1e-9)"
-            name, fix = CHECKS[f.check]
+            (name, fix), p = CHECKS[f.check], "" if f.p is None else f" (p {f.p:.1g})"
             lines += ["", f"{f.level}: {name} ({f.check})", f"  {f.evidence}{p}", f"  fix: {fix}"]
         return "\n".join(lines)
 
     def save(self, folder):
         """Write audit.json into `folder`: the same bytes for the same data. Returns its path."""
         results = [asdict(result) | {"name": CHECKS[result.check][0], "found": result.found} for result in self.results]
-        skipped = [{"check": k, "name": CHECKS[k][0], "reason": why} for k, why in sorted(self.not_checked.items())]
         whole = {"audited": self.name, "errors": len(self.errors), **self.counts, "alpha": ALPHA, "results": results}
-        return files.write_json(f"{folder}/audit.json", whole | {"not_checked": skipped})
+        return files.write_json(f"{folder}/audit.json", whole | {"not_checked": self.not_checked})
 
 
 def correct(results):
-    """The same results as a tuple in order of their checks, p-values corrected by Holm's method.
-
-    Four significant digits: further ones differ between machines.
-    """
+    """The results in order of checks, with p-values corrected by Holm; four digits are alike on all machines."""
     results = sorted(results, key=lambda result: result.check)
     corrected = iter(holm(np.array([result.p for result in results if result.p is not None])))
     p_values = [None if result.p is None else float(f"{next(corrected):.4g}") for result in results]
