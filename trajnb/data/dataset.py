@@ -152,7 +152,9 @@ def load(cfg, which, folder=None):
 def refuse_others(cfg, manifest, path):
     """Raise ValueError unless a folder's data are those that the parameters describe, byte for byte."""
     wanted, made = description(cfg) | cfg.world(), manifest | manifest["world"]
-    free = {"world"} if path.name == "test.parquet" else {"world", "test_clips"}  # a training run may not know the latter
+    free = (
+        {"world"} if path.name == "test.parquet" else {"world", "test_clips"}
+    )  # a training run may not know the latter
     differ = [name for name, value in wanted.items() if made.get(name) != value and name not in free]
     if differ:
         names = ", ".join(differ).replace("world_code", "the code of trajnb.world")
