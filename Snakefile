@@ -23,9 +23,9 @@ VALUES = shlex.quote(json.dumps(run.cfg.model_dump()))
 GPUS = runs.gpus(run.cfg)
 THREADS = run.cfg.threads or workflow.cores
 FRONT = OUT / ("postmortem/postmortem.csv" if run.cfg.study == "postmortem" else "index.html")
+TRAINED = [OUT / training / "final.safetensors" for training in run.training]
 
-
-localrules: run, pages
+localrules: run, trained, pages
 
 
 rule run:
@@ -34,7 +34,7 @@ rule run:
 
 rule data:
     """Draw recipes, split them, and look at the clips."""
-    output: [OUT / "data" / name for name in ("recipes.parquet", "test.parquet", "manifest.json", "notebook.ipynb")]
+    output: [OUT / "data" / name for name in ("recipes.parquet", "test.parquet", "manifest.json")]
     params: **runs.job("data", run.cfg)
     threads: THREADS
     resources: mem_mb=runs.memory_mb("data", run.cfg)
@@ -44,8 +44,8 @@ rule data:
 
 rule train:
     """Train one extractor from one seed, or one control."""
-    input: rules.data.output[:3]
-    output: [OUT / "{training}" / n for n in ("final.safetensors", "history.csv", "metrics.json", "notebook.ipynb")]
+    input: rules.data.output
+    output: [OUT / "{training}" / n for n in ("final.safetensors", "history.csv", "metrics.json")]
     wildcard_constraints: training="train-.+"
     params: **runs.jobs("train", run.training)
     threads: THREADS
@@ -56,13 +56,15 @@ rule train:
     shell: EXECUTE + " notebooks/02_train.ipynb {OUT}/{wildcards.training} {params:q} {PACE}"
 
 
-TRAINED = [OUT / training / "final.safetensors" for training in run.training]
+rule trained:
+    """All training runs."""
+    input: TRAINED
 
 
 rule evaluate:
     """Compare all networks with baselines, controls and oracles on test clips."""
-    input: rules.data.output[:3], TRAINED
-    output: [OUT / "evaluate" / name for name in ("leaderboard.csv", "comparisons.csv", "notebook.ipynb")]
+    input: rules.data.output, TRAINED
+    output: [OUT / "evaluate" / name for name in ("leaderboard.csv", "comparisons.csv")]
     params: **runs.job("evaluate", run.cfg)
     threads: THREADS
     resources: mem_mb=runs.memory_mb("evaluate", run.cfg), gpu=GPUS
@@ -72,8 +74,8 @@ rule evaluate:
 
 rule robustness:
     """Seeds, calibration, and accuracy under corruptions."""
-    input: rules.data.output[:3], TRAINED, rules.evaluate.output[0]
-    output: [OUT / "robustness" / name for name in ("curves.csv", "mean_accuracy.csv", "notebook.ipynb")]
+    input: rules.data.output, TRAINED, rules.evaluate.output[0]
+    output: [OUT / "robustness" / name for name in ("curves.csv", "mean_accuracy.csv")]
     params: **runs.job("robustness", run.cfg)
     threads: THREADS
     resources: mem_mb=runs.memory_mb("robustness", run.cfg), gpu=GPUS
@@ -83,8 +85,8 @@ rule robustness:
 
 rule attention:
     """What the networks attend to, scored."""
-    input: rules.data.output[:3], TRAINED
-    output: [OUT / "attention" / name for name in ("scores.csv", "notebook.ipynb")]
+    input: rules.data.output, TRAINED
+    output: OUT / "attention" / "scores.csv"
     params: **runs.job("attention", run.cfg)
     threads: THREADS
     resources: mem_mb=runs.memory_mb("attention", run.cfg), gpu=GPUS
@@ -106,8 +108,8 @@ rule report:
 rule pages:
     """Every executed notebook as a page, the manifest, and SHA256SUMS of all files."""
     input:
-        [rule_.output[-1] for rule_ in (rules.data, rules.evaluate, rules.robustness, rules.attention, rules.report)],
-        [OUT / training / "notebook.ipynb" for training in run.training],
+        [step.output for step in (rules.data, rules.evaluate, rules.robustness, rules.attention, rules.report)],
+        TRAINED,
     output: OUT / "index.html", OUT / "manifest.json", OUT / "SHA256SUMS"
     params:
         code=runs.pages_code(),
@@ -119,7 +121,7 @@ rule pages:
 
 rule postmortem:
     """The predecessor's two mistakes, made once more."""
-    output: [OUT / "postmortem" / name for name in ("postmortem.csv", "notebook.ipynb")]
+    output: OUT / "postmortem" / "postmortem.csv"
     params: **runs.job("postmortem", run.cfg)
     threads: THREADS
     resources: mem_mb=runs.memory_mb("postmortem", run.cfg), gpu=GPUS

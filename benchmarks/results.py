@@ -64,10 +64,8 @@ def section(folder):
 
 def main(names):
     """Write RESULTS.md."""
-    ended = [
-        path.parent for path in sorted(outputs().glob("*/manifest.json")) if path.parent.name not in ("smoke", "tour")
-    ]
-    chosen = [folder for folder in ended if not names or folder.name in names]
+    ended = [path.parent for path in sorted(outputs().glob("*/manifest.json"))]
+    chosen = [folder for folder in ended if folder.name in (names or {f.name for f in ended} - {"smoke", "tour"})]
     if not chosen:
         sys.exit(f"No run has ended in {outputs()}: `make run` makes one.")
     files.write_text(ROOT / "RESULTS.md", "\n".join([HEAD, *map(section, chosen)]))

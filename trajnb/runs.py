@@ -294,8 +294,12 @@ def ensure(cfg, *steps):
             n: v for n, v in cfg.model_dump().items() if v != getattr(Config(), n) and n not in ("model", "control")
         }
         path.write_text(yaml.safe_dump({"run_name": cfg.run_name} | changed))
-        command = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", "--configfile", str(path)]
-        subprocess.run([*command, "--until", *steps], cwd=ROOT, check=True)
+        targets = ["trained" if step == "train" else step for step in steps]
+        options = ["--profile", "profiles/local", "--quiet", "all", "--configfile", str(path)]
+        command = [sys.executable, "-m", "snakemake", *targets, *options]
+        done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{', '.join(steps)} could not be made:\n{done.stderr}")
 
 
 def given(words):
