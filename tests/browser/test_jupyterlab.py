@@ -91,9 +91,11 @@ def test_it_opens_the_tour_whose_sliders_redraw_the_picture(lab, page):
     page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()  # earlier, JupyterLab would ask for a kernel
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.locator("#jp-mainmenu-run").get_by_text("Run All Cells", exact=True).click()
-    slider, picture = page.locator(".noUi-handle").first, page.locator(".jp-OutputArea-output img").last
-    before = picture.get_attribute("src")
-    slider.press("PageUp")
-    page.wait_for_function("([tag, before]) => tag.src !== before", arg=[picture.element_handle(), before])
+    slider, pictures = page.locator(".noUi-handle").first, ".jp-OutputArea-output img"
+    before = page.locator(pictures).last.get_attribute("src")
+    slider.press("PageUp")  # the picture is replaced by another element
+    changed = "([tags, before]) => [...document.querySelectorAll(tags)].some(tag => tag.src !== before)"
+    assert page.locator(pictures).count() == 1
+    page.wait_for_function(changed, arg=[pictures, before])
     assert page.locator('[data-mime-type$=".error"], [data-mime-type$=".stderr"]').all_inner_texts() == []
     assert [url for url in requested if not url.startswith((address, "data:", "blob:"))] == []
