@@ -39,7 +39,7 @@ rule data:
     threads: THREADS
     resources: mem_mb=runs.memory_mb("data", run.cfg)
     message: "data"
-    shell: EXECUTE + " notebooks/01_data.ipynb {OUT}/data {params:q}"
+    shell: EXECUTE + " data {OUT}/data {params:q}"
 
 
 rule train:
@@ -53,7 +53,7 @@ rule train:
         mem_mb=lambda wildcards: runs.memory_mb("train", run.training[wildcards.training]),
         gpu=GPUS,
     message: "{wildcards.training}"
-    shell: EXECUTE + " notebooks/02_train.ipynb {OUT}/{wildcards.training} {params:q} {PACE}"
+    shell: EXECUTE + " train {OUT}/{wildcards.training} {params:q} {PACE}"
 
 
 rule trained:
@@ -69,7 +69,7 @@ rule evaluate:
     threads: THREADS
     resources: mem_mb=runs.memory_mb("evaluate", run.cfg), gpu=GPUS
     message: "evaluate"
-    shell: EXECUTE + " notebooks/03_evaluate.ipynb {OUT}/evaluate {params:q}"
+    shell: EXECUTE + " evaluate {OUT}/evaluate {params:q}"
 
 
 rule robustness:
@@ -80,7 +80,7 @@ rule robustness:
     threads: THREADS
     resources: mem_mb=runs.memory_mb("robustness", run.cfg), gpu=GPUS
     message: "robustness"
-    shell: EXECUTE + " notebooks/04_robustness.ipynb {OUT}/robustness {params:q}"
+    shell: EXECUTE + " robustness {OUT}/robustness {params:q}"
 
 
 rule attention:
@@ -91,7 +91,7 @@ rule attention:
     threads: THREADS
     resources: mem_mb=runs.memory_mb("attention", run.cfg), gpu=GPUS
     message: "attention"
-    shell: EXECUTE + " notebooks/05_attention.ipynb {OUT}/attention {params:q}"
+    shell: EXECUTE + " attention {OUT}/attention {params:q}"
 
 
 rule report:
@@ -102,7 +102,7 @@ rule report:
     threads: THREADS
     resources: mem_mb=runs.memory_mb("report", run.cfg)
     message: "report"
-    shell: EXECUTE + " notebooks/report.ipynb {OUT}/report {params:q}"
+    shell: EXECUTE + " report {OUT}/report {params:q}"
 
 
 rule pages:
@@ -126,7 +126,7 @@ rule postmortem:
     threads: THREADS
     resources: mem_mb=runs.memory_mb("postmortem", run.cfg), gpu=GPUS
     message: "postmortem"
-    shell: EXECUTE + " notebooks/postmortem.ipynb {OUT}/postmortem {params:q}"
+    shell: EXECUTE + " postmortem {OUT}/postmortem {params:q}"
 
 
 onerror:

@@ -6,8 +6,6 @@ import os
 import secrets
 from pathlib import Path
 
-MARK = "FORCED.txt"  # stands in a folder whose products mean nothing, and says why
-
 
 def write_bytes(path, data):
     """Write `data` to `path` so that a crash at any moment leaves the old file or the new one.
@@ -78,12 +76,6 @@ def write_parquet(path, frame):
 def read_json(path):
     """The object in a JSON file."""
     return json.loads(Path(path).read_bytes())
-
-
-def mark(folder):
-    """Why the products in a folder mean nothing: the text of its MARK; "" where there is none."""
-    path = Path(folder) / MARK
-    return path.read_text("utf-8").strip() if path.is_file() else ""
 
 
 def hash_of(paths):

@@ -16,10 +16,8 @@ from pathlib import Path
 from trajnb import ROOT, outputs
 
 RCLONE = Path(sys.executable).parent / "rclone"
-SECONDS_BETWEEN, TIMEOUT = (
-    60.0,
-    ("--timeout", "60s", "--contimeout", "10s", "--retries", "3", "--low-level-retries", "3"),
-)
+SECONDS_BETWEEN = 60.0
+TIMEOUT = "--timeout 60s --contimeout 10s --retries 3 --low-level-retries 3".split()
 KEPT = ("--exclude", ".*", "--exclude", "*.tmp", "--exclude", "*.running.ipynb")
 S3 = {"RCLONE_CONFIG_S3_TYPE": "s3", "RCLONE_CONFIG_S3_PROVIDER": "AWS", "RCLONE_CONFIG_S3_ENV_AUTH": "true"}
 

@@ -1,13 +1,16 @@
 """What the Snakefile needs: what each step depends on, and how its notebook is executed.
 
-`python -m trajnb.runs LIMIT_S NOTEBOOK FOLDER NAME=VALUE...` executes one notebook with papermill and our engine. What
+`python -m trajnb.runs LIMIT_S STEP FOLDER NAME=VALUE...` executes a step's notebook with papermill and our engine. What
 it prints goes to the terminal and FOLDER/log.txt; the result is FOLDER/notebook.ipynb, or notebook.failed.ipynb.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -35,20 +38,10 @@ CODE |= {"report": CODE["evaluate"], "postmortem": (*CODE["evaluate"], "audit")}
 LOCKS = []
 RUNNING = "TRAJNB_STEP"  # set where Snakemake has already made what a notebook needs
 MB = 2**20
-STEP_MB = {
-    "data": 1500,
-    "train": 1500,
-    "evaluate": 2500,
-    "robustness": 2500,
-    "attention": 2200,
-    "report": 1500,
-    "postmortem": 2500,
-}
-CLIP_MB = {
-    "nano": 15,
-    "base": 300,
-    "paper": 3000,
-}  # that a training step on a CPU keeps per clip (measured; paper guessed)
+STEP_MB = {"data": 1500, "train": 1500, "evaluate": 2500, "robustness": 2500}
+STEP_MB |= {"attention": 2200, "report": 1500, "postmortem": 2500}
+# That a training step on a CPU keeps per clip (measured; paper guessed).
+CLIP_MB = {"nano": 15, "base": 300, "paper": 3000}
 DISK_MB = 500  # that a run needs at most, beside its clips' recipes
 
 
@@ -147,10 +140,8 @@ def check(run):
     defaults = Config()
     if cfg.device == "cuda" or (cfg.preset, cfg.frames, cfg.size) != (defaults.preset, defaults.frames, defaults.size):
         check_networks(cfg)
-    largest, have = (
-        max(memory_mb("train", one) for one in run.training.values()),
-        psutil.virtual_memory().available / MB,
-    )
+    largest = max(memory_mb("train", cfg) for cfg in run.training.values())
+    have = psutil.virtual_memory().available / MB
     if largest > have:
         raise ParameterError(
             f"memory: a training run takes about {largest:,} MB, {have:,.0f} MB are available: "
@@ -204,11 +195,9 @@ class Copied:
 
     def write(self, text):
         for stream in self.streams:
-            try:
+            with contextlib.suppress(OSError):  # a run goes on without its log or its reader
                 stream.write(text)
                 stream.flush()
-            except OSError:
-                pass
 
     def flush(self):
         pass
@@ -216,8 +205,6 @@ class Copied:
 
 def execute(path, folder, parameters, cell_limit_s=None):
     """Execute a notebook with papermill; returns the exit code: 0, 1 where a cell failed, 130 where it was stopped."""
-    import logging
-
     from trajnb import kernel  # before papermill: it makes that import fast
     from papermill import execute_notebook  # isort: skip
 
@@ -273,8 +260,6 @@ def once(number, frame):
 
 def last_lines(error, lines=15, width=400):
     """The last lines of an error's text, each cut where nobody reads on."""
-    import re
-
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)) or type(error).__name__
     return "\n".join(line[:width] for line in [line for line in text.splitlines() if line.strip()][-lines:])
 
@@ -309,8 +294,8 @@ def given(words):
     return {n: v for n, v in values.items() if n == "run_name" or (n in defaults and v != defaults[n])}
 
 
-def main(limit_s, path, folder, *words):
-    """Execute one notebook for Snakemake; a cell may take `limit_s` seconds, 0 is no limit."""
+def main(limit_s, step, folder, *words):
+    """Execute a step's notebook for Snakemake; a cell may take `limit_s` seconds, 0 is no limit."""
     folder = Path(folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     compared = [word for word in words if word.split("=")[0] not in config.EXECUTION | config.PACE]
@@ -318,7 +303,7 @@ def main(limit_s, path, folder, *words):
     if job.is_file() and job.read_text() != text:  # what another job has begun is not continued
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     files.write_text(job, text)
-    return execute(Path(path).absolute(), folder, given(words), int(limit_s) or None)
+    return execute(notebook(step), folder, given(words), int(limit_s) or None)
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def test_the_old_target_changes_no_split_and_no_picture(folder, tmp_path):
 
 
 def test_sound_data_pass_the_check(folder):
-    data.check(CFG, folder)
+    assert data.check(CFG, folder) is None
 
 
 @pytest.mark.parametrize(

@@ -151,9 +151,9 @@ def seed_pairs(scores):
 
 
 def verdict(row):
-    """`first`, `second` or `not told apart`, by a rule fixed beforehand; with few seeds no order is stated."""
+    """`first`, `second` or `no difference shown`, by a rule fixed beforehand; with few seeds no order is stated."""
     if row.seeds <= MOST_UNRANKED:
         return f"not ranked: {row.seeds} seeds"
     if not row.p < ALPHA or 1 - LIKELY < row.better < LIKELY:
-        return "not told apart"
+        return "no difference shown"
     return "first" if row.better >= LIKELY else "second"
