@@ -16,7 +16,7 @@ from trajnb.config import Config
 from trajnb.data import ClipSet
 from trajnb.evaluation.cost import cost
 from trajnb.training import optimizers
-from trajnb.training.augment import augment
+from trajnb.training.augment import augment, draw
 from trajnb.training.fit import prepare
 from trajnb.training.losses import training_loss
 from trajnb.world import recipes
@@ -67,7 +67,7 @@ def step(net, optimizer, clips, cfg, k):
     rng, marks = np.random.default_rng((SEED, k)), [time.perf_counter()]
     batch = clips.batch(rng.choice(len(clips), cfg.batch_size, replace=False))
     marks.append(time.perf_counter())
-    video, track = augment(batch.video, batch.track, cfg, rng)
+    video, track = augment(batch.video, batch.track, draw(cfg, rng, cfg.batch_size))
     marks.append(time.perf_counter())
     output, aux = net(video)
     loss = training_loss(output, aux, batch.label, track, cfg)

@@ -163,16 +163,16 @@ def test_a_run_for_a_gpu_is_refused_without_one_and_else_planned_whole(tmp_path)
     def planned(*words):
         command = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", "-n", *words]
         environment = os.environ | {"TRAJNB_OUTPUTS": str(tmp_path / "outputs")}
-        command += ["--configfile", "params/full.yaml"]
+        command += ["--configfile", "params/gpu.yaml"]
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
     if not torch.cuda.is_available():
         refused = planned()
         assert refused.returncode == 2
-        assert refused.stderr.endswith("device: 'cuda' is not available, torch finds no GPU: write auto or cpu.\n")
-    done = planned("--config", "device=cpu", "batch_size=16")
+        assert refused.stderr.endswith("device: 'cuda' is not available, torch finds no such GPU: write auto or cpu.\n")
+    done = planned("--config", "device=cpu", "batch_size=16", "threads=1")
     printed = done.stdout + done.stderr
-    assert printed.count("\nJob ") == 1 + 4 * 3 + 5
+    assert printed.count("\nJob ") == 1 + 4 * 10 + 5
     assert not (tmp_path / "outputs").exists()
 
 

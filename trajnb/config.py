@@ -115,7 +115,6 @@ class TrainParams(BaseModel):
     warmup_share: float = parameter(0.06, 0.0, 0.9, "of the steps", "share of the steps in which lr rises from near 0")
     weight_decay: float = parameter(0.02, 0.0, 10.0, "", "AdamW's decoupled weight decay")
     grad_clip: float = parameter(1.0, 0.001, 1.0e6, "", "largest norm of the gradient")
-    ema: float = parameter(0.0, 0.0, 0.99999, "", "decay of the averaged weights; 0 is off")
     position_weight: float = parameter(1.0, 0.0, 1000.0, "", "weight of the future positions' loss")
     observed_weight: float = parameter(1.5, 0.0, 1000.0, "", "weight of the observed positions' loss")
     beta_nll: float = parameter(0.5, 0.0, 1.0, "", "power of the variance that weighs the Gaussian loss")
@@ -127,7 +126,9 @@ class TrainParams(BaseModel):
     checkpoint_seconds: float = parameter(60.0, 0.0, 1.0e6, "s", "most seconds between checkpoints; 0 is no such limit")
     checkpoints_kept: int = parameter(2, 1, 1000, "", "newest checkpoints kept, beside that of the best epoch")
     seed: int = parameter(0, 0, LARGEST_SEED, "", "seed of initialisation, order and augmentation")
-    device: Literal["auto", "cpu", "cuda"] = parameter("auto", text="where to train; auto takes a GPU if there is one")
+    device: Literal["auto", "cpu", "cuda", "mps"] = parameter(
+        "auto", text="where to train; auto takes cuda, then mps (Apple; not tested by us), then cpu"
+    )
     precision: Literal["float32", "bfloat16", "auto"] = parameter(
         "float32", text="arithmetic of the forward pass; auto probes once what pays on this device"
     )

@@ -107,7 +107,7 @@ def pages_code():
 
 def gpus(cfg):
     """GPUs that a step takes: 1 or 0."""
-    return int(cfg.device == "cuda" or (cfg.device == "auto" and shutil.which("nvidia-smi") is not None))
+    return int(cfg.device in ("cuda", "mps") or (cfg.device == "auto" and shutil.which("nvidia-smi") is not None))
 
 
 def memory_mb(step, cfg):
@@ -138,7 +138,11 @@ def check(run):
         except recipes.ImpossibleWorld as error:
             raise ParameterError(f"this world is impossible: {error}") from None
     defaults = Config()
-    if cfg.device == "cuda" or (cfg.preset, cfg.frames, cfg.size) != (defaults.preset, defaults.frames, defaults.size):
+    if cfg.device in ("cuda", "mps") or (cfg.preset, cfg.frames, cfg.size) != (
+        defaults.preset,
+        defaults.frames,
+        defaults.size,
+    ):
         check_networks(cfg)
     largest = max(memory_mb("train", cfg) for cfg in run.training.values())
     have = psutil.virtual_memory().available / MB
@@ -155,8 +159,9 @@ def check_networks(cfg):
 
     from trajnb import models
 
-    if cfg.device == "cuda" and not torch.cuda.is_available():
-        raise ParameterError("device: 'cuda' is not available, torch finds no GPU: write auto or cpu.")
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(cfg.device, True):
+        raise ParameterError(f"device: {cfg.device!r} is not available, torch finds no such GPU: write auto or cpu.")
     try:
         for model in cfg.models:
             with torch.device("meta"):

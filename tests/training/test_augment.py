@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from trajnb.training.augment import as_float, augment
+from trajnb.training.augment import as_float, augment, draw
 
 CENTROID_PX = 0.05  # error of an 8-bit centroid
 
@@ -25,7 +25,7 @@ def centroids(video_BCTHW):
 
 def moved(clips, make_cfg, seed=0, **changes):
     cfg = make_cfg(size=64, frames=16, horizon=5, **{"mirror": False, "shift_px": 0, "contrast": 0.0} | changes)
-    return augment(clips.video, clips.track, cfg, np.random.default_rng(seed))
+    return augment(clips.video, clips.track, draw(cfg, np.random.default_rng(seed), len(clips.video)))
 
 
 def test_mirror_moves_clip_and_target(clips, make_cfg):
@@ -94,7 +94,7 @@ def test_two_clips_by_hand(make_cfg):
     video = torch.tensor([[[0, 10, 20, 60]] * 3 + [[70, 80, 90, 150]], [[0, 0, 0, 0]] * 2 + [[51, 102, 153, 204]] * 2])
     video, track = video[:, None, None].to(torch.uint8), torch.tensor([0.25, 0.5, 3.0]).expand(2, 3, 3)
     rng, cfg = Drawn(), make_cfg(mirror=True, shift_px=2, contrast=0.25)
-    moved, after = augment(video, track, cfg, rng)
+    moved, after = augment(video, track, draw(cfg, rng, 2))
     assert rng.arguments == [(-2, 3, (2, 2)), (0.75, 1.25, 2)]
     first = torch.tensor([[60.0, 60, 20, 10]] * 3 + [[150.0, 150, 90, 80]]) / 255
     second = torch.tensor([[0.0, 0, 0, 0]] * 3 + [[153.0, 204, 204, 204]]) / 255
@@ -102,4 +102,4 @@ def test_two_clips_by_hand(make_cfg):
         torch.testing.assert_close(result, (plain.mean() + factor * (plain - plain.mean())).clamp(0, 1))
     assert after[0, 0].tolist() == [1 - 0.25 + 1 / 4, 0.5, 3.0]
     assert after[1, 2].tolist() == [0.25 - 2 / 4, 0.5 + 1 / 4, 3.0]
-    assert augment(video, track, cfg.replace(mirror=False), rng)[1][0, 0, 0] == 0.25 + 1 / 4
+    assert augment(video, track, draw(cfg.replace(mirror=False), rng, 2))[1][0, 0, 0] == 0.25 + 1 / 4

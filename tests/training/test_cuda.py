@@ -7,6 +7,7 @@ import torch
 from trajnb import models
 from trajnb.config import Config
 from trajnb.models import trained
+from trajnb.training import graph
 from trajnb.training.fit import fit
 from trajnb.training.predictions import predict
 
@@ -51,3 +52,16 @@ def test_a_training_that_was_cut_goes_on(discs, tmp_path):
         fit(models.build(cfg), clips, discs(16, seed=1), cfg, tmp_path)
     history = fit(models.build(cfg), discs(32), discs(16, seed=1), cfg, tmp_path)
     assert np.isfinite(history[-1]["train_loss"])
+
+
+@pytest.mark.parametrize("model", models.EXTRACTORS)
+def test_replayed_steps_are_the_eager_ones(model, discs, tmp_path, monkeypatch):
+    """The same training run with every step launched kernel by kernel, and as one graph: the same within rounding."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    cfg, histories = Config(model=model, device="cuda", epochs=2, batch_size=8, lr=1e-3), {}
+    for name, warm_up in (("eager", 10**9), ("replayed", graph.WARM_UP)):
+        monkeypatch.setattr(graph, "WARM_UP", warm_up)
+        histories[name] = fit(models.build(cfg), discs(64), discs(16, seed=1), cfg, tmp_path / name)
+    for eager, replayed in zip(*histories.values(), strict=True):
+        for score in ("train_loss", "val_loss", "val_ade_px"):
+            assert replayed[score] == pytest.approx(eager[score], rel=0.02, abs=0.02)

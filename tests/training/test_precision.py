@@ -49,15 +49,14 @@ def test_fast_but_wrong_is_not_chosen(make_cfg, make_net, make_clips, tmp_path, 
     assert errors[0] < precision.LARGEST_ERROR < errors[1]
 
 
-@pytest.mark.parametrize("ema", [0.0, 0.9])
 @pytest.mark.parametrize(("low", "chosen"), [(0.5, "bfloat16"), (2.0, "float32")])
 def test_every_score_is_in_the_arithmetic_of_the_training(
-    low, chosen, ema, make_cfg, make_net, make_clips, tmp_path, monkeypatch
+    low, chosen, make_cfg, make_net, make_clips, tmp_path, monkeypatch
 ):
     """What is loaded gives the last validation's loss to the bit, whatever the parameters say by then."""
     monkeypatch.setattr(precision, "pass_seconds", lambda *a: {"float32": 1.0, "bfloat16": low})
     monkeypatch.setattr(models, "build", make_net)
-    cfg = make_cfg(precision="auto", epochs=1, ema=ema)
+    cfg = make_cfg(precision="auto", epochs=1)
     clips = make_clips(cfg)
     history = fit(make_net(cfg), clips, clips, cfg, tmp_path)
     for later in ("auto", "float32", "bfloat16"):

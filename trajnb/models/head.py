@@ -9,6 +9,7 @@ Source:   attention pooling as in Set Transformer, section 3.2, https://arxiv.or
 Shapes:   B clips   T, H, W grid   S = T x H x W cells   D width   Q queries   K classes   F future frames
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -105,9 +106,16 @@ class Head(nn.Module):
 
 def absolute(standard_x3):
     """Standard units -> (u, v, log z) in frame widths and log metres."""
-    return standard_x3 * SCALE + standard_x3.new_tensor(CENTRE)
+    return standard_x3 * SCALE + centre(standard_x3.device, standard_x3.dtype)
 
 
 def standard(position_x3):
     """(u, v, log z) in frame widths and log metres -> standard units."""
-    return (position_x3 - position_x3.new_tensor(CENTRE)) / SCALE
+    return (position_x3 - centre(position_x3.device, position_x3.dtype)) / SCALE
+
+
+@functools.cache
+def centre(device, dtype):
+    """CENTRE as a tensor, moved to a GPU once: a copy in every step would make the host wait."""
+    with torch.inference_mode(False):  # a tensor made for inference could not be used in training
+        return torch.tensor(CENTRE, device=device, dtype=dtype)

@@ -39,10 +39,10 @@ class TrainState:
 
 
 class Checkpoints:
-    """Saves and restores a training run. `ema` may be None; `identity` {what: value} must agree to resume."""
+    """Saves and restores a training run; `identity` {what: value} must agree to resume."""
 
-    def __init__(self, folder, net, ema, optimizer, cfg, identity):
-        self.folder, self.parts = Path(folder), {"weights": net, "ema": ema, "optimizer": optimizer}
+    def __init__(self, folder, net, optimizer, cfg, identity):
+        self.folder, self.parts = Path(folder), {"weights": net, "optimizer": optimizer}
         self.cfg, self.identity, self.last = cfg, identity, time.monotonic()
 
     def due(self) -> bool:
@@ -52,7 +52,7 @@ class Checkpoints:
     def save(self, state: TrainState) -> Path:
         """Write the state as it is now, then remove what is no longer kept. Returns the checkpoint's path."""
         losses, correct = (torch.stack(part).cpu() if part else [] for part in (state.losses, state.correct))
-        content = {name: part and part.state_dict() for name, part in self.parts.items()}
+        content = {name: part.state_dict() for name, part in self.parts.items()}
         random = {"cpu": torch.get_rng_state(), "gpus": torch.cuda.get_rng_state_all()}
         content |= {"state": vars(state) | {"losses": losses, "correct": correct, "random": random}}
         content |= {"threads": torch.get_num_threads(), "identity": self.identity}
@@ -75,8 +75,7 @@ class Checkpoints:
             return TrainState()
         refuse_others(self.folder, content["identity"], self.identity)
         for name, part in self.parts.items():
-            if part:
-                part.load_state_dict(content[name])
+            part.load_state_dict(content[name])
         if not self.cfg.threads:
             torch.set_num_threads(content["threads"])  # another number of threads adds up in another order
         device = next(self.parts["weights"].parameters()).device

@@ -1,5 +1,6 @@
 """One training loop for all extractors: read it from top to bottom."""
 
+import functools
 import math
 import time
 from pathlib import Path
@@ -8,13 +9,13 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from trajnb import files
+from trajnb import data, files
 from trajnb.models import trained
 from trajnb.progress import Progress
 from trajnb.training import checkpoints, optimizers, precision
-from trajnb.training.augment import augment
+from trajnb.training.augment import Draws, augment, draw
+from trajnb.training.graph import Replayed
 from trajnb.training.interrupts import Interrupts
 from trajnb.training.losses import training_loss
 from trajnb.training.predictions import validate
@@ -23,36 +24,35 @@ from trajnb.training.predictions import validate
 def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
     """Train `net`, or resume from the newest whole checkpoint; returns the history, one row per epoch.
 
-    Leaves checkpoints/, final.safetensors (the moving average where cfg.ema is on) and history.csv in `stage_dir`. Cut
-    at any moment and called again with the same arguments, it ends with the same weights and history (but for times),
-    bit for bit on the same processor with as many threads. `seconds` and `clips_per_second` leave validation out.
+    Leaves checkpoints/, final.safetensors and history.csv in `stage_dir`. Cut at any moment and called again with the
+    same arguments, it ends with the same weights and history (but for times): bit for bit on the same processor with
+    as many threads, within rounding on a GPU. `seconds` and `clips_per_second` leave validation out.
     Raises FloatingPointError, before it would be saved, when a loss is not finite; ValueError when the checkpoint was
     trained with other parameters or clips; KeyboardInterrupt, after a checkpoint, on SIGINT and SIGTERM.
     """
     stage_dir, device = Path(stage_dir), prepare(cfg)
     net.to(device)
+    train_set, val_set = data.in_memory(train_set, device), data.in_memory(val_set, device)
     cfg = precision.resolve(cfg, net, train_set, stage_dir, device)
     net.precision = cfg.precision
-    ema = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(cfg.ema), use_buffers=True) if cfg.ema else None
     optimizer = optimizers.build(net, cfg.lr, cfg.weight_decay)
     clips = {"training clips": checkpoints.data_hash(train_set), "validation clips": checkpoints.data_hash(val_set)}
-    keeper = checkpoints.Checkpoints(stage_dir, net, ema, optimizer, cfg, trained.training_identity(cfg) | clips)
+    keeper = checkpoints.Checkpoints(stage_dir, net, optimizer, cfg, trained.training_identity(cfg) | clips)
     state, batch = keeper.restore(), min(cfg.batch_size, len(train_set))
     steps = len(train_set) // batch  # the clips that fill no batch are left out: in another epoch, others
+    step = Replayed(functools.partial(train_step, net, optimizer, cfg))
     done = len(state.history) * steps + state.step
 
     with Progress(cfg.epochs * steps, cfg.model, "step", done) as progress, Interrupts() as interrupts:
         for epoch in range(len(state.history), cfg.epochs):
             # train: one pass in an order that depends on seed and epoch alone, from the step where it was cut
             start = time.perf_counter() - state.seconds
-            clips, rows_KB = train_set.for_epoch(epoch), order(cfg.seed, epoch, len(train_set), batch)
+            rows_KB, lr_K, draws = plan(cfg, epoch, len(train_set), batch, steps, device)
+            batches = data.batches(train_set.for_epoch(epoch), rows_KB[state.step :], device)
             net.train()  # validation has left it in eval mode
             seed_torch(cfg, epoch, state)
-            for k in range(state.step, steps):
-                for group in optimizer.param_groups:
-                    group["lr"] = cfg.lr * warmup_cosine(epoch * steps + k, cfg.epochs * steps, cfg.warmup_share)
-                rng = np.random.default_rng((cfg.seed, epoch, 1 + k))  # a step's own: a resumed run stores none
-                measured = train_step(net, ema, optimizer, clips.batch(rows_KB[k]), cfg, rng)
+            for k, clips in enumerate(batches, state.step):
+                measured = step(*clips, *(drawn[k] for drawn in draws), lr_K[k])
                 state.add(*measured, time.perf_counter() - start)
                 progress.update(epoch=epoch + 1, clips_per_second=round(state.step * batch / state.seconds, 1))
                 if keeper.due() or interrupts.requested:
@@ -64,11 +64,11 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
             seconds = time.perf_counter() - start
 
             # evaluate: every validation clip, nothing moved
-            scores = validate(ema.module if ema else net, val_set, cfg)
+            scores = validate(net, val_set, cfg)
             refuse_nonfinite([torch.tensor(scores["val_loss"])], epoch, (epoch + 1) * steps - 1, cfg)
 
             # record: one row per epoch; the checkpoint before the file that describes it
-            row = record(state, epoch, steps, batch, optimizer.param_groups[0]["lr"], scores, seconds)
+            row = record(state, epoch, steps, batch, cfg, scores, seconds)
             state = checkpoints.TrainState([*state.history, row])
             last = epoch + 1 == cfg.epochs
             if (epoch + 1) % cfg.checkpoint_every == 0 or last or keeper.due() or interrupts.requested:
@@ -78,24 +78,24 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
             interrupts.obey()
 
     files.write_csv(stage_dir / "history.csv", pd.DataFrame(state.history))  # a run cut after its last checkpoint
-    trained.save(stage_dir / trained.FILE, ema.module if ema else net, cfg)
+    trained.save(stage_dir / trained.FILE, net, cfg)
     return state.history
 
 
-def train_step(net, ema, optimizer, batch, cfg, rng):
-    """One step; returns the loss and the share of correct classes, both on the device."""
-    device = next(net.parameters()).device
-    video, track = augment(batch.video.to(device), batch.track.to(device), cfg, rng)
-    label = batch.label.to(device)
+def train_step(net, optimizer, cfg, video, label, track, mirror, shift, factor, lr):
+    """One step on tensors of one device: a Batch, its Draws, the learning rate; returns loss and share correct there.
+
+    No number is read back: the host would wait for a GPU in every step.
+    """
+    video, track = augment(video, track, Draws(mirror, shift, factor))
     output, aux = net(video)
     loss = training_loss(output, aux, label, track, cfg)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(net.parameters(), cfg.grad_clip)
+    for group in optimizer.param_groups:
+        group["lr"] = lr
     optimizer.step()
-    if ema:
-        ema.update_parameters(net)
-    # No .item(): the host would wait for a GPU in every step.
     return loss.detach(), (output.logits_BK.detach().argmax(1) == label).float().mean()
 
 
@@ -107,10 +107,19 @@ def prepare(cfg) -> torch.device:
     return trained.device(cfg)
 
 
+def plan(cfg, epoch: int, clips: int, batch: int, steps: int, device):
+    """All that an epoch's steps draw or look up: rows (K, B), learning rates (K,) and Draws, the latter on `device`."""
+    # A step's draws have a seed of their own, so that a resumed training run needs no state of the generator.
+    draws = [draw(cfg, np.random.default_rng((cfg.seed, epoch, 1 + k)), batch) for k in range(steps)]
+    done, total = epoch * steps, cfg.epochs * steps
+    lr_K = torch.tensor([cfg.lr * warmup_cosine(done + k, total, cfg.warmup_share) for k in range(steps)])
+    on_device = Draws(*(torch.stack(part).to(device) for part in zip(*draws, strict=True)))
+    return order(cfg.seed, epoch, clips, batch), lr_K.to(device), on_device
+
+
 def order(seed: int, epoch: int, clips: int, batch: int) -> np.ndarray:
     """The rows (steps, batch) of one epoch."""
-    # Draw 0 of (seed, epoch); step k is augmented by draw 1 + k.
-    rows = np.random.default_rng((seed, epoch, 0)).permutation(clips)
+    rows = np.random.default_rng((seed, epoch, 0)).permutation(clips)  # draw 0; step k is augmented by draw 1 + k
     return rows[: clips // batch * batch].reshape(-1, batch)
 
 
@@ -148,10 +157,11 @@ def weights_sum(net) -> torch.Tensor:
     return torch.stack([weight.detach().float().sum() for weight in net.parameters()]).sum()
 
 
-def record(state, epoch: int, steps: int, batch: int, lr: float, scores: dict, seconds: float) -> dict:
+def record(state, epoch: int, steps: int, batch: int, cfg, scores: dict, seconds: float) -> dict:
     """The history's row of an epoch that has just ended."""
     train_loss, train_top1 = (torch.stack(values).mean().item() for values in (state.losses, state.correct))
     step = (epoch + 1) * steps
+    lr = cfg.lr * warmup_cosine(step - 1, cfg.epochs * steps, cfg.warmup_share)
     row = {"epoch": epoch + 1, "step": step, "clips_seen": step * batch, "lr": lr}
     row |= {"train_loss": train_loss, "train_top1": train_top1, **scores}
     return row | {"seconds": seconds, "clips_per_second": steps * batch / seconds}

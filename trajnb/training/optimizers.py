@@ -33,28 +33,35 @@ class MuonAdamW(torch.optim.AdamW):
     @torch.no_grad()
     def muon(self, group):
         """One step of Muon for a group's matrices."""
-        by_shape = {}  # hundreds of small products cost more in calls than in arithmetic: stacked, one a shape
-        for weight in group["params"]:
-            if weight.grad is not None:
-                by_shape.setdefault(tuple(weight.shape), []).append(weight)
-        for shape, weights in by_shape.items():
-            momenta = [self.momentum(weight) for weight in weights]
-            # Nesterov's form: the momentum as it would be after this gradient once more.
-            stack_NRC = torch.stack([m.lerp(w.grad, 1 - MOMENTUM) for m, w in zip(momenta, weights, strict=True)])
-            update_NRC = orthogonal(stack_NRC.flatten(2))
-            # The size of a typical AdamW update, so that both parts share one learning rate.
-            scale = ADAM_RMS * max(shape[0], update_NRC.shape[2]) ** 0.5
-            for weight, update_RC in zip(weights, update_NRC, strict=True):
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.sub_(update_RC.view_as(weight), alpha=group["lr"] * scale)
+        weights = [weight for weight in group["params"] if weight.grad is not None]
+        grads, momenta = [weight.grad for weight in weights], [self.momentum(weight) for weight in weights]
+        torch._foreach_lerp_(momenta, grads, 1 - MOMENTUM)
+        # Nesterov's form: the momentum as it would be after this gradient once more.
+        ahead = torch._foreach_lerp(momenta, grads, 1 - MOMENTUM)
+        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_sub_(weights, [group["lr"] * update for update in updates(ahead)])
 
     def momentum(self, weight):
-        """The running mean of a weight's gradients, brought up to date."""
+        """The running mean of a weight's gradients."""
         state = self.state[weight]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(weight)
             state["step"] = torch.zeros(())  # AdamW asks every state for it when one is loaded
-        return state["momentum"].lerp_(weight.grad, 1 - MOMENTUM)
+        return state["momentum"]
+
+
+def updates(momenta):
+    """Matrices or filters -> orthogonal ones in their shapes, of the size of a typical AdamW update."""
+    by_shape, found = {}, [None] * len(momenta)
+    for k, momentum in enumerate(momenta):
+        by_shape.setdefault((len(momentum), momentum[0].numel()), []).append(k)
+    # Hundreds of small products cost more in calls than in arithmetic: stacked, one for each shape.
+    for shape, ks in by_shape.items():
+        stack_NRC = orthogonal(torch.stack([momenta[k].reshape(shape) for k in ks]))
+        # Both parts of the optimizer share one learning rate.
+        for k, update_RC in zip(ks, (ADAM_RMS * max(shape) ** 0.5 * stack_NRC).unbind(), strict=True):
+            found[k] = update_RC.view_as(momenta[k])
+    return found
 
 
 def orthogonal(matrix_NRC):
@@ -70,7 +77,10 @@ def orthogonal(matrix_NRC):
 
 
 def build(net: nn.Module, lr: float, weight_decay: float) -> MuonAdamW:
-    """Muon for matrices and filters; AdamW for the head's output maps, tables, norms and biases."""
+    """Muon for matrices and filters; AdamW for the head's output maps, tables, norms and biases.
+
+    On a GPU a step can be part of a CUDA graph, if the learning rate is a tensor there.
+    """
     groups = {"hidden": [], "outer": [], "plain": []}
     for name, weight in net.named_parameters():
         matrix = name.endswith("weight") and weight.ndim >= 2
@@ -78,4 +88,5 @@ def build(net: nn.Module, lr: float, weight_decay: float) -> MuonAdamW:
     # No decay of norms, biases and tables, as is usual: their size is no sign of a complicated function.
     decay = {"hidden": weight_decay, "outer": weight_decay, "plain": 0.0}
     options = [{"params": w, "weight_decay": decay[kind], "muon": kind == "hidden"} for kind, w in groups.items() if w]
-    return MuonAdamW(options, lr=lr, betas=BETAS, fused=True)
+    on_gpu = next(net.parameters()).is_cuda
+    return MuonAdamW(options, lr=torch.tensor(lr), betas=BETAS, fused=True, capturable=on_gpu)
