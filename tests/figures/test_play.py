@@ -8,7 +8,6 @@ from IPython.display import Image
 
 from trajnb import models
 from trajnb.config import Config
-from trajnb.data import scenes
 from trajnb.figures import play
 
 CFG = Config(model="i3d")
