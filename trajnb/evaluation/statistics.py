@@ -51,8 +51,8 @@ def bootstrap_interval(value_N, resamples=2000):
 
 def student_interval(value_S):
     """Student's 95 % interval of the mean over two seeds or more."""
-    error = np.std(value_S, ddof=1) / len(value_S) ** 0.5
-    return tuple(map(float, t.interval(0.95, len(value_S) - 1, np.mean(value_S), error)))
+    half = t.ppf(0.975, len(value_S) - 1) * np.std(value_S, ddof=1) / len(value_S) ** 0.5
+    return float(np.mean(value_S) - half), float(np.mean(value_S) + half)
 
 
 def welch(one_S, other_S):
