@@ -74,12 +74,13 @@ def tradeoffs(board):
 def learning_curves(history, chance, constant_velocity_px):
     """Loss, top-1 and ADE after each epoch (pandas, one row an epoch), beside chance and constant velocity."""
     figure, axes = panels(1, 3, 3.1, 2.5)
-    lines = {"loss, nats": ["train_loss", "val_loss"], "top-1": ["train_top1", "val_top1"], "ADE, px": ["val_ade_px"]}
+    lines = {"loss, nats": {"train_loss": "training objective", "val_loss": "validation NLL"}}
+    lines |= {"top-1": {"train_top1": "training (augmented)", "val_top1": "validation"}}
+    lines |= {"ADE, px": {"val_ade_px": "validation"}}
     limits = {"top-1": ("chance", chance), "ADE, px": ("constant velocity", constant_velocity_px)}
     for axis, (title, columns) in zip(axes[0], lines.items(), strict=True):
-        for column in columns:
-            look, label = ("C1s-", "validation") if column.startswith("val") else ("C0o-", "training (augmented)")
-            axis.plot(history["epoch"], history[column], look, label=label)
+        for column, label in columns.items():
+            axis.plot(history["epoch"], history[column], "C1s-" if label.startswith("val") else "C0o-", label=label)
         if title in limits:
             label, level = limits[title]
             axis.axhline(level, color="0.4", linestyle=":", linewidth=1, label=label)
