@@ -21,8 +21,6 @@ def main(clips):
     world = ClipSet(cfg, SEED, recipes.draw(cfg, SEED, np.arange(clips)))
     print(f"n {clips:,} clips, chance {1 / len(cfg.motions):.2f}")
     print(f"joint nuisance classifier  {controls.nuisance_top1(world):.4f}  (at most 0.30)")
-    single = controls.single_frame_top1(world)
-    print(f"best single frame          {single.max():.4f}  (at most 0.35; worst {single.min():.4f})")
     for oracle in (oracles.true_oracle, oracles.pixel_oracle):
         posterior_NK, future_NHx3 = oracle(world, cfg)
         top1 = (posterior_NK.argmax(axis=1) == world.label_N).mean()

@@ -30,25 +30,6 @@ def test_a_leak_in_any_nuisance_is_found():
         clips.table = table
 
 
-def test_a_leak_in_one_frame_is_found():
-    clips = clips_of(300, 0)
-    clips.track_NFx3[:, 7, 0] = 0.2 * clips.label_N + 0.1
-    single = controls.single_frame_top1(clips, folds=2)
-    assert single[7] > 0.9
-    assert np.delete(single, 7).max() < 0.45
-
-
-def test_baselines_return_probabilities_for_test_clips():
-    train, test = clips_of(100, 0), clips_of(60, 2)
-    train.label_N[:60] = 2
-    single, frame = controls.single_frame(train, clips_of(40, 1), test)
-    majority = controls.majority(train, test)
-    assert single.shape == majority.shape == (60, 4)
-    assert np.stack([single, majority]).sum(axis=2) == pytest.approx(1)
-    assert 0 <= frame < CFG.frames
-    assert set(majority.argmax(axis=1)) == {2}, "the same for every clip"
-
-
 def test_pictures_see_a_stamp_and_motion_energy_sees_only_what_moves():
     clips = clips_of(200, 0)
     real = clips.render
@@ -59,9 +40,9 @@ def test_pictures_see_a_stamp_and_motion_energy_sees_only_what_moves():
         return video
 
     clips.render = stamped
-    found = controls.picture_controls(clips, clips)
-    assert (found["mean_frame"].argmax(axis=1) == clips.label_N).mean() == 1.0
-    flat = controls.pictures(clips)["motion_energy"].reshape(-1, 16, 16)
+    pictures = controls.pictures(clips)
+    assert (controls.picture_trees(clips)["mean_frame"].predict(pictures["mean_frame"]) == clips.label_N).all()
+    flat = pictures["motion_energy"].reshape(-1, 16, 16)
     assert flat[:, :2, :2].max() == 0, "a stamp that stands still has no energy"
     assert flat.max() > 1
 
@@ -77,11 +58,6 @@ def test_path_features_by_hand():
     assert (turned[:3] > straight[:3]).all() and turned[0] > 1
 
 
-def test_kinematic_features_tell_the_motions_apart():
-    prob = controls.kinematic(clips_of(1000, 0), clips_of(400, 1))
-    assert (prob.argmax(axis=1) == clips_of(400, 1).label_N).mean() > 0.9
-
-
 def test_boosted_trees_use_one_thread_however_many_there_are(monkeypatch):
     counts = []
 
@@ -92,10 +68,7 @@ def test_boosted_trees_use_one_thread_however_many_there_are(monkeypatch):
     monkeypatch.setattr(gradient_boosting, "_openmp_effective_n_threads", count)
     clips = clips_of(40, 0)
     with threadpool_limits(limits=2, user_api="openmp"):
-        for use in (controls.nuisance_top1, controls.single_frame_top1):
-            use(clips, folds=2)
-        controls.single_frame(clips, clips, clips)
-        for use in (controls.picture_controls, controls.kinematic):
-            use(clips, clips)
+        controls.nuisance_top1(clips, folds=2)
+        controls.picture_trees(clips)
         assert set(counts) == {1}
         assert threads() == 2, "others have as many as before"

@@ -7,7 +7,7 @@ import pytest
 from trajnb import files, models, training
 from trajnb.config import Config
 from trajnb.data import ClipSet
-from trajnb.evaluation import baselines, ensembles, leaderboard, metrics, predictions
+from trajnb.evaluation import ensembles, leaderboard, metrics, predictions
 from trajnb.evaluation.predictions import Predictions
 from trajnb.models import trained
 from trajnb.world import recipes
@@ -27,7 +27,7 @@ def test():
 
 @pytest.fixture(scope="module")
 def others(test):
-    return baselines.baselines(clips_of(80, 0), clips_of(40, 1), test, CFG)
+    return leaderboard.baselines(clips_of(80, 0), clips_of(40, 1), test, CFG)
 
 
 @pytest.fixture
@@ -49,9 +49,9 @@ def save_network(cfg):
 
 
 def test_the_baselines_are_those_of_the_table_in_their_order(others, test):
-    assert list(others) == list(baselines.KINDS)
+    assert list(others) == list(leaderboard.KINDS)
     table = leaderboard.board({}, others, test, CFG).set_index("model")
-    assert table["kind"].to_dict() == baselines.KINDS
+    assert table["kind"].to_dict() == leaderboard.KINDS
     assert table.loc["chance", "test_top1"] == 0.25
     assert np.isnan(table.loc["chance", "test_top1_low"]), "nothing was measured, so there is no interval"
     assert table.loc["chance", "test_nll"] == pytest.approx(np.log(4))
@@ -59,39 +59,22 @@ def test_the_baselines_are_those_of_the_table_in_their_order(others, test):
     assert table.loc["pixel_oracle", "ade_over_pixel_oracle"] == 1
     ade = table["ade_px"]
     assert ade["true_oracle"] <= ade["pixel_oracle"] < ade["constant_velocity"]
-    assert ade["constant_velocity"] == pytest.approx(ade["constant_velocity_true"], rel=0.1)
 
 
 def test_a_trained_network_gets_its_row_and_its_predictions_are_saved(others, test, folder):
     cfg = CFG.replace(models=["transformer"])
-    save_network(cfg.replace(model="transformer"))
+    net = save_network(cfg.replace(model="transformer"))
     networks = predictions.of_training_runs(predictions.training_runs(cfg), test)
+    alone = predictions.from_output(training.predict(net.eval(), test, cfg))
+    assert np.array_equal(networks["transformer"][0].track_NHx3, alone.track_NHx3)
     table = leaderboard.board(networks, others, test, cfg)
-    leaderboard.save(table, pd.DataFrame({"first": ["transformer"]}), cfg)
     predictions.save(networks, others, test, cfg)
-
-    saved = pd.read_csv(folder / "evaluate" / "leaderboard.csv")
-    assert saved.columns.tolist() == leaderboard.COLUMNS
-    assert saved["model"].tolist() == ["transformer", *baselines.KINDS]
-    assert pd.read_csv(folder / "evaluate" / "comparisons.csv")["first"].tolist() == ["transformer"]
+    assert table.columns.tolist() == leaderboard.COLUMNS
+    assert table["model"].tolist() == ["transformer", *leaderboard.KINDS]
     clip_by_clip = pd.read_parquet(folder / "evaluate" / "predictions" / "transformer-s0.parquet")
-    assert (clip_by_clip["predicted"] == clip_by_clip["motion"]).mean() == pytest.approx(saved["test_top1"][0])
+    assert (clip_by_clip["predicted"] == clip_by_clip["motion"]).mean() == pytest.approx(table["test_top1"][0])
     again = predictions.load_networks(cfg)["transformer"][0]
     assert all(np.array_equal(a, b) for a, b in zip(again, networks["transformer"][0], strict=True))
-
-
-def test_all_networks_share_one_pass_over_the_clips(test, folder, monkeypatch):
-    """Each clip is rendered once, in chunks, with the same predictions as one network alone."""
-    cfg = CFG.replace(models=["i3d", "magvit"])
-    nets = {model: save_network(cfg.replace(model=model)) for model in cfg.models}
-    rendered, render = [], ClipSet.render
-    monkeypatch.setattr(ClipSet, "render", lambda self, rows: rendered.append(len(rows)) or render(self, rows))
-    monkeypatch.setattr(predictions, "CHUNK", 50)
-    found = predictions.of_training_runs(predictions.training_runs(cfg), test)
-    assert rendered == [50, 10]
-    for model, net in nets.items():
-        alone = predictions.from_output(training.predict(net.eval(), test, cfg))
-        assert all(np.array_equal(a, b) for a, b in zip(found[model][0], alone, strict=True))
 
 
 def test_an_ensemble_costs_what_its_members_cost_together(test, folder):
@@ -117,20 +100,19 @@ def test_several_seeds_have_students_interval(test):
 
 
 def test_control_networks_get_the_clips_of_their_condition(test, folder, monkeypatch):
-    cfg, videos = CFG.replace(models=["i3d", "magvit"], controls=["shuffled", "permuted"]), {}
+    cfg, videos = CFG.replace(models=["i3d", "magvit"], controls=["shuffled", "permuted"]), []
 
-    def spy(runs, clips):
-        for name, (run,) in runs.items():
-            videos[name] = run.control, len(clips), clips.render(np.arange(2))
-        return {name: [perfect(test)] for name in runs}
+    def spy(run, clips):
+        videos.append((run.control, len(clips), clips.render(np.arange(2))))
+        return perfect(test)
 
-    monkeypatch.setattr(predictions, "of_training_runs", spy)
-    monkeypatch.setattr(baselines, "ORDER_CLIPS", 40)
-    names = list(baselines.control_networks(cfg, test))
+    monkeypatch.setattr(predictions, "of_training_run", spy)
+    monkeypatch.setattr(leaderboard, "ORDER_CLIPS", 40)
+    names = list(leaderboard.control_networks(cfg, test))
     assert names[:4] == ["i3d_shuffled", "i3d_reversed", "i3d_trained_shuffled", "i3d_trained_permuted"]
     assert [name.split("_")[0] for name in names[4:]] == ["magvit"] * 4, "model by model"
-    assert [baselines.kind(name) for name in names[:4]] == ["control", "condition", "control", "control"]
-    controls, counts, clips = zip(*(videos[name] for name in names[:4]), strict=True)
+    assert [leaderboard.kind(name) for name in names[:4]] == ["control", "condition", "control", "control"]
+    controls, counts, clips = zip(*videos[:4], strict=True)
     assert controls == ("none", "none", "shuffled", "permuted") and counts == (40, 40, 60, 60)
     plain = test.render(np.arange(2))
     assert np.array_equal(clips[1], plain[:, ::-1]) and np.array_equal(clips[3], plain)
@@ -147,33 +129,6 @@ def two_clips():
     off = np.array([[[3, 0, 0.0], [0, 4, 0.5]], [[0, 0, 0], [3, 4, 0]]]) / [64, 64, 1]
     deviation = np.full((2, 2, 3), 2 * np.log(1 / 64))
     return cfg, test, Predictions(np.array([[0.25, 0.75], [0.4, 0.6]]), metrics.future(test) + off, deviation)
-
-
-def test_tables_by_hand(others):
-    cfg, test, predicted = two_clips()
-    every = {
-        "net": predicted,
-        "class": predicted._replace(track_NHx3=None),
-        "track": Predictions(None, predicted.track_NHx3),
-        "chance": Predictions(np.full((2, 2), 0.5)),
-    }
-    table = leaderboard.per_class(every, test)
-    assert table.columns.tolist() == [(score, m) for score in ("top1", "ade_px") for m in cfg.motions]
-    assert table.loc["net", "top1"].tolist() == [0, 1]
-    assert table.loc["net", "ade_px"].tolist() == pytest.approx([2.5, 3.5], rel=1e-5)
-    assert table.loc["class", "ade_px"].isna().all() and table.loc["track", "top1"].isna().all()
-    assert table.loc["chance"].isna().all()
-    steps = leaderboard.per_step(every, test)
-    assert steps.index.tolist() == [1, 2] and steps.columns.tolist() == ["net", "track"]
-    assert steps["net"].tolist() == pytest.approx([1.5, 4.5], rel=1e-5)
-    assert leaderboard.per_step(every, test, "random")["net"].tolist() == pytest.approx([0, 5], abs=1e-4)
-    covered = leaderboard.coverage(predicted, test)  # squared distances 9, 16, 0, 25; a Gaussian's 95 % are 5.99
-    assert covered["nominal_coverage"].tolist() == [0.5, 0.8, 0.95]
-    assert covered[["all", "random", "linear"]].to_numpy().tolist() == [[0.25, 0.5, 0]] * 3
-    radii = leaderboard.region_radii(predicted, test)
-    assert radii[0.5].tolist() == pytest.approx([9, 25], rel=1e-5)
-    wide = {level: radius + [-1e-3, 1e-3] for level, radius in radii.items()}
-    assert leaderboard.coverage(predicted, test, wide)["all"].tolist() == [0.75] * 3
 
 
 def test_predictions_clip_by_clip():
@@ -208,6 +163,6 @@ def test_rows_by_hand(folder):
     assert table["ade_over_pixel_oracle"].tolist()[:2] == [1, 1]
     assert table["test_nll"].tolist()[2] == pytest.approx(np.log(2))
     predictions.save({"i3d": [predicted] * 2}, {}, test, cfg)
-    predictions.save_validation({"i3d": [predicted] * 2}, test, cfg)
+    predictions.save({"i3d": [predicted] * 2}, {}, test, cfg, "predictions/val")
     saved = sorted(path.stem for path in (folder / "evaluate" / "predictions").rglob("*.parquet"))
     assert saved == ["i3d-s3", "i3d-s3", "i3d-s4", "i3d-s4"]

@@ -8,7 +8,6 @@ from IPython.display import Image
 
 from trajnb import models
 from trajnb.config import Config
-from trajnb.data import scenes
 from trajnb.figures import play
 
 CFG = Config(model="i3d")
@@ -44,10 +43,3 @@ def test_every_slider_changes_the_picture_and_both_its_ends_can_be_drawn(watched
             assert (shown.result.data != before) == (knob.value != start), "an error leaves the last picture"
         before, motion.value = shown.result.data, "circular"
         assert shown.result.data != before
-
-
-def test_bounds_and_steps_are_those_of_a_scene():
-    for name, knob in play.sliders(CFG).items():
-        assert knob.value == getattr(scenes.Scene(), name)
-        if name != "motion":
-            assert (knob.min, knob.max) == scenes.SPANS[name]

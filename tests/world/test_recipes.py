@@ -88,7 +88,6 @@ def test_families_measure_known_deviations():
 def test_nuisances_do_not_tell_the_class(clips):
     slack = 3 * np.sqrt(0.25 * 0.75 / len(clips))
     assert controls.nuisance_top1(clips) <= 0.30 + slack
-    assert controls.single_frame_top1(clips)[::5].max() <= 0.35 + slack
 
 
 def test_an_impossible_world_is_one_clear_sentence(monkeypatch):

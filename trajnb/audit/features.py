@@ -13,7 +13,7 @@ import pandas as pd
 
 from trajnb.audit.clips import averaged
 from trajnb.audit.report import TRAIN, AuditError
-from trajnb.evaluation.measure import window
+from trajnb.evaluation.trackers import window
 
 BATCH = 64  # clips processed at once
 GRID, MOMENTS = 8, 8  # cells a side and frames of a fingerprint

@@ -5,13 +5,14 @@ Shapes:   N clips   T observed frames   K classes   S pixels a side
 
 import numpy as np
 import pandas as pd
+from einops import reduce
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
-from trajnb.evaluation.measure import CHUNK
+from trajnb.evaluation import trackers
 from trajnb.world import families, recipes
 
 PICTURES = ("mean_frame", "motion_energy")
@@ -27,7 +28,7 @@ def nuisance_table(clips):
     whatever else differs from clip to clip: factors on size and speed, optional nuisances, and their places.
     """
     cfg, observed_NTx3 = clips.cfg, clips.xyz_NFx3[:, : clips.cfg.frames]
-    uv_NTx2 = observed_path(clips)
+    uv_NTx2 = clips.track_NFx3[:, : cfg.frames, :2].astype(float) * cfg.size
     middle_Nx2 = (uv_NTx2.min(axis=1) + uv_NTx2.max(axis=1)) / 2
     size_N = (cfg.focal_px * cfg.radius_m / observed_NTx3[..., 2]).mean(axis=1) * clips.table["size_factor"].to_numpy()
     light_Nx3 = clips.table[["brightness", "background", "noise"]].to_numpy()
@@ -37,28 +38,15 @@ def nuisance_table(clips):
     return table.join(clips.table[varying].astype(float))
 
 
-def observed_path(clips):
-    """Observed image path (N, T, 2) in pixels."""
-    return clips.track_NFx3[:, : clips.cfg.frames, :2].astype(float) * clips.cfg.size
-
-
-def nuisance_top1(clips, folds=3):
-    """Cross-validated top-1 of boosted trees on all nuisances together: chance when they tell nothing."""
-    return validated_top1(nuisance_table(clips).to_numpy(), clips, folds)
-
-
-def single_frame_top1(clips, folds=3):
-    """Cross-validated top-1 (T,) of boosted trees on place and size of the object in one frame, for each frame."""
-    return np.array([validated_top1(frame_features(clips, t), clips, folds) for t in range(clips.cfg.frames)])
-
-
 # On so few clips several threads mostly wait for one another; their number changes no result.
 one_thread = threadpool_limits.wrap(limits=1, user_api="openmp")
 
 
 @one_thread
-def validated_top1(feature_ND, clips, folds):
-    return float((cross_val_predict(trees(), feature_ND, clips.label_N, cv=folds) == clips.label_N).mean())
+def nuisance_top1(clips, folds=3):
+    """Cross-validated top-1 of boosted trees on all nuisances together: chance when they tell nothing."""
+    predicted_N = cross_val_predict(trees(), nuisance_table(clips).to_numpy(), clips.label_N, cv=folds)
+    return float((predicted_N == clips.label_N).mean())
 
 
 def trees():
@@ -66,37 +54,9 @@ def trees():
     return HistGradientBoostingClassifier(max_iter=60, learning_rate=0.08, random_state=0)
 
 
-def frame_features(clips, frame):
-    """One frame's content (N, 5): centre in frame widths, apparent size, brightness, background; without any error."""
-    light_Nx2 = clips.table[["brightness", "background"]].to_numpy()
-    track_Nx3 = clips.track_NFx3[:, frame].astype(float)
-    return np.column_stack([track_Nx3[:, :2], 1 / track_Nx3[:, 2], light_Nx2])
-
-
-@one_thread
-def single_frame(train, val, test):
-    """Class probabilities (N, K) for test clips from the single frame that is best on validation clips; its number."""
-    fitted = [trees().fit(frame_features(train, t), train.label_N) for t in range(train.cfg.frames)]
-    best = int(np.argmax([one.score(frame_features(val, t), val.label_N) for t, one in enumerate(fitted)]))
-    return fitted[best].predict_proba(frame_features(test, best)), best
-
-
-def majority(train, test):
-    """Class probabilities (N, K) for test clips: the class shares of training, whatever the clip."""
-    share_K = np.bincount(train.label_N, minlength=len(train.cfg.motions)) / len(train)
-    return np.tile(share_K, (len(test), 1))
-
-
-@one_thread
-def picture_controls(train, test):
-    """{name: class probabilities (N, K)} for test clips of trees on one picture of each clip, without order in time."""
-    fitted = picture_trees(train)
-    return {name: fitted[name].predict_proba(grey_NxD) for name, grey_NxD in pictures(test).items()}
-
-
 @one_thread
 def picture_trees(train):
-    """{name: trees on the principal components of one of PICTURES, fitted to training clips}."""
+    """{name: trees on the principal components of one of PICTURES of each training clip, without order in time}."""
     pipelines = {name: make_pipeline(PCA(COMPONENTS, random_state=0), trees()) for name in PICTURES}
     return {name: pipelines[name].fit(grey_NxD, train.label_N) for name, grey_NxD in pictures(train).items()}
 
@@ -106,21 +66,12 @@ def pictures(clips):
 
     mean_frame: the mean of its frames; motion_energy: the mean absolute difference of successive frames.
     """
-    parts, block = {name: [] for name in PICTURES}, clips.cfg.size // CELLS
-    for rows in np.split(np.arange(len(clips)), range(CHUNK, len(clips), CHUNK)):
-        video_NTSS = clips.render(rows).astype(np.float32)
+    parts = []
+    for video_NTSS in trackers.rendered(clips):
+        video_NTSS = video_NTSS.astype(np.float32)
         pair = video_NTSS.mean(axis=1), np.abs(np.diff(video_NTSS, axis=1)).mean(axis=1)
-        for name, picture_NSS in zip(PICTURES, pair, strict=True):
-            grey_NCC = picture_NSS.reshape(-1, CELLS, block, CELLS, block).mean(axis=(2, 4))
-            parts[name].append(grey_NCC.reshape(-1, CELLS * CELLS))
-    return {name: np.concatenate(part) for name, part in parts.items()}
-
-
-@one_thread
-def kinematic(train, test):
-    """Class probabilities (N, K) of trees on kinematic features of the true image path: no pixels, no network."""
-    train_NxD, test_NxD = (path_features(observed_path(clips), clips.cfg) for clips in (train, test))
-    return trees().fit(train_NxD, train.label_N).predict_proba(test_NxD)
+        parts.append([reduce(x_NSS, "n (h a) (w b) -> n (h w)", "mean", h=CELLS, w=CELLS) for x_NSS in pair])
+    return dict(zip(PICTURES, map(np.concatenate, zip(*parts, strict=True)), strict=True))
 
 
 def path_features(uv_NTx2, cfg):

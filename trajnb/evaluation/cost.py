@@ -1,23 +1,19 @@
-"""What a net costs: parameters, multiply-adds, megabytes, milliseconds; and the Pareto front.
+"""What a net costs: parameters, multiply-adds, megabytes, milliseconds.
 
 Multiply-adds (1 = one multiplication and one addition) of convolutions, linear maps and attention products are counted
 by torch.utils.flop_counter; norms, activations, pooling and the search for the nearest code count nothing.
 """
 
 import copy
-import statistics
-import time
 
-import numpy as np
 import safetensors.torch
 import torch
 from torch import nn
+from torch.utils import benchmark
 from torch.utils.flop_counter import FlopCounterMode
 
 from trajnb.models import TrajectoryNet
 from trajnb.models.attention import Attend
-
-SCORES = {"test_top1": 1, "ade_px": -1}  # which way is better
 
 
 def cost(net: TrajectoryNet, shape: tuple[int, ...]) -> dict:
@@ -59,23 +55,9 @@ def macs(net: nn.Module, shape: tuple[int, ...], training: bool = False) -> int:
     return (counter.get_total_flops() - sum(sum(counts.values()) for counts in search)) // 2
 
 
-def latency_ms(nets: dict[str, nn.Module], shape: tuple[int, ...], rounds: int = 21) -> dict[str, float]:
-    """Median milliseconds for one clip of `shape` (C, T, H, W), batch 1; the nets take turns, so noise hits all."""
-    seconds = {name: [] for name in nets}
+def latency_ms(net: nn.Module, shape: tuple[int, ...]) -> float:
+    """Median milliseconds for one clip of `shape` (C, T, H, W), batch 1, on the device and with the threads at hand."""
+    names = {"net": net.eval(), "video_1CTHW": torch.rand(1, *shape, device=next(net.parameters()).device)}
+    timer = benchmark.Timer("net(video_1CTHW)", globals=names, num_threads=torch.get_num_threads())
     with torch.inference_mode():
-        for name, net in list(nets.items()) * (rounds + 2):
-            video_1CTHW = torch.rand(1, *shape, device=next(net.eval().parameters()).device)
-            start = time.perf_counter()
-            net(video_1CTHW)
-            if video_1CTHW.is_cuda:
-                torch.cuda.synchronize(video_1CTHW.device)
-            seconds[name].append(time.perf_counter() - start)
-    return {name: 1e3 * statistics.median(taken[2:]) for name, taken in seconds.items()}  # the first two warm up
-
-
-def front(cost_N, gain_N):
-    """Whether (N,) each model is on the Pareto front: no other has as much gain for less, or more for as little."""
-    cost_N, gain_N = np.asarray(cost_N, float), np.asarray(gain_N, float)
-    cheaper_NN, better_NN = cost_N <= cost_N[:, None], gain_N >= gain_N[:, None]
-    strictly_NN = (cost_N < cost_N[:, None]) | (gain_N > gain_N[:, None])
-    return ~(cheaper_NN & better_NN & strictly_NN).any(axis=1)
+        return 1e3 * timer.blocked_autorange().median

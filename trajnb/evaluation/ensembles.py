@@ -9,12 +9,11 @@ Shapes:   M members   N clips   H future frames   K classes
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from trajnb.evaluation import metrics
 from trajnb.evaluation.predictions import Predictions
 
-ENSEMBLES = {"ensemble_all": None, "ensemble_magvit_i3d": ("magvit", "i3d")}  # None: every network of the run
+ENSEMBLES = {"ensemble_all": (), "ensemble_magvit_i3d": ("magvit", "i3d")}  # (): every network of the run
 ROUNDS = 200  # of expectation-maximisation; it moves by less than 1e-6 long before
 
 
@@ -48,16 +47,6 @@ def fit(members, on_val, on_test, val):
     odds_NM = np.exp(future_NM - future_NM.max(axis=1, keepdims=True))
     weights = mixture_weights(class_NM), mixture_weights(odds_NM)
     return Ensemble(members, *weights, join(on_test, *weights))
-
-
-def weight_table(ensembles):
-    """A row for each ensemble and kind of prediction, a column for each member: the weights, means over seeds."""
-    rows = {}
-    for name, several in ensembles.items():
-        for kind in ("class", "future"):
-            mean_M = np.mean([getattr(one, f"{kind}_M") for one in several], axis=0)
-            rows[name, kind] = dict(zip(several[0].members, mean_M, strict=True))
-    return pd.DataFrame(rows).T
 
 
 def log_likelihood(predictions, future_NHx3):

@@ -1,21 +1,62 @@
-"""The comparison: one row per network, then ensembles, baselines, controls and oracles; and tables by class and step.
-
-Shapes:   N test clips   H future frames   K classes   track (u, v, z): u and v in frame widths, z in metres
-"""
+"""The comparison: one row per network, then ensembles, and the baselines, controls and oracles that stand beside."""
 
 import numpy as np
 import pandas as pd
 
 from trajnb import files
-from trajnb.evaluation import metrics, predictions, statistics
-from trajnb.evaluation.baselines import kind
+from trajnb.data import Reordered
+from trajnb.evaluation import controls, metrics, oracles, predictions, statistics, trackers
+from trajnb.evaluation.predictions import Predictions
 
-COLUMNS = """model kind preset parameters macs training_macs model_mb clips_seen train_seconds clips_per_second device
-seeds n_val train_top1 train_loss val_top1 val_loss n_test test_top1 test_top1_low test_top1_high test_nll ece
-least_named ade_px fde_px ade_m fde_m top1_over_pixel_oracle ade_over_pixel_oracle latency_ms""".split()
-MEASURED = """parameters macs training_macs model_mb clips_seen train_seconds clips_per_second n_val train_top1
-train_loss val_top1 val_loss latency_ms""".split()  # by 02_train
 ADDED_UP = ["parameters", "macs", "training_macs", "model_mb", "train_seconds", "latency_ms"]  # over an ensemble
+SCORED = "clips_seen clips_per_second train_top1 train_loss val_top1 val_loss".split()
+MEASURED = [*ADDED_UP, *SCORED]  # by 02_train
+COLUMNS = """model kind preset parameters macs training_macs model_mb clips_seen train_seconds clips_per_second device
+seeds train_top1 train_loss val_top1 val_loss n_test test_top1 test_top1_low test_top1_high test_nll ece ade_px fde_px
+ade_m fde_m top1_over_pixel_oracle ade_over_pixel_oracle latency_ms""".split()
+# {name: kind} of all that is no network of the run. An oracle knows more than the pixels or the families of motion.
+KINDS = {"chance": "baseline", "mean_frame": "control", "motion_energy": "control"}
+KINDS |= {"constant_velocity": "baseline", "pixel_oracle": "oracle", "true_oracle": "oracle"}
+ORDERS = {"shuffled": "control", "reversed": "condition"}  # of frames, that trained networks are evaluated on
+ORDER_CLIPS = 1000  # test clips of such an order: enough to tell accuracy from chance
+
+
+def kind(name):
+    """The kind of a row that is no network and no ensemble: one of KINDS, or of a network on other clips."""
+    return KINDS.get(name) or ORDERS.get(name.rsplit("_", 1)[1], "control")
+
+
+def control_networks(cfg, test):
+    """{name: Predictions} of networks that should fail: trained ones on reordered frames, and the run's `controls`.
+
+    A control trained on shuffled frames is evaluated on shuffled frames, the others on the clips as they are.
+    """
+    conditions = {order: ("none", Reordered(test.take(slice(ORDER_CLIPS)), order)) for order in ORDERS}
+    for control in cfg.controls:
+        conditions[f"trained_{control}"] = control, Reordered(test, control) if control == "shuffled" else test
+    found = {}
+    for model, (run, *_) in predictions.training_runs(cfg).items():
+        for condition, (control, clips) in conditions.items():
+            found[f"{model}_{condition}"] = predictions.of_training_run(run.replace(control=control), clips)
+    return found
+
+
+def baselines(train, val, test, cfg):
+    """{name: Predictions} of chance, controls, constant velocity and oracles, in the order of KINDS.
+
+    The pixel oracle's measurement error is that of validation clips.
+    """
+    found = {"chance": Predictions(np.full((len(test), len(cfg.motions)), 1 / len(cfg.motions)))}
+    classifiers, pictures = controls.picture_trees(train), controls.pictures(test)
+    found |= {name: Predictions(fitted.predict_proba(pictures[name])) for name, fitted in classifiers.items()}
+    measured, measured_val = (trackers.measured_track(clips, cfg) for clips in (test, val))
+    velocity_NHx3 = trackers.constant_velocity(trackers.track(*measured, cfg), cfg.horizon)
+    found["constant_velocity"] = Predictions(None, velocity_NHx3)
+    sds = oracles.measurement_sds(val.xyz_NFx3[:, : cfg.frames], measured_val, cfg)
+    posteriors = {"pixel_oracle": oracles.infer(*measured, sds, cfg), "true_oracle": oracles.true_oracle(test, cfg)}
+    for name, (prob_NK, future_NHx3) in posteriors.items():
+        found[name] = Predictions(prob_NK, metrics.to_track(future_NHx3, cfg))
+    return found
 
 
 def board(networks, others, test, cfg, ensembles=None):
@@ -69,50 +110,3 @@ def scores(one, test, cfg):
     if one.track_NHx3 is not None:
         row |= metrics.position_scores(one.track_NHx3, metrics.future(clips), cfg)
     return row | {"n_test": len(clips)}
-
-
-def per_class(models, test):
-    """Top-1 and ADE (pixels) of {name: Predictions} for each class: a row per model, columns (score, motion)."""
-    rows = {}
-    for name, one in models.items():
-        values = {"top1": np.full(len(test), np.nan), "ade_px": np.full(len(test), np.nan)}
-        if one.prob_NK is not None and np.ptp(one.prob_NK):
-            values["top1"] = metrics.correct(one, test)
-        if one.track_NHx3 is not None:
-            values["ade_px"] = metrics.error_px(one, test).mean(axis=1)
-        means = {score: pd.Series(value_N).groupby(test.label_N).mean() for score, value_N in values.items()}
-        rows[name] = pd.concat(means).rename(dict(enumerate(test.cfg.motions)), level=1)
-    return pd.DataFrame(rows).T
-
-
-def per_step(models, test, motion=None):
-    """Mean image error (pixels), of all clips or one motion's: a row per future frame, a column per model."""
-    rows = slice(None) if motion is None else test.label_N == test.cfg.motions.index(motion)
-    errors = {name: metrics.error_px(one, test) for name, one in models.items() if one.track_NHx3 is not None}
-    table = pd.DataFrame({name: error_NH[rows].mean(axis=0) for name, error_NH in errors.items()})
-    return table.set_index(pd.RangeIndex(1, len(table) + 1, name="step"))
-
-
-def region_radii(one, val):
-    """{level: squared radii (H,) in predicted standard deviations} of the regions that hold it on validation clips."""
-    square_NH = metrics.square_distance(one.track_NHx3, one.logvar_NHx3, metrics.future(val))
-    return {level: metrics.conformal_radius(square_NH, level) for level in metrics.LEVELS}
-
-
-def coverage(one, test, radii=None):
-    """Empirical coverage of the predicted regions: a row per nominal coverage, columns all and each class.
-
-    The regions are the network's own Gaussians, or those of `radii` (`region_radii`).
-    """
-    square_NH, rows = metrics.square_distance(one.track_NHx3, one.logvar_NHx3, metrics.future(test)), []
-    for level in metrics.LEVELS:
-        inside_NH = square_NH <= (metrics.gaussian_radius(level) if radii is None else radii[level])
-        shares = {motion: inside_NH[test.label_N == k].mean() for k, motion in enumerate(test.cfg.motions)}
-        rows.append({"nominal_coverage": level, "all": inside_NH.mean(), **shares})
-    return pd.DataFrame(rows)
-
-
-def save(table, pairs, cfg):
-    """Write leaderboard.csv and comparisons.csv into the evaluation's folder."""
-    files.write_csv(cfg.stage_dir("evaluate") / "leaderboard.csv", table)
-    files.write_csv(cfg.stage_dir("evaluate") / "comparisons.csv", pairs)

@@ -8,12 +8,10 @@ from functools import partial
 import numpy as np
 from scipy import special
 from scipy.stats import binomtest
-from sklearn.metrics import confusion_matrix
 
 from trajnb.world import camera
 
 ECE_BINS = 15
-LEVELS = (0.50, 0.80, 0.95)  # nominal coverage of predicted regions
 SMALLEST = 1e-12  # a probability of zero would make one clip's loss infinite
 softmax = partial(special.softmax, axis=1)  # logits to probabilities (N, K)
 
@@ -54,11 +52,6 @@ def ece(prob_NK, label_N):
     return float(np.nansum(count * np.abs(confidence - accuracy)) / count.sum())
 
 
-def confusion(prob_NK, label_N):
-    """Counts (K, K): row the true class, column the predicted one."""
-    return confusion_matrix(label_N, prob_NK.argmax(axis=1), labels=range(prob_NK.shape[1]))
-
-
 def to_track(xyz_x3, cfg):
     """Metres in the camera's frame to (u, v, z): frame widths and metres."""
     return np.concatenate([camera.project(xyz_x3, cfg) / cfg.size, xyz_x3[..., 2:]], axis=-1)
@@ -85,33 +78,11 @@ def displacement_m(predicted_NHx3, true_NHx3, cfg):
     return np.linalg.norm(metres[0] - metres[1], axis=-1)
 
 
-def square_distance(predicted_NHx3, logvar_NHx3, true_NHx3):
-    """Squared distance (N, H) of the true image position from the predicted one, in predicted standard deviations."""
-    return ((predicted_NHx3 - true_NHx3)[..., :2] ** 2 / np.exp(logvar_NHx3[..., :2])).sum(axis=-1)
-
-
-def gaussian_radius(level):
-    """Squared radius of the ellipse that holds `level` of a two-dimensional Gaussian, in standard deviations."""
-    return -2 * np.log(1 - level)
-
-
-def conformal_radius(square_NH, level):
-    """Squared radii (H,) that held `level` of N calibration clips at each step, with the finite-sample correction.
-
-    Split conformal prediction (Angelopoulos and Bates 2021, section 1): of exchangeable clips, at least this share lies
-    inside, whatever the shape of the errors.
-    """
-    rank = min(int(np.ceil((len(square_NH) + 1) * level)), len(square_NH))
-    return np.sort(square_NH, axis=0)[rank - 1]
-
-
 def class_scores(prob_NK, label_N):
-    """Leaderboard cells about the class; `least_named`: share of the class that is predicted least often."""
-    counts_KK = confusion(prob_NK, label_N)
-    low, high = wilson(np.trace(counts_KK), len(label_N))
+    """Leaderboard cells about the class."""
+    low, high = wilson((prob_NK.argmax(axis=1) == label_N).sum(), len(label_N))
     scores = {"test_top1": top1(prob_NK, label_N), "test_top1_low": low, "test_top1_high": high}
-    scores |= {"test_nll": class_nll(prob_NK, label_N), "ece": ece(prob_NK, label_N)}
-    return scores | {"least_named": float(counts_KK.sum(axis=0).min() / len(label_N))}
+    return scores | {"test_nll": class_nll(prob_NK, label_N), "ece": ece(prob_NK, label_N)}
 
 
 def position_scores(predicted_NHx3, true_NHx3, cfg):

@@ -2,8 +2,8 @@
 
 The evidence of a family is likelihood times prior at its best fit to the observed track, integrated by Laplace's
 method (for the random motion, a Gaussian process, exactly). The class is the posterior over families, the future the
-posterior mean over their forecasts. The *true oracle* reads the true positions, the *pixel oracle* what `measure` finds
-in the rendered frames, with the measurement error of the world at hand.
+posterior mean over their forecasts. The *true oracle* reads true positions, the *pixel oracle* what trackers.measure
+finds in the rendered frames, with the measurement error of the world at hand.
 
 Neither is a strict bound: the priors leave out the rejection of paths (trajnb.world.recipes.accept), and where
 measuring loses the object, as behind a bar or beside a second disc, its errors are not Gaussian.
@@ -16,11 +16,11 @@ from functools import partial
 import numpy as np
 from scipy.special import softmax
 
-from trajnb.evaluation.measure import CHUNK, measure
+from trajnb.evaluation.trackers import measured_track
 from trajnb.world import camera, families, motions
 
 TRUE_SD = 0.01, 0.001  # standard deviation (pixels, log depth) allowed for the true track: exact numbers
-PIXEL_SD = 0.05, 0.012  # error of `measure` on the default world, rounded up (tests/evaluation checks it); the least
+PIXEL_SD = 0.05, 0.012  # error of measuring the default world's frames, rounded up (a test checks it); the least
 GROUPS = 4  # of clips by their measurement error, where it is larger than that: 8 gain half a point in twice the time
 STEPS = 12  # Levenberg-Marquardt iterations
 LONGEST_STEP = 2.0  # metres, metres a second, radians or log metres: keeps a bad start from running away
@@ -56,23 +56,14 @@ def pixel_oracle(clips, cfg):
     return infer(*measured, measurement_sds(clips.xyz_NFx3[:, : cfg.frames], measured, cfg), cfg)
 
 
-def measured_track(clips, cfg):
-    """Centres (N, T, 2) in pixels and depths (N, T) in metres, from apparent radius and known size of the object."""
-    chunks = np.split(np.arange(len(clips)), range(CHUNK, len(clips), CHUNK))
-    parts = [measure(clips.render(rows)) for rows in chunks]
-    uv_NTx2, radius_NT = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return uv_NTx2, cfg.focal_px * cfg.radius_m / radius_NT
-
-
 def infer(uv_NTx2, z_NT, sds, cfg):
     """Posterior over `cfg.motions` (N, K) and the mean forecast (N, H, 3) in metres of measured tracks.
 
     `sds` [(pixels, log depth)]: standard deviations of Gaussian errors; of several, each is equally likely a priori.
     """
     fits = [[FITS[name](uv_NTx2, z_NT, sd, cfg) for name in cfg.motions] for sd in sds]
-    evidence_NSK = np.stack([[evidence for evidence, _ in of_sd] for of_sd in fits]).transpose(2, 0, 1)
-    weight_NSK = softmax(evidence_NSK, axis=(1, 2))
-    forecast_SKNHx3 = np.stack([[forecast for _, forecast in of_sd] for of_sd in fits])
+    evidence_SKN, forecast_SKNHx3 = (np.stack([[fit[part] for fit in of_sd] for of_sd in fits]) for part in (0, 1))
+    weight_NSK = softmax(evidence_SKN.transpose(2, 0, 1), axis=(1, 2))
     return weight_NSK.sum(axis=1), np.einsum("nsk,sknhc->nhc", weight_NSK, forecast_SKNHx3)
 
 
@@ -81,11 +72,8 @@ def seconds(cfg):
     return (np.arange(cfg.frames + cfg.horizon) - (cfg.frames - 1) / 2) / cfg.frame_rate
 
 
-# ---- linear and parabolic: linear in their parameters (position and velocity in the middle of the clip)
-
-
 def thrown_path(theta_NP, time_F, cfg, gravity=0.0):
-    """Paths (N, F, 3) at constant velocity, or in free fall."""
+    """Paths (N, F, 3) at constant velocity, or in free fall: place and velocity are those in the clip's middle."""
     drop_Fx3 = 0.5 * gravity * time_F[:, None] ** 2 * np.array([0.0, 1.0, 0.0])
     return theta_NP[:, None, :3] + theta_NP[:, None, 3:] * time_F[:, None] + drop_Fx3
 
@@ -107,19 +95,17 @@ def velocity_prior(velocity_Nx3, cfg):
     return density_N - outside(speed_N, cfg.speed_min, cfg.speed_max, 0.05)
 
 
-# ---- circular and helical: centre, log radius, two coordinates of the plane's normal, phase, angular rate, and for
-# helices speed along the axis
-
-
 def circular_path(theta_NP, time_F, cfg):
-    """Paths (N, F, 3) on a tilted circle whose centre may move along the axis."""
+    """Paths (N, F, 3) on a tilted circle whose centre may move along the axis.
+
+    Parameters: centre, log radius, two coordinates of the plane's normal, phase, angular rate; a helix's axial speed.
+    """
     (radius_N, sin_N), hinge_N = radius_and_sine(theta_NP), np.arctan2(theta_NP[:, 4], -theta_NP[:, 5])
     right_Nx3, up_Nx3, axis_Nx3 = motions.tilted_plane(np.sqrt(1 - sin_N**2), hinge_N)
     # tilted_plane measures the phase from the hinge, which turns with the tilt; measure it from x instead.
     angle_NF = (theta_NP[:, 6] - hinge_N)[:, None] + theta_NP[:, 7, None] * time_F
     orbit_NFx3 = np.cos(angle_NF)[..., None] * right_Nx3[:, None] + np.sin(angle_NF)[..., None] * up_Nx3[:, None]
-    along_N = theta_NP[:, 8] if theta_NP.shape[1] > 8 else np.zeros(len(theta_NP))
-    drift_NFx3 = (along_N[:, None] * axis_Nx3)[:, None] * time_F[:, None]
+    drift_NFx3 = (theta_NP[:, 8:].sum(axis=1, keepdims=True) * axis_Nx3)[:, None] * time_F[:, None]
     return theta_NP[:, None, :3] + radius_N[:, None, None] * orbit_NFx3 + drift_NFx3
 
 
@@ -134,10 +120,9 @@ def fit_orbit(uv_NTx2, z_NT, sd, cfg, parameters=8):
 
     Eight parameters are a circle's, nine a helix's.
     """
-    xyz_NTx3 = camera.unproject(uv_NTx2, z_NT, cfg)
-    starts = [orbit_start(xyz_NTx3, sign, parameters, cfg) for sign in (1, -1)]
-    fits = [laplace(circular_path, lambda t: orbit_prior(t, cfg), start, uv_NTx2, z_NT, sd, cfg) for start in starts]
-    (e0, f0), (e1, f1) = fits
+    xyz_NTx3, prior = camera.unproject(uv_NTx2, z_NT, cfg), partial(orbit_prior, cfg=cfg)
+    starts = (orbit_start(xyz_NTx3, sign, parameters, cfg) for sign in (1, -1))
+    (e0, f0), (e1, f1) = (laplace(circular_path, prior, start, uv_NTx2, z_NT, sd, cfg) for start in starts)
     return np.maximum(e0, e1), np.where((e0 >= e1)[:, None, None], f0, f1)
 
 
@@ -150,18 +135,17 @@ def orbit_start(xyz_NTx3, sign, parameters, cfg):
     misfit_NRTx2 = xyz_NTx3[:, None, :, :2] - np.einsum("rtp,nrpc->nrtc", basis_RTx3, coefficient_NRx3x2)
     best_N, rows = (misfit_NRTx2**2).sum(axis=(2, 3)).argmin(axis=1), np.arange(len(xyz_NTx3))
     part_Nx3x2 = coefficient_NRx3x2[rows, best_N]  # centre, cosine part, sine part
-    depth_N, theta = xyz_NTx3[..., 2].mean(axis=1), np.zeros((len(rows), parameters))
-    theta[:, :2], theta[:, 2] = part_Nx3x2[:, 0], depth_N
-    flat_Nx2x2 = part_Nx3x2[:, 1:].transpose(0, 2, 1)  # columns: cosine part, sine part
+    flat_Nx2x2, depth_N = part_Nx3x2[:, 1:].transpose(0, 2, 1), xyz_NTx3[..., 2].mean(axis=1)
     side, size, _ = np.linalg.svd(flat_Nx2x2)
-    theta[:, 3] = np.log(np.clip(size[:, 0], 0.5 * cfg.circle_radius_min_m, 2 * cfg.circle_radius_max_m))
+    log_radius_N = np.log(np.clip(size[:, 0], 0.5 * cfg.circle_radius_min_m, 2 * cfg.circle_radius_max_m))
     flat_N = np.clip(size[:, 1] / np.maximum(size[:, 0], 1e-9), np.cos(np.radians(cfg.tilt_max_deg)), 0.995)
-    theta[:, 4:6] = sign * np.sqrt(1 - flat_N**2)[:, None] * side[:, :, 1]
-    theta[:, 7] = np.sign(np.linalg.det(flat_Nx2x2)) * rates_R[best_N]
-    theta[:, 6] = start_phase(theta, part_Nx3x2[:, 1], cfg)
-    if parameters > 8:
-        theta[:, 8] = np.einsum("t,nt->n", np.linalg.pinv(time_T[:, None])[0], xyz_NTx3[..., 2] - depth_N[:, None])
-    return theta
+    tilt_Nx2 = sign * np.sqrt(1 - flat_N**2)[:, None] * side[:, :, 1]
+    rate_N = np.sign(np.linalg.det(flat_Nx2x2)) * rates_R[best_N]
+    along_N = np.einsum("t,nt->n", np.linalg.pinv(time_T[:, None])[0], xyz_NTx3[..., 2] - depth_N[:, None])
+    theta = [part_Nx3x2[:, 0], depth_N, log_radius_N, tilt_Nx2, np.zeros(len(rows)), rate_N, along_N]
+    theta_NP = np.column_stack(theta)[:, :parameters]
+    theta_NP[:, 6] = start_phase(theta_NP, part_Nx3x2[:, 1], cfg)
+    return theta_NP
 
 
 def start_phase(theta_NP, cosine_part_Nx2, cfg):
@@ -180,24 +164,18 @@ def orbit_prior(theta_NP, cfg):
     cap = 2 * np.pi * (1 - np.cos(tilt_max))
     density_N = np.log(radius_N / (cfg.circle_radius_max_m - cfg.circle_radius_min_m))
     density_N = density_N - np.log(cap * np.sqrt(1 - sin_N**2)) - np.log(2 * np.pi) - np.log(2 * (high - low) / span)
-    for value_N, least, most, softness in (
-        (radius_N, cfg.circle_radius_min_m, cfg.circle_radius_max_m, 0.02),
-        (sweep_N, low, high, 0.05),
-        (sin_N, -1.0, np.sin(tilt_max), 0.03),
-    ):
-        density_N = density_N - outside(value_N, least, most, softness)
+    density_N -= outside(radius_N, cfg.circle_radius_min_m, cfg.circle_radius_max_m, 0.02)
+    density_N -= outside(sweep_N, low, high, 0.05)
+    density_N -= outside(sin_N, -1.0, np.sin(tilt_max), 0.03)
     if theta_NP.shape[1] > 8:
         least, most = cfg.helix_speed_min, cfg.helix_speed_max
-        density_N = density_N + (-np.log(2 * (most - least)) - outside(np.abs(theta_NP[:, 8]), least, most, 0.05))
+        density_N -= np.log(2 * (most - least)) + outside(np.abs(theta_NP[:, 8]), least, most, 0.05)
     return density_N
 
 
 def outside(value_N, least, most, softness):
     """What a log density loses outside its bounds: a quadratic, so that a fit finds back."""
     return (np.maximum(least - value_N, value_N - most).clip(min=0) / softness) ** 2
-
-
-# ---- the fit of all but the random motion
 
 
 def laplace(path, prior, theta_NP, uv_NTx2, z_NT, sd, cfg):
@@ -238,13 +216,12 @@ def laplace(path, prior, theta_NP, uv_NTx2, z_NT, sd, cfg):
     return evidence_N, path(theta_NP, time_F[cfg.frames :], cfg)
 
 
-# ---- random: a Gaussian process in each axis, its start unknown, its speed one of a few
-
-
 def fit_random(uv_NTx2, z_NT, sd, cfg):
-    """Log evidence (N,) and conditional mean forecast (N, H, 3) of the Ornstein-Uhlenbeck motion."""
-    xyz_NTx3 = camera.unproject(uv_NTx2, z_NT, cfg)
-    depth_N = z_NT.mean(axis=1)
+    """Log evidence (N,) and conditional mean forecast (N, H, 3) of the Ornstein-Uhlenbeck motion.
+
+    It is a Gaussian process in each axis, its start unknown, its speed one of a few.
+    """
+    xyz_NTx3, depth_N = camera.unproject(uv_NTx2, z_NT, cfg), z_NT.mean(axis=1)
     variance_Nx3 = np.stack([depth_N * sd[0] / cfg.focal_px] * 2 + [depth_N * sd[1]], axis=1) ** 2
     speeds_V = np.exp(np.linspace(np.log(cfg.ou_speed_min), np.log(cfg.ou_speed_max), SPEEDS))
     evidence_NV = np.stack([path_evidence(xyz_NTx3, variance_Nx3, speed, cfg) for speed in speeds_V], axis=1)
@@ -281,10 +258,8 @@ def conditional_mean(xyz_NTx3, ratio_Nx3, cfg, levels=32):
     grid = np.linspace(np.log(ratio_Nx3.min()), np.log(ratio_Nx3.max()) + 1e-9, levels)
     level_Nx3 = np.rint((np.log(ratio_Nx3) - grid[0]) / (grid[1] - grid[0])).astype(int)
     predictor_LHT = np.stack([predictor(np.exp(log_ratio), cfg) for log_ratio in grid])
-    start_N1x3, of_axis_3NHT = xyz_NTx3[:, -1:], (predictor_LHT[level_N] for level_N in level_Nx3.T)
-    moved_3NT = np.moveaxis(xyz_NTx3 - start_N1x3, 2, 0)
-    future = [np.einsum("nht,nt->nh", *pair) for pair in zip(of_axis_3NHT, moved_3NT, strict=True)]
-    return start_N1x3 + np.stack(future, axis=2)
+    start_N1x3 = xyz_NTx3[:, -1:]
+    return start_N1x3 + np.einsum("ncht,ntc->nhc", predictor_LHT[level_Nx3], xyz_NTx3 - start_N1x3)
 
 
 def predictor(ratio, cfg):

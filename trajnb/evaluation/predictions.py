@@ -13,8 +13,6 @@ from trajnb.evaluation import metrics
 from trajnb.models.trained import load_trained
 from trajnb.training import predict
 
-CHUNK = 1000  # clips whose pixels are held at once; whole batches of `predict`
-
 
 class Predictions(NamedTuple):
     """Of one model for all clips of a set, or for the first ones; None where a baseline makes none."""
@@ -24,19 +22,6 @@ class Predictions(NamedTuple):
     logvar_NHx3: np.ndarray | None = None  # of (u, v, log z)
 
 
-class Rendered:
-    """Clips whose pixels are in memory, for several networks."""
-
-    def __init__(self, clips):
-        self.whole = clips.batch(np.arange(len(clips)))
-
-    def __len__(self):
-        return len(self.whole.video)
-
-    def batch(self, rows):
-        return type(self.whole)(*(part[rows] for part in self.whole))
-
-
 def training_runs(cfg):
     """{model: [Config of each training run]}: several when the run has several seeds."""
     seeds = range(cfg.seed, cfg.seed + cfg.seeds)
@@ -44,16 +29,13 @@ def training_runs(cfg):
 
 
 def of_training_runs(runs, clips):
-    """{name: [Predictions]} of the trained networks of {name: [Config]}; each clip is rendered once for all of them."""
-    trained = [(name, load_trained(cfg), cfg) for name, several in runs.items() for cfg in several]
-    parts = []
-    for start in range(0, len(clips), CHUNK):
-        chunk = Rendered(clips.take(slice(start, start + CHUNK)))
-        parts.append([predict(net, chunk, cfg) for _, net, cfg in trained])
-    found = {name: [] for name in runs}
-    for (name, _, _), raw in zip(trained, zip(*parts, strict=True), strict=True):
-        found[name].append(from_output({key: np.concatenate([part[key] for part in raw]) for key in raw[0]}))
-    return found
+    """{name: [Predictions]} of the trained networks of {name: [Config]} for clips."""
+    return {name: [of_training_run(cfg, clips) for cfg in several] for name, several in runs.items()}
+
+
+def of_training_run(cfg, clips):
+    """The Predictions of a trained network for clips."""
+    return from_output(predict(load_trained(cfg), clips, cfg))
 
 
 def from_output(raw):
@@ -90,11 +72,6 @@ def save(networks, others, clips, cfg, where="predictions"):
     numbered = {f"{model}-s{cfg.seed + k}": one for model, several in networks.items() for k, one in enumerate(several)}
     for name, predictions in (numbered | others).items():
         files.write_parquet(cfg.stage_dir("evaluate") / where / f"{name}.parquet", table(predictions, clips, cfg))
-
-
-def save_validation(networks, val, cfg):
-    """Write predictions for validation clips into predictions/val of the evaluation."""
-    save(networks, {}, val, cfg, "predictions/val")
 
 
 def load(path, cfg):

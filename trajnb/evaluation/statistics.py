@@ -2,8 +2,7 @@
 
 Two trained networks predict the same clips, so they are compared in pairs: top-1 by McNemar's exact test (1947) on the
 clips that only one of them classifies correctly, ADE by the mean paired difference. Over several training runs of an
-architecture intervals are Student's t: a bootstrap over three seeds held the true mean in 85 % instead of 95 % of
-simulated cases (benchmarks/seeds.py).
+architecture intervals are Student's t: a bootstrap over three seeds holds the mean too rarely (benchmarks/seeds.py).
 
 Shapes:   S seeds   N test clips
 """
@@ -35,10 +34,9 @@ class SeedScores(NamedTuple):
 
 def holm(p_N):
     """p-values corrected so that the chance of any false difference stays below the level (S. Holm 1979)."""
-    order, corrected_N = np.argsort(p_N, kind="stable"), np.empty(len(p_N))
+    order = np.argsort(p_N, kind="stable")
     steps = np.maximum.accumulate(p_N[order] * np.arange(len(p_N), 0, -1))
-    corrected_N[order] = np.minimum(steps, 1)
-    return corrected_N
+    return np.minimum(steps, 1)[np.argsort(order)]
 
 
 def bootstrap_interval(value_N, resamples=2000):
@@ -76,24 +74,22 @@ def comparisons(networks, test):
 
     Differences are first - second; p-values are Holm's.
     """
-    if all(len(several) == 1 for several in networks.values()):
-        rows = [clip_pair(pair, networks, test) for pair in combinations(networks, 2)]
-        table = pd.DataFrame(rows, columns=PAIR_COLUMNS)
-        return table.assign(**{name: holm(table[name].to_numpy(float)) for name in ("top1_p", "ade_p")})
-    return seed_pairs(seed_scores(networks, test))
+    scores = seed_scores(networks, test)
+    if any(len(several) > 1 for several in networks.values()):
+        return seed_pairs(scores)
+    table = pd.DataFrame([clip_pair(pair, scores) for pair in combinations(scores, 2)], columns=PAIR_COLUMNS)
+    return table.assign(**{name: holm(table[name].to_numpy(float)) for name in ("top1_p", "ade_p")})
 
 
-def clip_pair(names, networks, test):
+def clip_pair(names, scores):
     """A row of PAIR_COLUMNS: McNemar's test of top-1, and the 95 % interval of the mean paired difference in ADE."""
-    predictions = [networks[name][0] for name in names]
-    first_N, second_N = (metrics.correct(one, test) for one in predictions)
-    only = int((first_N & ~second_N).sum()), int((second_N & ~first_N).sum())
+    first, second = (scores[name] for name in names)
+    gain_N, difference_N = first.top1[0] - second.top1[0], first.ade_px[0] - second.ade_px[0]
+    only, n = (int((gain_N > 0).sum()), int((gain_N < 0).sum())), len(gain_N)
     top1_p = binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
-    error_2N = [metrics.error_px(one, test).mean(axis=1) for one in predictions]
-    difference_N = error_2N[0] - error_2N[1]
-    mean, error = difference_N.mean(), difference_N.std(ddof=1) / len(difference_N) ** 0.5
+    mean, error = difference_N.mean(), difference_N.std(ddof=1) / n**0.5
     half, ade_p = norm.ppf(0.975) * error, float(2 * norm.sf(abs(mean) / error)) if error else 1.0
-    return *names, len(test), *only, (only[0] - only[1]) / len(test), top1_p, mean, mean - half, mean + half, ade_p
+    return *names, n, *only, (only[0] - only[1]) / n, top1_p, mean, mean - half, mean + half, ade_p
 
 
 def seed_scores(networks, test):

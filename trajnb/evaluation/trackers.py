@@ -1,19 +1,63 @@
-"""Tracks extrapolated without learning: constant velocity or acceleration, and a Kalman filter.
+"""The object's centre and apparent radius measured in each frame, and tracks extrapolated at constant velocity.
 
-Source:   the filter: constant acceleration driven by white noise, Bar-Shalom, Li, Kirubarajan 2001, section 6.3.2.
+The brightest spot is found in a smoothed frame, then its light above the background is summed in a window; centre of
+gravity and total light give place and size. No network and no knowledge of the motion is involved.
 
-Shapes:   N clips   T observed frames   H future frames   track (u, v, z): u and v in frame widths, z in metres
+Shapes:   N clips   T observed frames   H future frames   S pixels a side   P pixels a side of the window
+          track (u, v, z): u and v in frame widths, z in metres
 """
 
 import numpy as np
-from filterpy.common import Q_discrete_white_noise
-from filterpy.kalman import KalmanFilter
+from scipy.ndimage import uniform_filter
 
-from trajnb.evaluation import metrics, oracles
+WINDOW = 7  # pixels to each side of the brightest spot
+RIM = 1.5  # pixels around the disc that still hold some of its light
+CHUNK = 500  # clips at once: bounds the memory
 
-STEP = np.array([[1.0, 1.0, 0.5], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])  # position, velocity, acceleration a frame later
-UNKNOWN = 1e4  # variance of an unknown state, in measurement variances
-NOISES = tuple(10.0 ** np.arange(-6, 3))  # of the acceleration, against the measurement's: tried on validation clips
+
+def rendered(clips):
+    """The frames of clips, CHUNK of them at a time, as arrays (n, T, S, S) uint8."""
+    for start in range(0, len(clips), CHUNK):
+        yield clips.render(np.arange(start, min(start + CHUNK, len(clips))))
+
+
+def measured_track(clips, cfg):
+    """Centres (N, T, 2) in pixels and depths (N, T) in metres, from apparent radius and known size of the object."""
+    uv_NTx2, radius_NT = (np.concatenate(part) for part in zip(*map(measure, rendered(clips)), strict=True))
+    return uv_NTx2, cfg.focal_px * cfg.radius_m / radius_NT
+
+
+def measure(video_NTSS):
+    """Centres (N, T, 2) and radii (N, T) in pixels of the disc in clips (N, T, S, S) uint8."""
+    back_N111 = np.median(video_NTSS[:, ::4, ::2, ::2], axis=(1, 2, 3))[:, None, None, None]
+    light_NTPP, corner_NT2 = window(video_NTSS.astype(np.float32) - back_N111.astype(np.float32))
+    x_NTP1 = (corner_NT2[..., 0, None] + np.arange(2 * WINDOW + 1) + 0.5)[..., None, :]
+    y_NTP1 = (corner_NT2[..., 1, None] + np.arange(2 * WINDOW + 1) + 0.5)[..., None]
+    centre, radius = corner_NT2 + WINDOW + 0.5, np.full(corner_NT2.shape[:2], WINDOW - RIM)
+    for _ in range(4):  # each pass looks where the last one found the disc
+        square_NTPP = (x_NTP1 - centre[..., 0, None, None]) ** 2 + (y_NTP1 - centre[..., 1, None, None]) ** 2
+        core_NTPP = square_NTPP <= 1.0  # pixels that the disc covers whole: their mean over all frames is its level
+        level_N = (light_NTPP * core_NTPP).sum(axis=(1, 2, 3)) / np.maximum(core_NTPP.sum(axis=(1, 2, 3)), 1)
+        near_NTPP = light_NTPP * (square_NTPP <= (radius[..., None, None] + RIM) ** 2)
+        total = np.maximum(near_NTPP.sum(axis=(2, 3)), 1e-6)
+        centre = np.stack([(near_NTPP * x_NTP1).sum(axis=(2, 3)), (near_NTPP * y_NTP1).sum(axis=(2, 3))], -1)
+        centre = np.clip(centre / total[..., None], corner_NT2, corner_NT2 + 2 * WINDOW + 1)
+        # A disc whose edge is one pixel wide holds pi (r^2 + 1/12) times its level.
+        radius = np.sqrt(np.clip(total / (np.pi * np.maximum(level_N, 1.0)[:, None]) - 1 / 12, 0.25, WINDOW**2))
+    return centre, radius
+
+
+def window(light_NTSS):
+    """The (P, P) pixels around each frame's brightest spot, zero outside the picture, and its corner (x, y)."""
+    smooth_NTSS = uniform_filter(light_NTSS, size=(1, 1, 3, 3), mode="constant")
+    flat_NT = smooth_NTSS.reshape(*smooth_NTSS.shape[:2], -1).argmax(axis=-1)
+    row_NT, column_NT = np.divmod(flat_NT, light_NTSS.shape[-1])
+    padded = np.pad(light_NTSS, ((0, 0), (0, 0), (WINDOW, WINDOW), (WINDOW, WINDOW)))
+    offset = np.arange(2 * WINDOW + 1)
+    n, t = np.ogrid[: len(light_NTSS), : light_NTSS.shape[1]]
+    rows, columns = row_NT[..., None, None] + offset[:, None], column_NT[..., None, None] + offset
+    light_NTPP = padded[n[..., None, None], t[..., None, None], rows, columns]
+    return light_NTPP, np.stack([column_NT, row_NT], axis=-1) - WINDOW
 
 
 def track(uv_NTx2, z_NT, cfg):
@@ -29,36 +73,4 @@ def constant_velocity(track_NTx3, horizon):
 
 def measured_constant_velocity(clips):
     """`constant_velocity` (N, H, 3) from what can be measured in the frames of clips."""
-    return constant_velocity(track(*oracles.measured_track(clips, clips.cfg), clips.cfg), clips.cfg.horizon)
-
-
-def constant_acceleration(track_NTx3, horizon):
-    """Forecast (N, H, 3): the last step and the last change of a step, repeated."""
-    last, before, first = track_NTx3[:, -1:], track_NTx3[:, -2:-1], track_NTx3[:, -3:-2]
-    ahead_H1 = np.arange(1, horizon + 1)[:, None]
-    return last + (last - before) * ahead_H1 + (last - 2 * before + first) * ahead_H1 * (ahead_H1 + 1) / 2
-
-
-def kalman(track_NTx3, horizon, noise):
-    """Forecast (N, H, 3) of a filter on each coordinate; `noise`: the acceleration's, in measurement variances."""
-    gains = KalmanFilter(dim_x=3, dim_z=1)  # of one coordinate: they depend on no measurement, so all clips share them
-    gains.F, gains.H, gains.P = STEP, np.array([[1.0, 0.0, 0.0]]), np.eye(3) * UNKNOWN
-    gains.Q = Q_discrete_white_noise(dim=3, dt=1.0, var=noise)
-    state_3Nx3, forecast = np.zeros((3, *track_NTx3[:, 0].shape)), []
-    for t in range(track_NTx3.shape[1]):
-        if t:
-            gains.predict()
-            state_3Nx3 = np.tensordot(STEP, state_3Nx3, 1)
-        gains.update(0.0)
-        state_3Nx3 = state_3Nx3 + gains.K[:, :, None] * (track_NTx3[:, t] - state_3Nx3[0])
-    for _ in range(horizon):
-        state_3Nx3 = np.tensordot(STEP, state_3Nx3, 1)
-        forecast.append(state_3Nx3[0])
-    return np.stack(forecast, axis=1)
-
-
-def best_noise(track_NTx3, clips):
-    """The one of NOISES whose filter has the smallest ADE on clips (validation ones) with these measured tracks."""
-    forecasts = (kalman(track_NTx3, clips.cfg.horizon, noise) for noise in NOISES)
-    errors = [metrics.displacement_px(one, metrics.future(clips), clips.cfg).mean() for one in forecasts]
-    return NOISES[int(np.argmin(errors))]
+    return constant_velocity(track(*measured_track(clips, clips.cfg), clips.cfg), clips.cfg.horizon)

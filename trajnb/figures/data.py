@@ -1,10 +1,9 @@
 """The clips and their paths, and whether anything but the motion tells the class."""
 
 import numpy as np
-import pandas as pd
 from matplotlib.collections import LineCollection
 
-from trajnb.figures.style import GREY, MOTION_COLOURS, bare, key, panels
+from trajnb.figures.style import GREY, MOTION_COLOURS, bare, panels
 
 STRIP = 8  # frames in a strip
 GAP = 3  # white pixels between two of them
@@ -71,20 +70,6 @@ def world_paths(clips, each=12):
     return figure
 
 
-def class_balance(table, test):
-    """Share of each class in each split: bars of equal height mean balance."""
-    clips = pd.concat([table, test])
-    share = pd.crosstab(clips["split"], clips["motion"], normalize="index")
-    motions = [motion for motion in MOTION_COLOURS if motion in share]
-    share = share.reindex([split for split in ("train", "val", "test") if split in share.index])[motions]
-    figure, axes = panels(1, 1, 6, 2.4)
-    share.plot.bar(ax=axes[0, 0], color=MOTION_COLOURS, rot=0, width=0.8, legend=False)
-    axes[0, 0].axhline(1 / len(motions), color="0.3", linestyle=":", linewidth=1)
-    axes[0, 0].set(xlabel="split", ylabel="share of the clips")
-    key(figure, axes[0, 0])
-    return figure
-
-
 def nuisances(table, motion_N, top1, chance):
     """Distributions of what must not tell the class, a line per class: they should coincide."""
     figure, axes = panels(2, 4, 2.4, 1.8)
@@ -101,19 +86,4 @@ def nuisances(table, motion_N, top1, chance):
     axes.flat[-1].legend(*lines, frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(0.6, 0.5))
     text = f"boosted trees on all:\ntop-1 {top1:.3f}\nchance {chance:.3f}\nn {len(table):,}"
     axes.flat[-1].text(0, 0.5, text, va="center")
-    return figure
-
-
-def single_frames(top1_T, chance):
-    """Top-1 of a classifier on place and size in one frame only, for each frame."""
-    figure, axes = panels(1, 1, 6, 2)
-    axes[0, 0].bar(np.arange(len(top1_T)), top1_T, color="0.6")
-    axes[0, 0].axhline(chance, color="0.2", linestyle=":", linewidth=1)
-    axes[0, 0].set(
-        xlabel="frame",
-        ylabel="top-1",
-        ylim=(0, 1),
-        xlim=(-0.7, len(top1_T) - 0.3),
-        title=f"trees on a single frame (chance {chance:.2f})",
-    )
     return figure

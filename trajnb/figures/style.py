@@ -15,12 +15,9 @@ MOTION_COLOURS = dict(
     zip(["linear", "parabolic", "circular", "random", "helical"], sns.color_palette("colorblind", 5), strict=True)
 )
 MODEL_COLOURS = {"transformer": "#332288", "i3d": "#CC6677", "slowfast": "#117733", "magvit": "#56B4E9"}
-BASELINE_COLOURS = {"ensemble_all": "tab:pink", "ensemble_magvit_i3d": "tab:orange", "chance": "0.6", "majority": "0.6"}
-BASELINE_COLOURS |= {"single_frame": "0.55", "mean_frame": "0.55", "motion_energy": "mediumpurple"}
-BASELINE_COLOURS |= {"kinematic_true": "tab:olive", "constant_velocity": "tab:brown", "constant_velocity_true": "tan"}
-BASELINE_COLOURS |= {"constant_acceleration": "rosybrown", "kalman": "tab:green"}
-BASELINE_COLOURS |= {"pixel_oracle": "0.25", "true_oracle": "0.0"}
-COLOURS = MODEL_COLOURS | BASELINE_COLOURS
+COLOURS = MODEL_COLOURS | {"ensemble_all": "tab:pink", "ensemble_magvit_i3d": "tab:orange", "mean_frame": "0.55"}
+COLOURS |= {"motion_energy": "mediumpurple", "constant_velocity": "tab:brown", "pixel_oracle": "0.25"}
+COLOURS |= {"true_oracle": "0.0"}
 DOTS_PER_INCH = 150
 CSS_PER_INCH = 90  # pixels of a page, however dense the picture
 PALETTE = 256  # colours of a picture
@@ -58,14 +55,9 @@ def bare(axis, title=""):
     sns.despine(ax=axis, left=True, bottom=True)
 
 
-def key(figure, axis, where="upper", columns=6):
-    """The legend of one of a figure's axes, above (`upper`) or below (`lower`) all of them."""
-    figure.legend(*axis.get_legend_handles_labels(), loc=f"outside {where} center", ncols=columns, frameon=False)
-
-
-def from_zero(axis):
-    """Let the vertical axis begin at zero, with room for the highest marker."""
-    axis.set_ylim(0, 1.06 * axis.dataLim.ymax)
+def key(figure, axis, columns=6):
+    """The legend of one of a figure's axes, above all of them."""
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=columns, frameon=False)
 
 
 def frame_limits(axis, size, title="", margin=10):

@@ -2,14 +2,15 @@
 
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.patches import Ellipse
+from scipy.stats import chi2
 
 from trajnb.data import scenes
 from trajnb.evaluation import metrics
 from trajnb.figures.data import draw_strip
-from trajnb.figures.evaluation import draw_future
 from trajnb.figures.style import GREY, MOTION_COLOURS, frame_limits, mosaic, panels
 
-LINES = {  # label: how `draw_future` and `draw_prediction` draw it
+LINES = {  # label: how `draw_prediction` draws it
     "observed path": {"color": "deepskyblue"},
     "true future": {"color": "gold", "marker": "x", "linestyle": ""},
     "network, with 80 % regions": {"color": "orangered", "marker": "."},
@@ -81,10 +82,17 @@ def draw_path(axis, x_F, y_F, clips):
 
 def draw_prediction(axis, clips, predictions, velocity_NHx3, row):
     """The brightest value of every pixel; observed path, true future, the network's and constant velocity's."""
+    cfg = clips.cfg
     axis.imshow(clips.render([row])[0].max(axis=0), **GREY)
-    draw_future(axis, clips, predictions, row, np.full(clips.cfg.horizon, metrics.gaussian_radius(0.80)))
-    axis.plot(*velocity_NHx3[row, :, :2].T * clips.cfg.size, linewidth=0.8, **LINES["constant velocity"])
-    frame_limits(axis, clips.cfg.size)
+    uv_Fx2, mean_Hx2 = clips.track_NFx3[row, :, :2] * cfg.size, predictions.track_NHx3[row, :, :2] * cfg.size
+    axis.plot(*uv_Fx2[: cfg.frames].T, color="deepskyblue", linewidth=0.8)
+    axis.plot(*uv_Fx2[cfg.frames :].T, "x", color="gold", markersize=4, markeredgewidth=1)
+    axis.plot(*mean_Hx2.T, ".-", color="orangered", markersize=3, linewidth=0.7)
+    diameters_Hx2 = 2 * np.sqrt(chi2.ppf(0.80, 2) * np.exp(predictions.logvar_NHx3[row, :, :2])) * cfg.size
+    for centre, (width, height) in zip(mean_Hx2, diameters_Hx2, strict=True):
+        axis.add_patch(Ellipse(centre, width, height, fill=False, edgecolor="orangered", linewidth=0.5, alpha=0.8))
+    axis.plot(*velocity_NHx3[row, :, :2].T * cfg.size, linewidth=0.8, **LINES["constant velocity"])
+    frame_limits(axis, cfg.size)
 
 
 def draw_bars(axis, clips, predictions, row):
