@@ -45,9 +45,8 @@ def video():
 
 @pytest.fixture(scope="session")
 def tiny():
-    """A Transformer for clips that are not square in time, 6 frames of 24 x 24, with a class token; weights moved."""
+    """A Transformer for 6 frames of 24 x 24; weights moved."""
     torch.manual_seed(0)
-    sizes = {"width": 24, "depth": 2, "heads": 2, "mlp_ratio": 2, "from_scratch": False}
-    extractor = Transformer(frames=6, size=24, tubelet=(2, 8, 8), **sizes)
+    extractor = Transformer(frames=6, size=24, tubelet=(2, 8, 8), width=24, depth=2, heads=2, mlp_ratio=2)
     head = Head(features=24, classes=4, frames=6, horizon=3, width=24, heads=2)
     return Explained(moved(models.TrajectoryNet(extractor, head)), (6, 24, 24))

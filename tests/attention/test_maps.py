@@ -32,17 +32,6 @@ def test_recorded_attention_equals_the_fused_path(explained, video):
     assert all(part.fused for part in explained.modules() if isinstance(part, Attend)), "the fast path is back"
 
 
-def test_recording_no_attention_raises(tiny):
-    for module in (nn.Linear(2, 2), tiny.net):
-        with pytest.raises(ValueError, match="no attention, or some of it was not run"):
-            with attention_weights(module):
-                pass
-    with pytest.raises(RuntimeError, match="own"):  # an error inside is not hidden behind the recorder's
-        with attention_weights(tiny.net):
-            raise RuntimeError("own")
-    assert all(part.fused for part in tiny.modules() if isinstance(part, Attend))
-
-
 def all_maps(explained, video):
     return maps.all_maps(explained, video, torch.zeros(len(video), dtype=torch.long), KINDS)
 
@@ -63,18 +52,9 @@ def test_every_network_has_its_maps_at_the_clips_resolution_whatever_the_batch(e
         np.testing.assert_allclose(found[name].cells_BTHW.sum(axis=(1, 2, 3)), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("model", models.EXTRACTORS)
-def test_odd_sizes(model):
-    """12 frames of 72 x 72, which a stride of 16 does not divide: every map still fits the clip."""
-    odd = Explained(models.build(Config(model=model, frames=12, size=72)), (12, 72, 72))
-    for name, one in all_maps(odd, torch.rand(1, 1, 12, 72, 72)).items():
-        upsampled = one.upsampled(odd.clip_shape)
-        assert upsampled.shape == (1, 12, 72, 72) and np.isfinite(upsampled).all(), name
-
-
 @pytest.mark.parametrize("gradient", [False, True])
 def test_a_propagated_row_equals_the_matrices_multiplied(tiny, gradient):
-    """The full rule on cells x cells matrices, with the class token as one more cell (models of section F.1)."""
+    """The full rule on cells x cells matrices, as the methods' papers have it."""
     video = torch.rand(1, 1, 6, 24, 24, generator=torch.Generator().manual_seed(3))
     with attention_weights(tiny.net) as weights:
         logit = tiny(video)[0, 1]
@@ -83,69 +63,51 @@ def test_a_propagated_row_equals_the_matrices_multiplied(tiny, gradient):
         name: ((w * g).clamp(min=0) if gradient else w).mean(dim=1).detach()
         for (name, w), g in zip(weights.items(), gradients, strict=True)
     }
-    T, P, one = 3, 9, torch.eye(28)
+    cell_TP, one = torch.arange(27).reshape(3, 9), torch.eye(27)
     total = one
     for k in range(2):
-        time, space = torch.zeros(28, 28), torch.zeros(28, 28)
-        for p in range(P):
-            cells = [1 + t * P + p for t in range(T)]
-            time[np.ix_(cells, cells)] = used[f"extractor.blocks.{k}.temporal_attention.attend"][p]
-        if not gradient:
-            time[0, 0] = 1  # the token takes no part: it stays where it is
-        for t in range(T):
-            a = used[f"extractor.blocks.{k}.spatial_attention.attend"][t]
-            cells = [1 + t * P + p for p in range(P)]
-            space[np.ix_(cells, cells)] = a[1:, 1:]
-            space[cells, 0] = a[1:, 0]
-            space[0, cells] = a[0, 1:] / T
-            space[0, 0] += a[0, 0] / T
+        time, space = torch.zeros(27, 27), torch.zeros(27, 27)
+        for p in range(9):
+            time[np.ix_(cell_TP[:, p], cell_TP[:, p])] = used[f"extractor.blocks.{k}.temporal_attention.attend"][p]
+        for t in range(3):
+            space[np.ix_(cell_TP[t], cell_TP[t])] = used[f"extractor.blocks.{k}.spatial_attention.attend"][t]
         for layer in (time, space):
             total = (one + layer) @ total if gradient else (one + layer) / 2 @ total
     pools = torch.stack([w[0, 0] for name, w in used.items() if name.startswith("head.")]).mean(dim=0)
-    expected = (torch.cat([torch.zeros(1), pools]) @ total)[1:].reshape(3, 3, 3)
+    expected = (pools @ total).reshape(3, 3, 3)
     method = maps.gradient_attention if gradient else maps.rollout
     (found,) = method(tiny, video, torch.tensor([1])).values()
     np.testing.assert_allclose(found.cells_BTHW[0], expected.numpy(), rtol=1e-4, atol=1e-9)
 
 
 class Cue(nn.Module):
-    """Two classes: whether one tubelet is lighter than 0.5; its grid is the mean light of every tubelet."""
-
-    horizon, pools = 5, ()
+    """Two classes: whether one tubelet is lighter than 0.5; `light` is the mean of every tubelet."""
 
     def __init__(self, cell):
         super().__init__()
         self.light, self.cell = nn.AvgPool3d((2, 8, 8)), cell
 
-    @property
-    def extractor(self):
-        return self
-
-    def features(self, video_BCTHW):
-        return self.light(video_BCTHW).permute(0, 2, 3, 4, 1), {}
-
-    def head(self, grid_BTHWD):
-        cue_B = grid_BTHWD[(slice(None), *self.cell, 0)] - 0.5
-        return models.head.Output(torch.stack([-9 * cue_B, 9 * cue_B], dim=1), None, None)
+    def forward(self, video_BCTHW):
+        cue_B = self.light(video_BCTHW)[(slice(None), 0, *self.cell)] - 0.5
+        return torch.stack([-9 * cue_B, 9 * cue_B], dim=1)
 
 
 @pytest.mark.parametrize("method", [maps.gradcam, maps.integrated_gradients])
 @pytest.mark.parametrize("cell", [CELL, (1, 1, 6)])
 def test_the_map_lies_on_the_cell_that_the_class_depends_on(method, cell, monkeypatch):
     """Not on the lightest one, but for Grad-CAM, whose weights are means over cells: it sees that light counts."""
-    monkeypatch.setitem(layers.LAYERS, Cue, lambda e: [[layers.Layer("", e.grid, layers.tiles((2, 8, 8)))]])
+    monkeypatch.setattr(maps, "last_fine", lambda net: [layers.Layer("", net.light, layers.tiles((2, 8, 8)))])
     video = 0.3 + 0.1 * torch.rand(2, 1, 16, 64, 64, generator=torch.Generator().manual_seed(2))
     video[CUE] = 0.9
-    (one,) = method(Explained(Cue(cell), (16, 64, 64)), video, torch.tensor([1, 1])).values()
+    (one,) = method(Cue(cell), video, torch.tensor([1, 1])).values()
     for map_TSS in one.upsampled((16, 64, 64)):
         t, y, x = np.unravel_index(map_TSS.argmax(), map_TSS.shape)
-        assert map_TSS.max() > 0
+        assert (peak := map_TSS.max()) > 0
         assert (t // 2, y // 8, x // 8) == (CELL if method is maps.gradcam else cell)
         if method is not maps.gradcam:
             near = (slice(size * (k - 1), size * (k + 2)) for size, k in zip((2, 8, 8), cell, strict=True))
-            away = map_TSS.copy()
-            away[tuple(near)] = 0
-            assert away.max() < 0.05 * map_TSS.max(), "nothing else counts, least of all the lightest"
+            map_TSS[tuple(near)] = 0
+            assert map_TSS.max() < 0.05 * peak, "nothing else counts, least of all the lightest"
 
 
 def test_planted_attention_is_found_through_every_layer():

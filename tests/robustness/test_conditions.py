@@ -24,7 +24,6 @@ def every(clean):
 def test_clean_clips_come_first_then_every_severity_of_every_corruption(every):
     assert (every[0].corruption, every[0].severity) == (conditions.CLEAN, 0)
     expected = {(name, float(x)) for name, corruption in conditions.CORRUPTIONS.items() for x in corruption.severities}
-    expected |= {(conditions.COMPOUND, float(k)) for k in range(len(conditions.COMPOUNDS))}
     assert {(one.corruption, one.severity) for one in every[1:]} == expected
     assert all(len(one.clips) == 12 for one in every)
 
@@ -39,20 +38,10 @@ def test_every_severity_changes_the_pixels_and_only_some_the_motion(every, clean
         assert np.array_equal(one.clips.label_N, clean.label_N) and one.clips.seed == clean.seed
 
 
-def test_only_the_last_frames_are_shown(clean):
-    shown = conditions.CORRUPTIONS["observed"].apply(clean, 3).render(np.arange(4))
-    whole = clean.render(np.arange(4))
-    assert np.array_equal(shown[:, -3:], whole[:, -3:])
-    assert (shown[:, :-3] == whole[:, -3:-2]).all(), "the first of them is repeated before"
-
-
-def test_contrast_and_size_scale_brightness_and_area(clean):
+def test_contrast_scales_the_difference_from_the_background(clean):
     low = conditions.contrast(clean, 0.5).table
     gap = (clean.table["brightness"] - clean.table["background"]).to_numpy()
     assert (low["brightness"] - low["background"]).to_numpy() == pytest.approx(0.5 * gap)
-    light = [c.render([0])[0, 0].astype(float) for c in (clean, conditions.CORRUPTIONS["larger"].apply(clean, 2))]
-    back = 255 * clean.table["background"][0]
-    assert (light[1] - back).clip(20).sum() > 2 * (light[0] - back).clip(20).sum() - 20 * 64 * 64
 
 
 def test_slower_paths_are_shorter_and_gravity_stays(clean):
@@ -72,22 +61,8 @@ def test_a_severity_that_a_world_has_no_room_for_is_skipped_with_a_line(clean, m
     assert capsys.readouterr().out.startswith(line)
 
 
-def test_a_bug_in_a_corruption_is_not_skipped(clean, monkeypatch):
-    broken = conditions.CORRUPTIONS["noise"]._replace(apply=lambda clips, severity: np.zeros(3).reshape(2, 2))
-    monkeypatch.setattr(conditions, "CORRUPTIONS", {"noise": broken})
-    with pytest.raises(ValueError, match="cannot reshape"):
-        list(conditions.all_conditions(clean))
-
-
 def test_varied_worlds_start_from_clean_clips():
     clean = conditions.clean_clips(Config(robustness_clips=12, varied=True, blur_px=3.0, decoy=True, noise_max=0.2))
     assert not clean.cfg.varied
     assert clean.cfg.blur_px == 0 and not clean.cfg.decoy
     assert clean.cfg.noise_max == Config().noise_max
-
-
-def test_clips_with_a_longer_future_are_the_same_clips(clean):
-    far = conditions.with_long_future(clean)
-    assert far.cfg.horizon == conditions.LONGEST_HORIZON
-    rows = np.flatnonzero(clean.table["index"].isin(far.table["index"]))
-    assert np.array_equal(far.xyz_NFx3[:, :21], clean.xyz_NFx3[rows])

@@ -68,21 +68,17 @@ class Layer(NamedTuple):
     axes: tuple[Axis, Axis, Axis]
 
 
-def layers(explained) -> list[list[Layer]]:
-    """The layers of an extractor, the feature grid's last; SlowFast has two at each depth, slow and fast."""
-    return LAYERS[type(explained.net.extractor)](explained)
-
-
 def last_fine(explained) -> list[Layer]:
     """The last layer with at least FINE_ROWS rows of cells; the first one, which is the finest, where none has."""
-    each = layers(explained)
+    each = LAYERS[type(explained.net.extractor)](explained)
     enough = [depth for depth in each if explained.clip_shape[1] / depth[0].axes[1].step >= FINE_ROWS]
     return enough[-1] if enough else each[0]
 
 
 def grid_axes(explained) -> tuple[Axis, Axis, Axis]:
     """The axes of the head's input grid; a cell of SlowFast's is centred on its alpha fast frames."""
-    axes, extractor = layers(explained)[-1][0].axes, explained.net.extractor
+    extractor = explained.net.extractor
+    axes = LAYERS[type(extractor)](explained)[-1][0].axes
     return axes if not isinstance(extractor, SlowFast) else (Axis(extractor.alpha / 2, extractor.alpha), *axes[1:])
 
 
@@ -127,31 +123,25 @@ def slowfast_layers(explained):
     return pairs
 
 
+# The layers of each extractor, the feature grid's last; SlowFast has two at each depth, slow and fast.
 LAYERS = {Transformer: grid_layers, Magvit: grid_layers, I3D: i3d_layers, SlowFast: slowfast_layers}
-
-
-@contextlib.contextmanager
-def outputs(modules: dict):
-    """{key: output} of {key: module}, filled by forward passes inside the `with` block."""
-    found = {}
-    with contextlib.ExitStack() as hooks:
-        for key, module in modules.items():
-            hook = module.register_forward_hook(lambda _, inputs, output, key=key: found.update({key: output}))
-            hooks.callback(hook.remove)
-        yield found
 
 
 @contextlib.contextmanager
 def attention_weights(module: nn.Module):
     """{name: weights (G, N, L, S)} of all attentions in `module`, filled by forward passes inside the `with` block.
 
-    Gradients flow through them; afterwards the fast path is back. Raises ValueError for none, or some that never ran.
+    Gradients flow through them; afterwards the fast path is back.
     """
-    attends = {name: part for name, part in module.named_modules() if isinstance(part, Attend)}
-    with outputs({name: part.weights for name, part in attends.items()}) as weights, contextlib.ExitStack() as after:
-        for part in attends.values():
-            part.fused = False
-            after.callback(setattr, part, "fused", True)
+    weights = {}
+
+    def recorder(name):
+        return lambda _, inputs, output: weights.update({name: output})
+
+    with contextlib.ExitStack() as after:
+        for name, part in module.named_modules():
+            if isinstance(part, Attend):
+                part.fused = False
+                after.callback(setattr, part, "fused", True)
+                after.enter_context(part.weights.register_forward_hook(recorder(name)))
         yield weights
-    if not attends or attends.keys() - weights.keys():
-        raise ValueError(f"{type(module).__name__} holds no attention, or some of it was not run")

@@ -36,36 +36,24 @@ class Map(NamedTuple):
 
     def upsampled(self, shape) -> np.ndarray:
         """The map at a clip's resolution `shape` (T, H, W): linear between cell centres, constant beyond."""
-        cells_BTHW = torch.from_numpy(self.cells_BTHW)
-        return torch.einsum("bthw,xt,yh,zw->bxyz", cells_BTHW, *self.weights(shape)).numpy()
-
-    def ideal(self, inside_BTHW) -> np.ndarray:
-        """The best map with such cells, at the clips' resolution: each cell holds its share of what is inside."""
-        shape = inside_BTHW.shape[1:]
-        inside_BTHW = torch.from_numpy(inside_BTHW.astype(np.float32))
-        cells_BTHW = torch.einsum("bxyz,xt,yh,zw->bthw", inside_BTHW, *self.weights(shape)).numpy()
-        return Map(cells_BTHW, self.axes).upsampled(shape)
-
-    def weights(self, shape):
-        """Matrices (length, cells) of time, rows and columns that interpolate at the middle of each frame or pixel."""
+        weights = []  # of time, rows and columns: each frame or pixel (length) from the cells
         for axis, cells, length in zip(self.axes, self.cells_BTHW.shape[1:], shape, strict=True):
             centre, middle = axis.first + axis.step * np.arange(cells), np.arange(length) + 0.5
-            yield torch.from_numpy(np.stack([np.interp(middle, centre, one) for one in np.eye(cells)], axis=1)).float()
+            each = np.stack([np.interp(middle, centre, one) for one in np.eye(cells)], axis=1)
+            weights.append(torch.from_numpy(each).float())
+        return torch.einsum("bthw,xt,yh,zw->bxyz", torch.from_numpy(self.cells_BTHW), *weights).numpy()
 
 
-def methods(explained: Explained, names) -> dict:
-    """{name: function(explained, video_BCTHW, target_B) -> {map: Map}} of those in `names` that this network allows."""
-    allowed = {"head": head, "activation": activation, "gradcam": gradcam, "integrated_gradients": integrated_gradients}
-    if isinstance(explained.net.extractor, Transformer):
-        allowed |= {"gradient_attention": gradient_attention, "rollout": rollout}
-    return {name: allowed[name] for name in names if name in allowed}
+def all_maps(explained: Explained, video_BCTHW, target_B, names) -> dict[str, Map]:
+    """Every map of the methods in `names` for the target classes (B,), as far as the network allows them.
 
-
-def all_maps(explained, video_BCTHW, target_B, names) -> dict[str, Map]:
-    """Every map of the methods in `names`."""
-    maps = {}
-    for method in methods(explained, names).values():
-        maps |= method(explained, video_BCTHW, target_B)
+    Rollout and gradient attention need a Transformer without a class token (presets nano and base).
+    """
+    extractor, maps = explained.net.extractor, {}
+    propagates = isinstance(extractor, Transformer) and extractor.cls_11D is None
+    for name in names:
+        if propagates or name not in ("rollout", "gradient_attention"):
+            maps |= METHODS[name](explained, video_BCTHW, target_B)
     return maps
 
 
@@ -99,24 +87,15 @@ def gradient_attention(explained, video_BCTHW, target_B):
 
 
 def propagated(explained, weights, join) -> Map:
-    """The class query's attention propagated down through all blocks; `join(row, passed)` after each layer.
-
-    Each moment has a copy of the class token, where there is one; it takes no part in attention over time.
-    """
+    """The class query's attention propagated down through all blocks; `join(row, passed)` after each layer."""
     extractor = explained.net.extractor
     pools = [w[:, 0] for name, w in weights.items() if name.startswith("head.")]
     row_BTP = rearrange(torch.stack(pools).mean(dim=0), "b (t p) -> b t p", t=len(extractor.when_T1D))
-    token_B1, has_token = row_BTP.new_zeros(len(row_BTP), 1), extractor.cls_11D is not None
     for number in reversed(range(len(extractor.blocks))):
-        prefix, moments = f"extractor.blocks.{number}", row_BTP.shape[1]
-        space = rearrange(weights[f"{prefix}.spatial_attention.attend"], "(b t) p q -> b t p q", t=moments)
-        time = rearrange(weights[f"{prefix}.temporal_attention.attend"], "(b p) t s -> b p t s", b=len(row_BTP))
-        copies_BT1 = (token_B1 / moments)[:, None].expand(-1, moments, -1)
-        before_BTP = torch.cat([copies_BT1, row_BTP], dim=2) if has_token else row_BTP
-        passed = torch.einsum("btp,btpq->btq", before_BTP, space)
-        if has_token:
-            token_B1, passed = join(token_B1, passed[:, :, :1].sum(dim=1)), passed[:, :, 1:]
-        row_BTP = join(row_BTP, passed)
+        block = f"extractor.blocks.{number}"
+        space = rearrange(weights[f"{block}.spatial_attention.attend"], "(b t) p q -> b t p q", t=row_BTP.shape[1])
+        time = rearrange(weights[f"{block}.temporal_attention.attend"], "(b p) t s -> b p t s", b=len(row_BTP))
+        row_BTP = join(row_BTP, torch.einsum("btp,btpq->btq", row_BTP, space))
         row_BTP = join(row_BTP, torch.einsum("btp,bpts->bsp", row_BTP, time))
     cells = rearrange(row_BTP, "b t (h w) -> b t h w", h=extractor.rows)
     return Map(as_array(cells), tiles(extractor.tubelet))
@@ -154,6 +133,10 @@ def integrated_gradients(explained, video_BCTHW, target_B):
     return {"integrated_gradients": Map(as_array(sums.abs()), tiles(TUBELET))}
 
 
+METHODS = {"head": head, "gradient_attention": gradient_attention, "rollout": rollout, "activation": activation}
+METHODS |= {"gradcam": gradcam, "integrated_gradients": integrated_gradients}
+
+
 def as_array(tensor) -> np.ndarray:
     return tensor.detach().float().cpu().numpy()
 
@@ -165,17 +148,13 @@ def controls(video_BCTHW, index_B) -> dict[str, Map]:
     offset_S = (np.arange(shape[1]) + 0.5) / shape[1] - 0.5
     near_S = np.exp(-0.5 * (offset_S / CENTRE_WIDTH) ** 2)
     centre_SS = np.outer(near_S, near_S).astype(np.float32)
+    # From the previous and to the next frame: both change only where the object is. At the ends one counts twice.
+    before_BTSS = np.diff(video_BTSS, axis=1, prepend=video_BTSS[:, 1:2])
+    after_BTSS = np.diff(video_BTSS, axis=1, append=video_BTSS[:, -2:-1])
     cells = (
         np.stack([np.random.default_rng(int(k)).random(shape, np.float32) for k in index_B]),
         np.ascontiguousarray(np.broadcast_to(centre_SS, video_BTSS.shape)),
         uniform_filter(video_BTSS, SMOOTHING),
-        uniform_filter(motion_energy(video_BTSS), SMOOTHING),
+        uniform_filter(np.abs(before_BTSS) + np.abs(after_BTSS), SMOOTHING),
     )
     return {name: Map(cells_BTSS) for name, cells_BTSS in zip(CONTROLS, cells, strict=True)}
-
-
-def motion_energy(video_BTSS):
-    """Absolute difference from the previous and to the next frame: both differ only where the object is."""
-    change_BTSS, rest = np.abs(np.diff(video_BTSS, axis=1)), ((0, 0), (0, 0))
-    # The first and the last frame have one neighbour, which counts twice.
-    return sum(np.pad(change_BTSS, ((0, 0), ends, *rest), mode="edge") for ends in ((1, 0), (0, 1)))

@@ -1,27 +1,23 @@
-"""Scores of a map: does it point at the object, does the prediction depend on what it points at, does it change in
-time where the motion does.
+"""Scores of a map: does it point at the object, and does the prediction depend on what it points at.
 
-Source:   pointing game, https://arxiv.org/abs/1608.00507; relevance mass and rank accuracy,
-          https://arxiv.org/abs/2003.07258; insertion and deletion, https://arxiv.org/abs/1806.07421.
+Source:   pointing game, https://arxiv.org/abs/1608.00507; relevance mass, https://arxiv.org/abs/2003.07258; insertion
+          and deletion, https://arxiv.org/abs/1806.07421.
 Differs:  deleted tubelets become the clip's own background with its noise, and insertion begins there: every network
           divides a clip by its deviation, which makes a blurred object bright again.
 
-Shapes:   N clips   T frames   S pixels a side   L shares   D numbers of a flat map
+Shapes:   N clips   T frames   S pixels a side   L shares   D voxels of a flat map
 """
 
 import numpy as np
 import torch
 from einops import reduce, repeat
-from scipy.stats import rankdata
 
 from trajnb.attention.clips import baseline
 from trajnb.attention.maps import TUBELET
-from trajnb.evaluation import statistics
 
 TOLERANCE_PX = 3.0  # from the disc's edge
 SHARES = (0, 1 / 256, 1 / 64, 1 / 16, 1 / 4, 1)  # of a clip's tubelets
 BATCH = 64  # clips in a forward pass: more leave the cache
-LEAST_CHANGE = 0.25  # px a frame squared between the largest and the smallest acceleration of a clip
 SUM_ERROR = 1e-3  # of a sum over clips in single precision: differences below it count as equal
 NOISE = 1e-6  # of a map's range: differences from the maximum below it count as equal
 
@@ -34,47 +30,11 @@ def pointing_game(map_NTSS, distance_NTSS):
     return (highest_ND & near_ND).sum(axis=1) / highest_ND.sum(axis=1)
 
 
-def pointing_game_per_frame(map_NTSS, distance_NTSS):
-    """The pointing game (N,) with the highest pixel of every frame, mean over the clip's frames."""
-    frames = (x.reshape(-1, 1, *x.shape[2:]) for x in (map_NTSS, distance_NTSS))
-    return pointing_game(*frames).reshape(len(map_NTSS), -1).mean(axis=1)
-
-
 def relevance_mass(map_NTSS, distance_NTSS):
     """Share (N,) of a map's sum that lies on the object; a map of zeros counts as constant."""
     inside_NTSS, total_N = distance_NTSS <= 0, map_NTSS.sum(axis=(1, 2, 3))
     share_N = (map_NTSS * inside_NTSS).sum(axis=(1, 2, 3)) / np.maximum(total_N, 1e-30)
     return np.where(total_N > 0, share_N, inside_NTSS.mean(axis=(1, 2, 3)))
-
-
-def relevance_rank(map_NTSS, distance_NTSS):
-    """Share (N,) of the object's voxels among as many highest voxels of the map; equal ones count in proportion."""
-    flat_ND, inside_ND = (x.reshape(len(x), -1) for x in (map_NTSS, distance_NTSS <= 0))
-    share_N = np.empty(len(flat_ND))
-    for n, (flat_D, inside_D) in enumerate(zip(flat_ND, inside_ND, strict=True)):
-        count = int(inside_D.sum())
-        limit = np.partition(flat_D, -count)[-count]
-        above_D, equal_D = flat_D > limit, flat_D == limit
-        correct = (above_D & inside_D).sum() + (count - above_D.sum()) * (equal_D & inside_D).sum() / equal_D.sum()
-        share_N[n] = correct / count
-    return share_N
-
-
-def temporal_correlation(map_NTSS, uv_NTx2):
-    """Rank correlation (N,) of a map's sum in each frame with the size of the acceleration there, in the picture.
-
-    NaN where the map is constant in time, or the acceleration changes by less than LEAST_CHANGE.
-    """
-    acceleration_NT = np.linalg.norm(np.diff(uv_NTx2, n=2, axis=1), axis=2)
-    correlation_N = rank_correlation(map_NTSS.sum(axis=(2, 3))[:, 1:-1], acceleration_NT)
-    return np.where(np.ptp(acceleration_NT, axis=1) < LEAST_CHANGE, np.nan, correlation_N)
-
-
-def rank_correlation(one_ND, other_ND):
-    """Spearman's correlation (N,) row by row; NaN where a row is constant."""
-    ranks = [rankdata(x, axis=1) - (x.shape[1] + 1) / 2 for x in (one_ND, other_ND)]
-    with np.errstate(invalid="ignore"):
-        return (ranks[0] * ranks[1]).sum(axis=1) / np.sqrt((ranks[0] ** 2).sum(axis=1) * (ranks[1] ** 2).sum(axis=1))
 
 
 def tubelet_ranks(map_NTSS, seed=0):
@@ -86,17 +46,10 @@ def tubelet_ranks(map_NTSS, seed=0):
     return np.lexsort((shuffled_NU, -flat_NU), axis=1).argsort(axis=1).reshape(sums.shape)
 
 
-@torch.no_grad()
-def curve_ends(explained, video_NCTHW, target_N):
-    """Probability (N,) of the target class for the whole clips, and for the clips without any object."""
-    return tuple(probability(explained, video, target_N) for video in (video_NCTHW, baseline(video_NCTHW)))
+def deletion_and_insertion(explained, video_NCTHW, map_NTSS, target_N, ends):
+    """Mean probability (N,) of the target class as tubelets are deleted, and as they are inserted, most relevant first.
 
-
-@torch.no_grad()
-def curves(explained, video_NCTHW, map_NTSS, target_N, ends):
-    """Probability of the target class as tubelets are deleted or inserted, most relevant first: two (N, L).
-
-    ends: `curve_ends` of these clips, which is the same for all maps.
+    ends: probability (N,) for the whole clips and for their `baseline`. Each step between two SHARES weighs the same.
     """
     rank_NU, (whole_N, empty_N), (k, p, q) = tubelet_ranks(map_NTSS), ends, TUBELET
     share_NU = torch.from_numpy((rank_NU + 1) / rank_NU[0].size).float().to(video_NCTHW.device)
@@ -106,34 +59,23 @@ def curves(explained, video_NCTHW, map_NTSS, target_N, ends):
         chosen = share_N1TSS <= share
         deleted.append(probability(explained, torch.where(chosen, empty_NCTHW, video_NCTHW), target_N))
         inserted.append(probability(explained, torch.where(chosen, video_NCTHW, empty_NCTHW), target_N))
-    return np.stack([*deleted, empty_N], axis=1), np.stack([*inserted, whole_N], axis=1)
+    both_NL = (np.stack(curve, axis=1) for curve in ([*deleted, empty_N], [*inserted, whole_N]))
+    return tuple((curve_NL[:, 1:] + curve_NL[:, :-1]).mean(axis=1) / 2 for curve_NL in both_NL)
 
 
+@torch.no_grad()
 def probability(explained, video_NCTHW, target_N):
     """Probability (N,) of each clip's target class."""
     logits_NK = torch.cat([explained(part) for part in video_NCTHW.split(BATCH)])
     return logits_NK.softmax(dim=1).gather(1, target_N[:, None])[:, 0].cpu().numpy()
 
 
-def area(curve_NL):
-    """Mean height (N,) of a curve, each step weighing the same."""
-    return (curve_NL[:, 1:] + curve_NL[:, :-1]).mean(axis=1) / 2
-
-
-def interval(value_N):
-    """95 % bootstrap interval (low, high) of the mean over the clips that have a value; NaN where none has."""
-    known_N = value_N[~np.isnan(value_N)]
-    return statistics.bootstrap_interval(known_N)[1:] if len(known_N) else (np.nan, np.nan)
-
-
 def sign_flip_p(difference_NC, flips, seed=0):
     """p (C,) of each column's mean being above 0: how often random signs of the clips reach it, doubled, at most 1.
 
-    Doubled, so that 0.05 means what a 95 % interval means. Raises ValueError for NaN, of which no sum is larger.
+    Doubled, so that 0.05 means what a 95 % interval means.
     Source: R. A. Fisher, The Design of Experiments, 1935, section 21.
     """
-    if np.isnan(difference_NC).any():
-        raise ValueError("a difference is NaN: leave such clips out for both")
     coin = np.random.default_rng(seed).integers(2, size=(flips, len(difference_NC)), dtype=np.int8)
     sign = 2 * coin.astype(np.float32) - 1
     reached = sign @ difference_NC.astype(np.float32) >= difference_NC.sum(axis=0) - SUM_ERROR

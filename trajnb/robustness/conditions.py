@@ -15,9 +15,8 @@ from trajnb.config import Config, ParameterError
 from trajnb.data import ClipSet, Reordered
 from trajnb.world import recipes
 
-CLEAN, COMPOUND = "clean", "compound"  # the conditions without a severity of their own
+CLEAN = "clean"  # the condition without a severity
 CONDITION_SEEDS = 2 * 2**32  # added to data_seed: neither training nor test clips use this range
-LONGEST_HORIZON = 15  # frames after the last observed one
 SPEEDS = tuple(f"{kind}_{end}" for kind in ("speed", "ou_speed", "helix_speed") for end in ("min", "max"))
 NUISANCES = ("noise_min", "noise_max", "size_factor_min", "size_factor_max", *recipes.OPTIONAL, "varied")
 
@@ -32,12 +31,11 @@ class Corruption(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """Clips under one corruption of one severity; only the last `observed` frames are shown."""
+    """Clips under one corruption of one severity."""
 
     corruption: str
     severity: float
     clips: ClipSet
-    observed: int
 
 
 def clean_clips(cfg):
@@ -45,12 +43,6 @@ def clean_clips(cfg):
     off = {name: Config().model_dump()[name] for name in NUISANCES} if cfg.varied else {}
     world, seed = cfg.replace(**off), cfg.data_seed + CONDITION_SEEDS
     return ClipSet(world, seed, recipes.draw(world, seed, np.arange(cfg.robustness_clips)))
-
-
-def with_long_future(clips):
-    """The clips whose object stays before the camera for LONGEST_HORIZON frames, with all those positions."""
-    longer = ClipSet(clips.cfg.replace(horizon=LONGEST_HORIZON), clips.seed, clips.table)
-    return longer.take(np.flatnonzero((longer.xyz_NFx3[..., 2] >= recipes.DEPTH_NEAREST_M).all(axis=1)))
 
 
 def refilmed(clips, columns=None, **changes):
@@ -112,26 +104,14 @@ CORRUPTIONS = {
     "dropped": Corruption("dropped frames", 0, (2, 4, 6, 8), lambda c, x: refilmed(c, dropped_frames=x)),
     "observed": Corruption("observed frames", 16, (12, 8, 6, 4, 3, 2), lambda c, x: Reordered(c, "held", int(x))),
 }
-COMPOUNDS = {  # networks trained with `varied` meet each nuisance alone and never two of them together
-    "blur, texture": {"blur_px": 1.0, "texture": 0.2},
-    "occluder, jitter": {"occluder_px": 8.0, "jitter_px": 1.0},
-    "decoy, dropped": {"decoy": True, "dropped_frames": 4},
-    "texture, jitter": {"texture": 0.2, "jitter_px": 1.0},
-    "blur, dropped": {"blur_px": 1.0, "dropped_frames": 4},
-}
 
 
 def all_conditions(clips):
-    """Every Condition of `clips`: clean, each severity of each corruption that has room, then the compound ones."""
-    yield Condition(CLEAN, 0.0, clips, clips.cfg.frames)
+    """Every Condition of `clips`: clean, then each severity of each corruption that has room."""
+    yield Condition(CLEAN, 0.0, clips)
     for name, corruption in CORRUPTIONS.items():
         for severity in corruption.severities:
             try:
-                changed = corruption.apply(clips, severity)
+                yield Condition(name, float(severity), corruption.apply(clips, severity))
             except (ParameterError, recipes.ImpossibleWorld) as reason:
                 print(f"{name} {severity:g} is skipped, so the mean over {name} covers a shorter range: {reason}")
-            else:
-                observed = int(severity) if name == "observed" else clips.cfg.frames
-                yield Condition(name, float(severity), changed, observed)
-    for number, changes in enumerate(COMPOUNDS.values()):
-        yield Condition(COMPOUND, float(number), refilmed(clips, **changes), clips.cfg.frames)

@@ -5,19 +5,19 @@ Mean accuracy is the area under a model's accuracy curve over the severities of 
 Shapes:   M models   S seeds   C conditions   N clips   T observed frames   H future frames
 """
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import ttest_rel
 
-from trajnb.data import ClipSet
 from trajnb.evaluation import controls, metrics, oracles, predictions, statistics, trackers
 from trajnb.evaluation.predictions import Predictions
 from trajnb.progress import Progress
 from trajnb.robustness import conditions
 from trajnb.training import predict
 
+REFERENCES = ("constant_velocity", "pixel_oracle", "true_oracle")
 FEWEST_FRAMES = 4  # from which an oracle can fit every motion: a circle alone has eight unknowns
 SCORES = {"top1": "mean_accuracy", "ade_px": "mean_ade_px"}  # of a curve, and of the area under it
 
@@ -34,32 +34,29 @@ class Results(NamedTuple):
         return list(dict.fromkeys(name for name, _ in self.conditions))  # clean first
 
 
-class Rendered(ClipSet):
-    """Clips whose pixels are rendered once and held in memory."""
-
-    def __init__(self, clips):
-        self.__dict__.update(clips.__dict__)
-        self.video_NTSS = clips.render(np.arange(len(clips)))
-
-    def render(self, rows):
-        return self.video_NTSS[rows]
+def rendered(clips):
+    """The same clips, their pixels rendered once and held in memory."""
+    held = copy.copy(clips)
+    held.render = clips.render(np.arange(len(clips))).__getitem__
+    return held
 
 
 def evaluate(networks, classifiers, cfg) -> Results:
     """Results of {model: [network of each seed]}, {control: classifier of one picture} and references everywhere."""
-    todo, values = list(conditions.all_conditions(conditions.clean_clips(cfg))), {}
+    todo = list(conditions.all_conditions(conditions.clean_clips(cfg)))
+    models, seeds = [*networks, *classifiers, *REFERENCES], max(map(len, networks.values()))
+    top1_MSCN, ade_px_MSCN = np.full((2, len(models), seeds, len(todo), cfg.robustness_clips), np.nan)
     with Progress(len(todo), "robustness", "condition") as progress:
         for c, condition in enumerate(todo):
-            condition = condition._replace(clips=Rendered(condition.clips))
+            condition = condition._replace(clips=rendered(condition.clips))
             for model, seed, predicted in predict_all(networks, classifiers, condition):
-                values[model, seed, c] = scores(predicted, condition.clips)
+                m = models.index(model)
+                if predicted.prob_NK is not None:
+                    top1_MSCN[m, seed, c] = metrics.correct(predicted, condition.clips)
+                if predicted.track_NHx3 is not None:
+                    ade_px_MSCN[m, seed, c] = metrics.error_px(predicted, condition.clips).mean(axis=1)
             progress.update()
-    models = list(dict.fromkeys(model for model, _, _ in values))
-    seeds = 1 + max(seed for _, seed, _ in values)
-    table_2MSCN = np.full((2, len(models), seeds, len(todo), cfg.robustness_clips), np.nan)
-    for (model, seed, c), value_2N in values.items():
-        table_2MSCN[:, models.index(model), seed, c] = value_2N
-    return Results(models, [(condition.corruption, condition.severity) for condition in todo], *table_2MSCN)
+    return Results(models, [condition[:2] for condition in todo], top1_MSCN, ade_px_MSCN)
 
 
 def predict_all(networks, classifiers, condition):
@@ -72,23 +69,16 @@ def predict_all(networks, classifiers, condition):
     yield from ((name, 0, predicted) for name, predicted in (single | references(condition)).items())
 
 
-def scores(predicted, clips):
-    """Correctness and ADE in pixels (2, N) of Predictions; NaN without classes or positions."""
-    none_N = np.full(len(clips), np.nan)
-    top1_N = none_N if predicted.prob_NK is None else metrics.correct(predicted, clips)
-    ade_px_N = none_N if predicted.track_NHx3 is None else metrics.error_px(predicted, clips).mean(axis=1)
-    return np.stack([top1_N, ade_px_N])
-
-
 def references(condition):
     """{name: Predictions} of constant velocity and the oracles from the observed frames; oracles need FEWEST_FRAMES."""
-    clips, last = condition.clips, slice(-condition.observed, None)
-    cfg = with_frames(clips.cfg, condition.observed)
+    clips, frames = condition.clips, condition.clips.cfg.frames
+    observed = int(condition.severity) if condition.corruption == "observed" else frames
+    cfg, last = with_frames(clips.cfg, observed), slice(frames - observed, frames)
     uv_NTx2, z_NT = (x[:, last] for x in oracles.measured_track(clips, clips.cfg))
-    true_NTx3 = clips.xyz_NFx3[:, : clips.cfg.frames][:, last]
+    true_NTx3 = clips.xyz_NFx3[:, last]
     forecast = trackers.constant_velocity(trackers.track(uv_NTx2, z_NT, cfg), cfg.horizon)
     found = {"constant_velocity": Predictions(None, forecast)}
-    if condition.observed < FEWEST_FRAMES:
+    if observed < FEWEST_FRAMES:
         return found
     sds = oracles.measurement_sds(true_NTx3, (uv_NTx2, z_NT), cfg, groups=1)
     true_uv_NTx2 = oracles.camera.project(true_NTx3, cfg)
@@ -130,10 +120,10 @@ def interval(name, value_N):
 
 
 def over_severities(value_CN, results, corruption):
-    """Area (..., N) under each clip's curve (..., C, N) divided by the severities' range; compounds: the plain mean."""
+    """Area (..., N) under each clip's curve (..., C, N) divided by the severities' range; clean: the score."""
     condition = {severity: c for c, (name, severity) in enumerate(results.conditions) if name == corruption}
-    if corruption not in conditions.CORRUPTIONS:
-        return value_CN[..., list(condition.values()), :].mean(axis=-2)
+    if corruption == conditions.CLEAN:
+        return value_CN[..., 0, :]
     condition[float(conditions.CORRUPTIONS[corruption].clean)] = 0  # the first condition is clean
     severity_L = np.sort(list(condition))
     value_LN = value_CN[..., [condition[x] for x in severity_L], :]
@@ -152,36 +142,15 @@ def severity_means(results, score="top1") -> pd.DataFrame:
 
 
 def best_two(results, networks) -> pd.DataFrame:
-    """Under each corruption the network of the highest mean accuracy and the second, with Holm's p over corruptions."""
+    """Under each corruption the network of the highest mean accuracy and the second, with p of Welch's test over seeds
+    after Holm's correction over corruptions; up to MOST_UNRANKED seeds state no order: NaN."""
     rows, top1_MSCN = [], results.top1[[results.models.index(name) for name in networks]]
     for corruption in results.corruptions()[1:] if len(networks) > 1 else []:
         mean = dict(zip(networks, over_severities(top1_MSCN, results, corruption), strict=True))
         best, second = sorted(networks, key=lambda name: mean[name].mean(), reverse=True)[:2]
         row = {"corruption": corruption, "best": best, "second": second, "mean_accuracy": mean[best].mean()}
         row |= {"second_mean_accuracy": mean[second].mean(), "seeds": len(mean[best])}
-        rows.append(row | {"p": difference_p(mean[best], mean[second])})
+        by_seed = (mean[name].mean(axis=1) for name in (best, second))
+        rows.append(row | {"p": statistics.welch(*by_seed) if row["seeds"] > statistics.MOST_UNRANKED else np.nan})
     table = pd.DataFrame(rows)
     return table.assign(p=statistics.holm(table["p"].to_numpy(float))) if rows else table
-
-
-def difference_p(one_SN, other_SN):
-    """p of a paired t-test over the clips of one training run each, which compares these networks alone; of several,
-    of Welch's test over seeds, NaN for up to statistics.MOST_UNRANKED, which state no order."""
-    if len(one_SN) > 1:
-        many = len(one_SN) > statistics.MOST_UNRANKED
-        return statistics.welch(one_SN.mean(axis=1), other_SN.mean(axis=1)) if many else np.nan
-    return float(ttest_rel(one_SN[0], other_SN[0]).pvalue) if (one_SN != other_SN).any() else 1.0
-
-
-def long_horizon(networks, cfg) -> pd.DataFrame:
-    """Mean error (px) in each frame ahead (rows) of each model, whose last two positions are extrapolated."""
-    clips = Rendered(conditions.with_long_future(conditions.clean_clips(cfg)))
-    horizon, error = clips.cfg.horizon, {}
-    clean = conditions.Condition(conditions.CLEAN, 0.0, clips, cfg.frames)
-    for model, _, predicted in predict_all(networks, {}, clean):
-        track_NHx3 = predicted.track_NHx3
-        further = trackers.constant_velocity(track_NHx3, horizon - track_NHx3.shape[1])
-        longer = Predictions(None, np.concatenate([track_NHx3, further], axis=1))
-        error.setdefault(model, []).append(metrics.error_px(longer, clips).mean(axis=0))
-    steps = pd.Index(range(1, horizon + 1), name="step")
-    return pd.DataFrame({model: np.mean(seeds, axis=0) for model, seeds in error.items()}, index=steps)
