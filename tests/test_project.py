@@ -167,7 +167,7 @@ def test_a_run_for_a_gpu_is_refused_without_one_and_else_planned_whole(tmp_path)
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
     if not torch.cuda.is_available():
-        refused = planned()
+        refused = planned("--config", "threads=1")
         assert refused.returncode == 2
         assert refused.stderr.endswith("device: 'cuda' is not available, torch finds no such GPU: write auto or cpu.\n")
     done = planned("--config", "device=cpu", "batch_size=16", "threads=1")

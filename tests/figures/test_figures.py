@@ -7,7 +7,7 @@ import pytest
 
 from trajnb import figures
 from trajnb.config import Config
-from trajnb.data import ClipSet, scenes
+from trajnb.data import ClipSet
 from trajnb.evaluation import controls, leaderboard, metrics, trackers
 from trajnb.evaluation.predictions import Predictions
 from trajnb.figures import style
@@ -42,7 +42,7 @@ def figures_of_data(clips):
     yield figures.image_paths(clips)
     yield figures.world_paths(clips)
     yield figures.nuisances(controls.nuisance_table(clips), clips.table["motion"].to_numpy(), 0.26, 0.25)
-    yield figures.scene(scenes.clip(CFG, scenes.Scene("random", 3)))
+    yield figures.scene(ClipSet(CFG, 0, recipes.draw(CFG, 0, [3])))
 
 
 def figures_of_results(clips, predicted):
@@ -84,10 +84,11 @@ def texts(figure):
     return "\n".join(titles + [text.get_text() for axis in figure.axes for text in axis.texts])
 
 
-def test_a_scene_shows_its_numbers_and_the_checks_of_a_data_set():
-    accepted, rejected = (texts(figures.scene(scenes.clip(CFG, scenes.Scene(gravity=share)))) for share in (1.0, 0.0))
-    assert "gravity 9.81 m/s²" in accepted and "would accept it" in accepted
-    assert "gravity 0.00 m/s²" in rejected and "would reject it" in rejected and "NO: 0.5 px off any line" in rejected
+def test_a_scene_shows_what_its_recipe_says():
+    clips = ClipSet(CFG, 0, recipes.draw(CFG, 0, [5]))
+    shown, row = texts(figures.scene(clips)), clips.table.iloc[0]
+    assert row["motion"] in shown
+    assert f"extent {row['extent_px']:.0f} px\ndepth {row['depth_m']:.1f} m" in shown
 
 
 def test_predictions_show_class_and_errors_beside_the_truth(clips, predicted):

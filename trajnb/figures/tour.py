@@ -5,7 +5,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
 from scipy.stats import chi2
 
-from trajnb.data import scenes
 from trajnb.evaluation import metrics
 from trajnb.figures.data import draw_strip
 from trajnb.figures.style import GREY, MOTION_COLOURS, frame_limits, mosaic, panels
@@ -19,7 +18,7 @@ LINES = {  # label: how `draw_prediction` draws it
 
 
 def scene(clips):
-    """The one clip of trajnb.data.scenes: film strip, path in the picture and from the side, checks of a data set."""
+    """A set of one clip: film strip, path in the picture and from the side, and what its recipe says."""
     sizes = {"height_ratios": [1, 2.2], "width_ratios": [1, 1, 0.9]}
     figure, axes = mosaic([["strip"] * 3, ["picture", "side", "text"]], 9.2, 4.3, **sizes)
     cfg, row = clips.cfg, clips.table.iloc[0]
@@ -28,13 +27,9 @@ def scene(clips):
     draw_path(axes["picture"], *(clips.track_NFx3[0, :, :2] * cfg.size).T, clips)
     frame_limits(axes["picture"], cfg.size, f"in the picture; the next {cfg.horizon} in grey")
     draw_side(axes["side"], clips)
-    checks = scenes.checks(cfg, row.motion, clips.xyz_NFx3)
-    passed = [bool(holds_N[0]) for _, _, holds_N in checks]
     lines = [f"number {row['index']}"]
     lines += [f"gravity {cfg.gravity:.2f} m/s²" + ("" if row.motion == "parabolic" else " (not in this motion)")]
-    lines += [f"speed {cfg.speed_min:.1f} m/s", f"depth {row.depth_m:.1f} m", f"noise {row.noise:.0%} of full scale"]
-    lines += ["", f"A data set would {'accept' if all(passed) else 'reject'} it:"]
-    lines += [f"{'yes' if ok else 'NO'}: {what} ({x[0]:.1f})" for ok, (what, x, _) in zip(passed, checks, strict=True)]
+    lines += [f"extent {row.extent_px:.0f} px", f"depth {row.depth_m:.1f} m", f"noise {row.noise:.0%} of full scale"]
     axes["text"].axis("off")
     axes["text"].set_title(row.motion, color=MOTION_COLOURS[row.motion], loc="left")
     axes["text"].text(0, 1, "\n".join(lines), va="top", fontsize=8.5, linespacing=1.5, transform=axes["text"].transAxes)
