@@ -2,8 +2,8 @@
 
 python benchmarks/audit.py [SEEDS] [SIZES] [CLEAN] [FIRST SEED] [FOREIGN]     without any, 3 400,2000 100 0 100: an hour
 
-A clean set is our own world, filmed, split at random 70/15/15, with positions, normalisation, predictions and an oracle
-that are what they should be. A bug changes one thing in it. It is caught when its own check reports more than info.
+A clean set is our own world, filmed, split at random 70/15/15, with true positions. A bug changes one thing in it. It
+is caught when its own check reports more than info.
 A foreign set is a clean one as people keep it: class folders with files of several names, extensions and lengths, and a
 splits.csv in the order of a directory listing, or any other; findings of level info are no false alarms.
 """
@@ -12,14 +12,16 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
 import pandas as pd
 
-from trajnb.audit import CHECKS, audit, clips, examine, read
+from trajnb.audit import CHECKS, audit, examine
+from trajnb.audit.features import extract
+from trajnb.audit.read import Dataset, read
 from trajnb.config import Config
 from trajnb.data import ClipSet
 from trajnb.world import recipes
@@ -30,7 +32,10 @@ SPLITS, SHARES = ["train", "val", "test"], [0.70, 0.15, 0.15]
 
 @dataclass
 class Planted:
-    """A data set in memory. A change of `clips` before `film`, or of anything else after it, plants a bug."""
+    """A data set in memory. A change of `clips` before `film`, or of anything else after it, plants a bug.
+
+    uv_NFx2: positions in pixels in observed and future frames.
+    """
 
     rng: np.random.Generator
     clips: ClipSet
@@ -38,40 +43,17 @@ class Planted:
     video_NTHW: np.ndarray = None
     table: pd.DataFrame = None
     rate_N: np.ndarray = None
-    extras: dict = field(default_factory=dict)
+    uv_NFx2: np.ndarray = None
 
     def film(self):
-        """Render the clips, and write down labels, names, positions, normalisation, predictions and an oracle."""
+        """Render the clips, and write down labels, names and positions."""
         cfg, n = self.clips.cfg, len(self.clips)
         self.video_NTHW, self.rate_N = self.clips.render(np.arange(n)), np.full(n, cfg.frame_rate)
         label_N, number_N = self.clips.table["motion"].to_numpy(object), self.rng.permutation(n)
         path_N = [f"{label}/clip_{number:06d}.npy" for label, number in zip(label_N, number_N, strict=True)]
-        parts = {"path": path_N, "label": label_N, "split": self.split_N, "number": number_N.astype(float)}
-        self.table = pd.DataFrame(parts)
-        frame_F = np.arange(cfg.frames + cfg.horizon)
-        uv_Mx2 = cfg.size * self.clips.track_NFx3[..., :2].reshape(-1, 2).astype(float)
-        where = {"path": np.repeat(path_N, len(frame_F)), "frame": np.tile(frame_F, n), "u": uv_Mx2[:, 0]}
-        self.extras["positions.parquet"] = pd.DataFrame(where | {"v": uv_Mx2[:, 1]})
-        self.extras["positions.parquet"]["target"] = self.extras["positions.parquet"]["frame"] >= cfg.frames
-        self.extras["stats.json"] = self.fitted(self.split_N == "train")
-        self.predict(0.9)
-        self.extras["oracle.json"] = {"top1": 0.98, "ade_px": 1.4}
+        self.table = pd.DataFrame({"path": path_N, "label": label_N, "split": self.split_N, "number": number_N})
+        self.uv_NFx2 = cfg.size * self.clips.track_NFx3[..., :2].astype(float)
         return self
-
-    def fitted(self, rows_N):
-        """stats.json of some clips."""
-        level = self.video_NTHW[rows_N] / np.float32(255)
-        mean, std = float(level.mean(dtype=np.float64)), float(level.std(dtype=np.float64))
-        return {"mean": mean, "std": std, "fitted_on": "train"}
-
-    def predict(self, top1):
-        """predictions.parquet that names this share of the labels, and errs by 3 px."""
-        n, classes = len(self.table), sorted(set(self.table["label"]))
-        code_N = np.array([classes.index(label) for label in self.table["label"]])
-        shift_N = np.where(self.rng.random(n) < top1, 0, self.rng.integers(1, len(classes), n))
-        predicted_N = (code_N + shift_N) % len(classes)
-        table = {"path": self.table["path"], "predicted": np.array(classes, object)[predicted_N]}
-        self.extras["predictions.parquet"] = pd.DataFrame(table | {"ade_px": self.rng.gamma(2.0, 1.5, n)})
 
     def rows(self, split, share=1.0):
         """Numbers of a share of a split's clips, at least one, drawn at random."""
@@ -82,24 +64,18 @@ class Planted:
         """Class numbers (N,)."""
         return pd.factorize(self.table["label"], sort=True)[0]
 
+    def positions(self):
+        """The content of positions.parquet."""
+        count, frames = self.uv_NFx2.shape[:2]
+        frame_M, uv_Mx2 = np.tile(np.arange(frames), count), self.uv_NFx2.reshape(-1, 2)
+        table = {"path": self.table["path"].repeat(frames), "frame": frame_M, "u": uv_Mx2[:, 0], "v": uv_Mx2[:, 1]}
+        return pd.DataFrame(table | {"target": frame_M >= self.clips.cfg.frames})
+
     def dataset(self):
-        return InMemory(self)
-
-
-class InMemory(read.Dataset):
-    """A Planted set as the audit reads it, in one folder: else permuted labels would differ from their folders."""
-
-    def __init__(self, planted):
-        super().__init__("planted", planted.table.assign(path="clips/" + planted.table["path"]))
-        self.planted = planted
-
-    def clip(self, row):
-        grey_THW, info = clips.frames([self.planted.video_NTHW[row][..., None]])
-        return grey_THW, info | {"rate": float(self.planted.rate_N[row])}
-
-    def extra(self, name):
-        found = self.planted.extras[name]
-        return found.assign(path="clips/" + found["path"]) if isinstance(found, pd.DataFrame) else found
+        """The set as the audit reads it, in one folder: else permuted labels would differ from their folders."""
+        clips = list(zip(self.video_NTHW, self.rate_N, strict=True))
+        table = self.table.assign(path="clips/" + self.table["path"])
+        return Dataset("planted", table, clips.__getitem__, np.split(self.uv_NFx2, [self.clips.cfg.frames], axis=1))
 
 
 def clean(seed, clips, **world):
@@ -160,16 +136,6 @@ def dimmed(s, factor):
 def mirrored(s, count):
     """4: clips of val are training clips mirrored."""
     copied(s, count, lambda video, rng: video[..., ::-1])
-
-
-def moved(s, share, px=1):
-    """4: a share of val's clips are training clips moved by 1 px."""
-    copied(s, share, lambda video, rng: np.roll(video, px, axis=3))
-
-
-def later(s, share):
-    """4: a share of val's clips are training clips that begin a frame later."""
-    copied(s, share, lambda video, rng: np.concatenate([video[:, 1:], video[:, -1:]], axis=1))
 
 
 def two_labels(s, count):
@@ -301,16 +267,13 @@ def ranged(s, factor):
 
 def shifted(s, frames, share=1.0, noise_px=0.0):
     """14: targets are that many frames too early."""
-    table = s.extras["positions.parquet"]
-    uv = table[["u", "v"]].to_numpy().copy().reshape(len(s.clips), -1, 2)
-    seen = s.clips.cfg.frames
+    uv_NFx2, seen = s.uv_NFx2.copy(), s.clips.cfg.frames
     some = s.rng.random(len(s.clips)) < share
     before, after = int(np.floor(frames)), int(np.ceil(frames))
-    mixed = uv[:, seen - before : uv.shape[1] - before].copy()
+    mixed = uv_NFx2[:, seen - before : uv_NFx2.shape[1] - before].copy()
     if after > before:
-        mixed += (frames - before) * (uv[:, seen - after : uv.shape[1] - after] - mixed)
-    uv[some, seen:] = mixed[some] + s.rng.normal(0, noise_px, mixed[some].shape)
-    table[["u", "v"]] = uv.reshape(-1, 2)
+        mixed += (frames - before) * (uv_NFx2[:, seen - after : uv_NFx2.shape[1] - after] - mixed)
+    s.uv_NFx2[some, seen:] = mixed[some] + s.rng.normal(0, noise_px, mixed[some].shape)
 
 
 def shifted_share(s, share):
@@ -323,33 +286,6 @@ def shifted_noise(s, noise_px):
     shifted(s, 1, noise_px=noise_px)
 
 
-def fitted_on(s, splits):
-    """15: normalisation fitted on these splits."""
-    s.extras["stats.json"] = s.fitted(s.table["split"].isin(splits.split("+")).to_numpy())
-
-
-def rounded(s, digits):
-    """15: normalisation fitted on all clips and written with that many digits."""
-    stats = s.fitted(np.ones(len(s.table), bool))
-    s.extras["stats.json"] = stats | {name: round(stats[name], digits) for name in ("mean", "std")}
-
-
-def wrong(s, top1):
-    """16: predictions name this share of the labels."""
-    s.predict(top1)
-
-
-def exceeding(s, more):
-    """17: predictions name this much more of the labels than an oracle of 0.9."""
-    s.extras["oracle.json"]["top1"] = 0.9
-    s.predict(0.9 + more)
-
-
-def too_close(s, share):
-    """17: the position error is this share of the oracle's."""
-    s.extras["oracle.json"]["ade_px"] = s.extras["predictions.parquet"]["ade_px"].mean() / share
-
-
 BEFORE = (larger, placed, slowed)
 BUGS = [  # check, bug, strengths from weak to strong
     (1, rare, (0.4, 0.7, 1.0)),
@@ -359,8 +295,6 @@ BUGS = [  # check, bug, strengths from weak to strong
     (4, noisy, (15.0, 8.0, 4.0)),
     (4, dimmed, (0.4, 0.6, 0.9)),
     (4, mirrored, (1, 5)),
-    (4, moved, (0.03, 0.1, 0.3)),
-    (4, later, (0.03, 0.1, 0.3)),
     (5, two_labels, (1, 5)),
     (6, permuted, (2, 3, 4)),
     (6, partly, (0.1, 0.3, 0.6)),
@@ -382,11 +316,6 @@ BUGS = [  # check, bug, strengths from weak to strong
     (14, shifted, (0.5, 1, 1.5, 5)),
     (14, shifted_share, (0.1, 0.3, 0.6)),
     (14, shifted_noise, (1.0, 0.5, 0.1)),
-    (15, fitted_on, ("train+val", "train+val+test", "test")),
-    (15, rounded, (2, 3, 4)),
-    (16, wrong, (0.2, 0.15, 0.05)),
-    (17, exceeding, (0.02, 0.05, 0.1)),
-    (17, too_close, (0.97, 0.9, 0.5)),
 ]
 
 
@@ -495,10 +424,10 @@ def foreign_table(count, first):
                 f"set {seed}: {f.level}, {f.check}, {f.evidence}" for f in audit(where).findings if f.level != "info"
             ]
             alarms += found
+            features = extract(read(where), range(len(table)))
             for _ in range(10):
                 in_order(table, rng).to_csv(where / "splits.csv", index=False)
-                dataset = read.read(where)
-                of_order += any(result.found for result in CHECKS[2](dataset))
+                of_order += any(result.found for result in CHECKS[2][0](read(where), features))
         print(f"foreign set {seed - first + 1} of {count}", *found, sep="\n  ", flush=True)
     print(f"false alarms on {count} foreign sets in listing order: {len(alarms)}", *alarms, sep="\n", flush=True)
     print(f"check 2 on {10 * count} tables in any order: {of_order} false alarms", flush=True)

@@ -4,9 +4,10 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from trajnb import cli, config, data, files
+from trajnb import cli, files
 
 TRAJNB = [sys.executable, "-m", "trajnb.cli"]
 
@@ -69,11 +70,16 @@ def test_audit_ends_with_zero_one_or_two(tmp_path, monkeypatch, capsys):
             cli.main()
         return code.value.code, capsys.readouterr()
 
-    data.make(config.Config(clips=200, test_clips=100), tmp_path / "good")
+    for name in ("good", "bad"):
+        (tmp_path / name / "a").mkdir(parents=True)
+        clip_THW = np.random.default_rng(0).integers(30, 50, (16, 32, 32)).astype(np.uint8)
+        for t in range(16):
+            clip_THW[t, t : t + 6, 5:11] = 220
+        np.save(tmp_path / name / "a" / "1.npy", clip_THW)
+    (tmp_path / "bad" / "a" / "2.npy").write_bytes(b"")
     code, printed = ended(tmp_path / "good", "--json", tmp_path / "results")
     assert code == 0, printed.out
-    assert files.read_json(tmp_path / "results" / "audit.json")
-    data.make(config.Config(clips=200, test_clips=100, split="class_order"), tmp_path / "bad")
+    assert files.read_json(tmp_path / "results" / "audit.json")["findings"] == []
     assert ended(tmp_path / "bad")[0] == 1
     code, printed = ended(tmp_path / "none")
     assert (code, printed.out, printed.err.count("\n")) == (2, "", 1)

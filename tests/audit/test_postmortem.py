@@ -1,13 +1,10 @@
 """The old report's mistakes: every experiment planned, and tables of what was trained."""
 
-import numpy as np
-import pandas as pd
+import pytest
 
-from trajnb.audit import figures, postmortem
+from trajnb import audit, data
+from trajnb.audit import postmortem
 from trajnb.config import Config
-from trajnb.data import ClipSet
-from trajnb.evaluation.predictions import Predictions
-from trajnb.world import recipes
 
 CFG = Config(run_name="past", clips=200, test_clips=60)
 
@@ -25,17 +22,15 @@ def test_every_class_is_last_once_and_every_network_has_both_splits():
     assert len({one.data for one in planned}) == 6
 
 
-def test_the_last_seen_position_is_right_about_the_old_target_and_wrong_about_the_future():
-    experiment = postmortem.experiments(CFG, "i3d")[-1]
-    val = ClipSet(experiment.cfg, 0, recipes.draw(CFG, 0, np.arange(80)))
-    exact = Predictions(np.eye(4)[val.label_N], val.track_NFx3[:, CFG.frames :])
-    experiment = experiment._replace(val=val, predictions=exact)
-    exact, repeated, steady = postmortem.position_errors(experiment).to_numpy()
-    assert exact[0] == 0
-    assert 0 < repeated[0] < 0.2, "measuring errs by 0.03 px"
-    assert exact[1] > 5
-    assert steady[1] < exact[1], "going straight on is nearer to the future than standing still"
-    assert steady[0] > repeated[0]
+@pytest.mark.parametrize(
+    ("change", "errors"), [({}, []), ({"split": "class_order"}, [1, 2]), ({"target": "last_seen"}, [14])], ids=str
+)
+def test_the_audit_finds_the_mistakes_and_nothing_else(tmp_path, change, errors):
+    cfg = CFG.replace(**change)
+    data.make(cfg, tmp_path)
+    report = audit.examine(postmortem.dataset(cfg, tmp_path))
+    assert sorted({finding.check for finding in report.errors}) == errors
+    assert (report.examined, report.not_checked) == (200, {})
 
 
 def test_one_training_run_end_to_end(tmp_path, monkeypatch):
@@ -52,5 +47,3 @@ def test_one_training_run_end_to_end(tmp_path, monkeypatch):
     written = {path.name: path.stat().st_mtime_ns for path in checkpoints.iterdir()}
     assert postmortem.run(experiment, folder).scores == outcome.scores
     assert {path.name: path.stat().st_mtime_ns for path in checkpoints.iterdir()} == written, "not trained again"
-    picture = figures.file_order({"files": pd.read_parquet(folder / experiment.data / "recipes.parquet")})
-    assert np.unique(picture.axes[0].images[0].get_array()[1, 64:], axis=0).shape == (1, 3), "one class validates"

@@ -1,26 +1,61 @@
-"""The audit: 17 checks for flaws that make data, or results on them, worthless. For anybody's clips.
+"""The audit: 14 checks for flaws that make data, and all results on them, worthless. For anybody's clips.
 
-report = audit("outputs/quick")      # a run's folder, its data folder, or a folder of your own clips (read.py)
+report = audit("my_clips")      # a folder, see read.py
 print(report.table()); report.errors; report.save(folder)
 """
 
+from dataclasses import asdict, dataclass
+
 import numpy as np
 
-from trajnb.audit import checks, leaks, read
+from trajnb import files
+from trajnb.audit.checks import CHECKS, ERROR, LEVELS, NotChecked, correct
 from trajnb.audit.features import extract
-from trajnb.audit.report import TRAIN, AuditError, NotChecked, Report, correct
+from trajnb.audit.read import TRAIN, read
 
-__all__ = ["CHECKS", "AuditError", "Report", "audit", "examine"]
-CHECKS = dict(sorted((checks.CHECKS | leaks.CHECKS).items()))
 MOST = 12_000  # clips whose pixels are examined
+COMPARING = (1, 2, 3, 4, 6)  # checks that need two splits
 
 
-def audit(path):
-    """The Report on a run's folder, its data folder, or a folder of a user's clips.
+@dataclass(frozen=True)
+class Report:
+    """All results of an audit of so many clips, some of them examined; {check: reason} of what was not checked."""
 
-    Raises AuditError, one sentence, if there is nothing to audit or a table beside the clips cannot be read.
-    """
-    return examine(read.read(path))
+    name: str
+    clips: int
+    examined: int
+    results: list
+    not_checked: dict
+
+    @property
+    def findings(self):
+        """The results that found something, worst first."""
+        return sorted((r for r in self.results if r.found), key=lambda r: LEVELS.index(r.level))
+
+    @property
+    def errors(self):
+        """The findings of level error: with any of them, no result on these data means what it claims."""
+        return [finding for finding in self.findings if finding.level == ERROR]
+
+    def table(self):
+        """The report as text: a line for each check, then evidence and fix of each finding."""
+        shown = {check: f"not checked: {reason}" for check, reason in self.not_checked.items()}
+        shown |= {f.check: f.level.upper() for f in reversed(self.findings)}
+        lines = [f"audit of {self.name}: {self.clips:,} clips, {self.examined:,} examined"]
+        lines += [f"{check:4d}  {name:42s} {shown.get(check, 'ok')}" for check, (_, name, _) in CHECKS.items()]
+        for f in self.findings:
+            (_, name, fix), p = CHECKS[f.check], "" if f.p is None else f" (p {f.p:.1g})"
+            lines += ["", f"{f.level}: {name} ({f.check})", f"  {f.evidence}{p}", f"  fix: {fix}"]
+        return "\n".join(lines)
+
+    def save(self, folder):
+        """Write audit.json into `folder`: the same bytes for the same data. Returns its path."""
+        return files.write_json(f"{folder}/audit.json", asdict(self) | {"findings": list(map(asdict, self.findings))})
+
+
+def audit(folder):
+    """The Report on a folder of clips; ParameterError if there is nothing to audit or a table beside it is broken."""
+    return examine(read(folder))
 
 
 def examine(dataset, most=MOST, checks=CHECKS):
@@ -28,13 +63,14 @@ def examine(dataset, most=MOST, checks=CHECKS):
     split_N, results, not_checked = dataset.table["split"], [], {}
     rows = np.random.default_rng(0).permutation(len(split_N))[:most]
     rows = rows[np.argsort(split_N.to_numpy()[rows] != TRAIN, kind="stable")]  # training clips first
-    dataset.features = extract(dataset, rows)
-    for number, check in checks.items():
+    features = extract(dataset, rows)
+    for number, (check, *_) in checks.items():
+        if number in COMPARING and split_N.nunique() < 2:
+            not_checked[number] = "splits.csv is missing, or has no split but train"
+            continue
         try:
-            for result in check(dataset):  # one by one: results before a NotChecked count
+            for result in check(dataset, features):  # one by one: results before a NotChecked count
                 results.append(result)
         except NotChecked as reason:
             not_checked[number] = str(reason)
-    counts = {"clips": len(split_N), "examined": len(dataset.features)}
-    counts["splits"] = split_N.value_counts().sort_index().to_dict()
-    return Report(dataset.name, correct(results), not_checked, counts)
+    return Report(dataset.name, len(split_N), len(features.table), correct(results), not_checked)

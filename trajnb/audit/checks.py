@@ -1,62 +1,105 @@
-"""Checks 1 to 6 (splits and labels) and 12 to 17 (clips, targets, normalisation, predictions).
+"""The checks. Each yields Results on a read.Dataset and its features.Features f; NotChecked names what is missing.
 
-A check yields Results on a read.Dataset with its features; it raises NotChecked, naming what is missing.
-Shapes:   N clips   K classes   D numbers of a clip   T observed frames   H targets   C channels
+A Result is a finding when its effect reaches a limit that matters and, where chance could have made it, its p-value is
+below ALPHA after Holm's correction over all Results (S. Holm, 1979). Facts, such as a copied clip, have no p-value.
+
+Splits and labels (1 to 5), what predicts the label (6 to 11: motion must, alike in all splits, and nothing else may;
+small classifiers try), clips and targets (12 to 14).
+
+Shapes:   N clips (M of a split)   K classes   D numbers of a clip   T observed frames   H targets   P pixels
 """
 
-from types import SimpleNamespace
+import re
+import warnings
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
-from scipy.special import gammaln
-from scipy.stats import binom, chi2_contingency, hypergeom, mannwhitneyu, norm
-from sklearn.metrics import confusion_matrix
+from scipy.stats import binom, chi2_contingency, mannwhitneyu
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.feature_selection import SelectKBest, f_classif
+from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import make_pipeline
 
-from trajnb.audit import leaks
-from trajnb.audit.read import numbers
-from trajnb.audit.report import ERROR, INFO, TRAIN, WARNING, AuditError, NotChecked, Result
+from trajnb.audit.read import TRAIN
+from trajnb.config import Config
 from trajnb.evaluation import controls
+from trajnb.evaluation.statistics import holm
 
+ALPHA = 0.01  # chance of any false finding among all results of one audit, as far as p-values tell
+ERROR, WARNING, INFO = LEVELS = ("error", "warning", "info")  # worst first
 FEW = 5  # clips of a class expected in a split: with fewer it may be missing by chance, which is no error
 RARE = 0.5  # of the clips of a class expected in a split are missing
 OF_CLASS = 0.2  # of the variance of the split is the class's: 1 of 2 ordered classes cut at 80 % gives 0.25
-BLOCKS = 0.3  # of the changes of split along the numbers are missing
 TWIN = 0.05  # distance of two fingerprints (0 to 2): new noise stays below, 10,000 honest clips above 0.07
-CLOSEST = (0.002, 0.01, 0.05)  # shares of the closest pairs that should be as often within train as across
-MORE_CLOSE = 0.01  # of a split
-BETTER, WORSE = 0.05, 0.15  # accuracy gained by exchanging labels of a split, lost on it
-TELLING = 0.3  # of the way from chance to 1 that motion must predict before check 6 means anything
-QUIET = 8.0  # standard errors within which a still scene's coarse cells stay
+NEIGHBOURS = 3  # a clip itself and two others
 VISIBLE = 0.25  # of the frames must show an object that moves
 MANY = 0.01  # of the clips: no longer an accident
 REPEATED, STILL = 0.3, 0.9  # of the frames equal the one before: a wrong frame rate, a frozen clip
 OTHER_RATE = 0.04  # of a frame rate: 24 against 25; what phones call 30 differs by less
 DRIFT = 0.3  # twice the distance of the area under the curve from one half
-ON_PATH = {0.1: 0.3, 0.4: 0.5}  # steps from the observed path: share of the clips; closing circles bring back some
-DIGITS = 1e-5  # of full scale: what float32 may lose
-UNDER = 0.2  # of chance
-SIGMA = 3.0  # standard errors
+ON_PATH, OFTEN = 0.1, 0.3  # steps from the observed path; share of the clips: closing circles bring back some
+MOST_CLIPS, FEWEST_CLIPS, FEWEST_OF_A_CLASS = 3000, 40, 10  # that a classifier is trained on
+TELLING = 0.3  # of the way from chance to 1 that motion must predict before check 6 means anything
+WORSE = 0.15  # accuracy lost on a split
+LIMITS = {7: 0.15, 8: 0.1, 9: 0.1, 10: 0.15, 11: 0.15}  # of the way from chance to 1; motion itself moves paths' ends
+GRAVE = 0.3  # from here on nothing learned can be called motion
+STAMP = 16  # pixels of a stamp
+# Extremely randomised trees: boosted ones, as the controls have, learn nothing from 60 clips (20 in a leaf).
+TREES = ExtraTreesClassifier(50, min_samples_leaf=3, random_state=0)
+LIGHT = ["background", "lowest", "highest", "noise"]
 
 
-def others(data):
-    """Names of all splits but train; NotChecked if there is none."""
-    names = sorted(set(data.table["split"]) - {TRAIN})
-    if not names:
-        raise NotChecked("splits.csv is missing, or has no split but train")
-    return names
+class NotChecked(Exception):
+    """A check cannot be made; the message names what is missing."""
 
 
-def named(paths):
-    """The first three paths, in brackets, or nothing."""
-    some = list(dict.fromkeys(paths))
-    return f" ({', '.join(some[:3])}{', ...' if len(some) > 3 else ''})" if some else ""
+@dataclass(frozen=True)
+class Result:
+    """One result of a check; `p` is None for a fact, and corrected for the number of results."""
+
+    check: int  # number in CHECKS
+    level: str  # of LEVELS, if it is a finding
+    n: int  # clips it rests on
+    evidence: str  # one sentence with numbers
+    effect: float  # in the unit that `evidence` names; of a fact, the number of clips
+    limit: float = 1.0  # least effect that matters
+    p: float | None = None
+
+    @property
+    def found(self):
+        return bool(self.effect >= self.limit and (self.p is None or self.p < ALPHA))
 
 
-def classes(data):
+def correct(results):
+    """The results in order of checks, with p-values corrected for their number."""
+    results = sorted(results, key=lambda result: result.check)
+    corrected = iter(holm(np.array([result.p for result in results if result.p is not None])))
+    return [result if result.p is None else replace(result, p=float(next(corrected))) for result in results]
+
+
+def fact(check, level, n, paths, what):
+    """The Result that so many clips `what`, with the first three paths."""
+    paths = list(dict.fromkeys(paths))
+    some = f" ({', '.join(paths[:3])}{', ...' if len(paths) > 3 else ''})" if paths else ""
+    return Result(check, level, n, f"{len(paths)} {what}{some}", len(paths))
+
+
+def drift(check, name, what, value_N, split_N):
+    """Result: whether a number is larger, or smaller, in the split `name` than in train (Mann and Whitney's test)."""
+    part_M, train_M = value_N[split_N == name], value_N[split_N == TRAIN]
+    test = mannwhitneyu(part_M, train_M, method="asymptotic")
+    effect = abs(2 * test.statistic / (len(part_M) * len(train_M)) - 1)
+    evidence = f"{name}: {what} {np.median(part_M):.3g}, in train {np.median(train_M):.3g} (medians)"
+    return Result(check, WARNING, len(part_M), evidence, effect, DRIFT, float(test.pvalue))
+
+
+def classes(data, f):
     """1: every class must have at least half of its share in every split."""
-    others(data)
     share_K = data.table["label"].value_counts(normalize=True)[data.classes]
     for name, part in data.table.groupby("split"):
         count_K, expected_K = part["label"].value_counts().reindex(data.classes, fill_value=0), len(part) * share_K
@@ -68,296 +111,185 @@ def classes(data):
         yield Result(1, level, len(part), evidence, lack_K[worst], RARE, p)
 
 
-def order(data):
-    """2: a split must not follow the class, as a class-ordered list cut in two does, nor the numbers in file names.
-
-    In which order the clips are listed does not matter.
-    """
-    for name in others(data):
+def order(data, f):
+    """2: a split must not follow the class, as a class-ordered list cut in two does, nor the numbers in file names."""
+    place_N = f.table.groupby("label")["number"].rank(pct=True)
+    for name in sorted(set(data.table["split"]) - {TRAIN}):
         count_KS = pd.crosstab(data.table["label"], data.table["split"])[[TRAIN, name]].to_numpy()
         test = chi2_contingency(count_KS[count_KS.sum(axis=1) > 0], correction=False)
         effect = test.statistic / count_KS.sum()  # Goodman and Kruskal's tau of the split by the label
         evidence = f"{name}: the class explains {effect:.0%} of whether a clip is in {name} or in train"
         yield Result(2, ERROR, int(count_KS.sum()), evidence, effect, OF_CLASS, float(test.pvalue))
-    numbered = data.table.dropna(subset="number").sample(frac=1, random_state=0)  # equal numbers have no order
-    by_label = numbered.sort_values("number", kind="stable").groupby("label")["split"]
-    count, expected, variance = np.array([(0, 0, 0), *(changes(part) for _, part in by_label)]).sum(axis=0)
-    if expected:
-        evidence = (
-            f"along the numbers in file names the split changes {count:.0f} times, not about {expected:.0f} times"
-        )
-        p = float(norm.cdf((count - expected) / np.sqrt(variance)))
-        yield Result(2, WARNING, len(numbered), evidence, 1 - count / expected, BLOCKS, p)
+        if place_N.notna().all() and f.train_N.any() and name in f.split_N:
+            yield drift(2, name, "place of the number in the file name", place_N, f.split_N)
 
 
-def changes(split_N):
-    """How often neighbours differ, its expectation and variance (Wald and Wolfowitz's runs, several classes)."""
-    alike = (split_N.value_counts(normalize=True) ** 2).sum()
-    expected = (len(split_N) - 1) * (1 - alike)
-    return (split_N != split_N.shift())[1:].sum(), expected, max(expected * alike, 1.0)
+@lru_cache(maxsize=1)
+def pairs(f):
+    """Table of pairs of clips (one, other: numbers) that show the same movement, as it is or mirrored, whatever their
+    brightness and noise; exact: the same pixels. Clips that show none are in no pair."""
+    table, size_N = f.table, np.linalg.norm(f.cells_NKGG.reshape(len(f.table), -1), axis=1)
+    rows, found = np.flatnonzero(size_N > 0), []
+    cells_NKGG = f.cells_NKGG[rows] / size_N[rows, None, None, None]
+    count = min(NEIGHBOURS, len(rows))
+    for view_NKGG in (cells_NKGG, cells_NKGG[..., ::-1]) if count > 1 else ():
+        neighbours = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(cells_NKGG.reshape(len(rows), -1))
+        distance_N3, other_N3 = neighbours.kneighbors(view_NKGG.reshape(len(rows), -1))
+        one_M, column_M = np.nonzero(distance_N3 < TWIN)
+        found.append(np.stack([rows[one_M], rows[other_N3[one_M, column_M]]], axis=1))
+    pair = pd.DataFrame(np.concatenate(found) if found else np.empty((0, 2), int), columns=["one", "other"])
+    pair = pair[pair["one"] != pair["other"]]
+    for column, name in (("digest", "exact"), ("split", "split"), ("label", "label")):
+        pair[name] = table[column].to_numpy()[pair["one"]] == table[column].to_numpy()[pair["other"]]
+    return pair.assign(path=table["path"].to_numpy()[pair["one"]])
 
 
-def copies(data):
-    """Table of the clips (path, label, split) that share a key, the hash of their pixels, but for blank ones."""
-    f = data.features
-    table = data.table.iloc[f.row_N].assign(key=f.info["digest"].to_numpy())[f.info["change"].to_numpy() > 0]
-    return table[table["key"].duplicated(keep=False)]
-
-
-def differing(table, column):
-    """The rows of clips whose copies differ in a column."""
-    return table[table.groupby("key")[column].transform("nunique") > 1]
-
-
-def duplicates(data):
+def duplicates(data, f):
     """3: no clip may be in two splits, nor twice in one."""
-    others(data)
-    table, n = copies(data), len(data.table)
-    across = differing(table, "split")
-    yield Result(3, ERROR, n, f"{len(across)} clips are in two splits{named(across['path'])}", len(across))
-    within = table.drop(across.index)
-    yield Result(
-        3, WARNING, n, f"{len(within)} clips are in one split more than once{named(within['path'])}", len(within)
-    )
+    pair, n = pairs(f).query("exact"), len(f.table)
+    yield fact(3, ERROR, n, pair["path"][~pair["split"]], "clips are in two splits")
+    yield fact(3, WARNING, n, pair["path"][pair["split"]], "clips are in one split more than once")
 
 
-def nearest(feature_ND, keys, key_KD):
-    """Distance (N,) to the nearest of the clips `keys` that is not the clip itself, and that one's number."""
-    feature_ND, key_KD = (array.reshape(len(array), -1) for array in (feature_ND, key_KD))
-    distance_N2, which_N2 = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(key_KD).kneighbors(feature_ND)
-    rows = np.arange(len(feature_ND))
-    column_N = (keys[which_N2[:, 0]] == rows).astype(int)
-    return distance_N2[rows, column_N], keys[which_N2[rows, column_N]]
+def near_duplicates(data, f):
+    """4: no clip may be one of another split but for noise, brightness or mirroring."""
+    near, what = pairs(f).query("not exact and not split"), "clips are in two splits but for noise, light or mirroring"
+    yield fact(4, ERROR if near["path"].nunique() > 2 else WARNING, len(f.table), near["path"], what)
 
 
-def twins(data):
-    """Table of the clips whose moving light is that of a training clip (near: its label), as it is or mirrored, but not
-    their pixels."""
-    f, label_N, found = data.features, data.table["label"].to_numpy(), [data.table[:0].assign(near="")]
-    norm_N = np.linalg.norm(f.cells_NKGG.reshape(len(f), -1), axis=1)
-    cells_NKGG = f.cells_NKGG / np.maximum(norm_N, 1e-9)[:, None, None, None]  # brightness does not count
-    keys, digest_N = f.training[norm_N[f.training] > 0], f.info["digest"].to_numpy()
-    for view_NKGG in (cells_NKGG, cells_NKGG[..., ::-1]) if len(keys) > 1 else ():
-        distance_N, near_N = nearest(view_NKGG, keys, cells_NKGG[keys])
-        twin_N = (distance_N < TWIN) & (digest_N != digest_N[near_N])
-        found.append(data.table.iloc[f.row_N[twin_N]].assign(near=label_N[f.row_N[near_N[twin_N]]]))
-    return pd.concat(found).drop_duplicates("path")
-
-
-def near_duplicates(data):
-    """4: no clip may be a training clip but for noise, brightness or mirroring; nor may a split lie closer to train
-    than train lies to itself."""
-    names, found, f = others(data), twins(data), data.features
-    near_N = overlap(f)
-    for name in names:
-        part, rows = found[found["split"] == name], np.flatnonzero(f.split_N == name)
-        evidence = f"{name}: {len(part)} of {len(rows)} clips are a training clip but for noise, light or mirroring"
-        yield Result(4, ERROR if len(part) > 1 else WARNING, len(rows), evidence + named(part["path"]), len(part))
-        if len(rows):
-            yield closer(name, near_N[rows], near_N[f.training])
-
-
-def overlap(f):
-    """Distance (N,) of each path to the nearest other training path, also if one begins some frames later: root mean
-    square where they overlap, in frame widths."""
-    if len(f.training) < 2:
-        raise NotChecked("it needs two training clips")
-    frames, distances = f.uv_NTx2.shape[1], []
-    for late in range(-frames // 2, frames // 2 + 1):
-        own, other = (slice(max(0, k), frames + min(0, k)) for k in (late, -late))
-        distance_N, _ = nearest(f.uv_NTx2[:, own], f.training, f.uv_NTx2[f.training, other])
-        distances.append(distance_N / np.sqrt(frames - abs(late)))
-    return np.min(distances, axis=0)
-
-
-def closer(name, across_M, within_N):
-    """Result: whether a split's clips are among the closest pairs more often than train's own are."""
-    both, n = np.sort(np.concatenate([across_M, within_N])), len(across_M)
-    limit_C1 = both[[int(share * len(both)) for share in CLOSEST], None]
-    close_C, total_C = (across_M <= limit_C1).sum(axis=1), (both <= limit_C1).sum(axis=1)
-    p_C = hypergeom.sf(close_C - 1, len(both), n, total_C)
-    best = p_C.argmin()
-    excess = float(close_C[best] / n - total_C[best] / len(both))
-    evidence = f"{name}: {excess:.1%} of {n} paths, beyond chance, are as close to a training path as cuts of one scene"
-    return Result(4, WARNING, n, evidence, excess, MORE_CLOSE, float(min(1.0, p_C[best] * len(CLOSEST))))
-
-
-def two_labels(data):
+def two_labels(data, f):
     """5: the same pixels, or nearly, must have the same label."""
-    exact, near = differing(copies(data), "label"), twins(data)
-    near = near[near["label"] != near["near"]]
-    paths = [*exact["path"], *near["path"]]
-    evidence = f"{len(exact)} clips have two labels, {len(near)} more are near copies with another label{named(paths)}"
-    yield Result(5, ERROR, len(data.features), evidence, len(paths))
+    yield fact(5, ERROR, len(f.table), pairs(f).query("not label")["path"], "clips, or near copies, have two labels")
 
 
-def permuted(data):
+def cross_validated(feature_ND, label_N, classifier=None, folds=3):
+    """(top-1, effect, p, n) on clips that the classifier was not trained on; NotChecked with too few clips.
+
+    Effect: of the way from always predicting the commonest class to 1. p: chance of as many correct by doing so.
+    """
+    rows = np.flatnonzero(np.bincount(label_N)[label_N] >= FEWEST_OF_A_CLASS)[:MOST_CLIPS]
+    label_N, n = label_N[rows], len(rows)
+    if n < FEWEST_CLIPS or len(set(label_N)) < 2:
+        raise NotChecked(f"it needs {FEWEST_CLIPS} training clips of two or more classes, not {n}")
+    correct = int((cross_val_predict(classifier or TREES, feature_ND[rows], label_N, cv=folds) == label_N).sum())
+    top1, chance = correct / n, np.bincount(label_N).max() / n
+    return top1, (top1 - chance) / (1 - chance), float(binom.sf(correct - 1, n, chance)), n
+
+
+def permuted(data, f):
     """6: what separates the classes in train must separate the same classes in every other split."""
-    names, f, rows = others(data), data.features, data.features.training
-    feature_ND = motion(f.uv_NTx2)
-    top1, effect, *_ = leaks.cross_validated(feature_ND[rows], f.label_N[rows])
+    cfg = Config()  # its frame count and size: paths as if in frames of 64 pixels
+    feature_ND, train_N = controls.path_features(cfg.size * f.uv_NTx2, cfg), f.train_N
+    top1, effect, *_ = cross_validated(feature_ND[train_N], f.label_N[train_N])
     if effect < TELLING:
         raise NotChecked(f"motion predicts only {top1:.0%} of the training clips' labels")
-    model = leaks.trees().fit(feature_ND[rows], f.label_N[rows])
-    for name in names:
-        part_N = f.split_N == name
-        if part_N.sum() >= leaks.FEWEST_CLIPS:
-            yield from exchanged(name, model.predict(feature_ND[part_N]), f.label_N[part_N], top1, data.classes)
+    right_N = TREES.fit(feature_ND[train_N], f.label_N[train_N]).predict(feature_ND) == f.label_N
+    for name in sorted(set(f.split_N) - {TRAIN}):
+        right, n = right_N[f.split_N == name].sum(), int((f.split_N == name).sum())
+        evidence = f"{name}: motion predicts {right / n:.0%} of {n} labels, in train {top1:.0%}"
+        yield Result(6, ERROR, n, evidence, top1 - right / n, WORSE, float(binom.cdf(right, n, top1)))
 
 
-def motion(uv_NTx2):
-    """The kinematic features (N, D) of the controls, of paths in frame widths, as if in frames of 64 pixels."""
-    cfg = SimpleNamespace(frames=uv_NTx2.shape[1], size=64, sweep_min_deg=90, sweep_max_deg=450)
-    return controls.path_features(cfg.size * uv_NTx2, cfg)
+def leak(number, what, scores):
+    """The Result of scores: `what` predicts the label."""
+    top1, effect, p, n = scores
+    evidence = f"{what} alone predicts {top1:.1%} of {n} training labels ({effect:.0%} above chance)"
+    level = ERROR if effect >= GRAVE and number != 7 else WARNING
+    return Result(number, level, n, evidence, effect, LIMITS[number], p)
 
 
-def exchanged(name, predicted_N, label_N, top1, classes):
-    """Results: whether labels fit better after exchanging them, and whether they fit at all."""
-    count, n = len(classes), len(label_N)
-    _, to_K = linear_sum_assignment(-confusion_matrix(label_N, predicted_N, labels=range(count)))
-    moved_N, before_N, after_N = to_K[label_N] != label_N, predicted_N == label_N, predicted_N == to_K[label_N]
-    gained, lost = int((after_N & moved_N).sum()), int((before_N & moved_N).sum())
-    # The best of all count! orders was taken.
-    p = float(np.exp(min(0.0, gammaln(count + 1) + binom.logsf(gained - 1, gained + lost, 0.5)))) if gained else 1.0
-    pairs = ", ".join(f"{classes[k]} as {classes[to]}" for k, to in enumerate(to_K) if k != to)
-    evidence = f"{name}: motion predicts {before_N.mean():.0%} of {n} labels as they are"
-    evidence += f", {after_N.mean():.0%} after reading {pairs}" if pairs else ""
-    yield Result(6, ERROR, n, evidence, (gained - lost) / n, BETTER, p)
-    best = max(int(before_N.sum()), int(after_N.sum()))
-    evidence = f"{name}: motion predicts {best / n:.0%} of {n} labels, in train {top1:.0%}"
-    yield Result(6, WARNING, n, evidence, top1 - best / n, WORSE, float(binom.cdf(best, n, top1)))
+def leak_check(number, what, features):
+    """The check that features(data, f) (N, D) do not predict the labels of the training clips."""
+
+    def check(data, f):
+        yield leak(number, what, cross_validated(features(data, f)[f.train_N], f.label_N[f.train_N]))
+
+    return check
 
 
-def still(data):
+def name_features(data, f):
+    """Numbers (N, D) in a name without its class: letters, length, the last number, and that modulo 2 to K + 1."""
+    labels = re.compile("|".join(sorted(map(re.escape, data.classes), key=len, reverse=True)), re.IGNORECASE)
+    stem_N = pd.Series([labels.sub("", Path(path).stem) for path in f.table["path"]])
+    letters_N = pd.factorize(stem_N.str.replace(r"\d+", "", regex=True), sort=True)[0]
+    number_N = f.table["number"].fillna(-1).to_numpy()
+    modulo = [number_N % k for k in range(2, len(data.classes) + 2)]
+    return np.column_stack([letters_N, stem_N.str.len(), number_N, *modulo])
+
+
+def stamp(data, f):
+    """11: the pixels that differ most between classes, in a frame or the mean of all, may not predict the label."""
+    rows = np.flatnonzero(f.train_N[: len(f.whole_MTHW)])
+    video_NTHW, label_N = f.whole_MTHW[rows], f.label_N[rows]
+    video_NFHW = np.concatenate([video_NTHW, video_NTHW.mean(axis=1, keepdims=True, dtype=np.float32)], axis=1)
+    level_NP = video_NFHW.reshape(len(rows), -1) - f.table["background"].to_numpy(np.float32)[rows, None]
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+        warnings.simplefilter("ignore")  # many pixels never change
+        finder = make_pipeline(SelectKBest(f_classif, k=STAMP), TREES)
+        scores = cross_validated(level_NP, label_N, finder, folds=2)  # halves: pixels are chosen on one of them
+        best = np.nan_to_num(f_classif(level_NP, label_N)[0]).argmax()
+    frame, y, x = np.unravel_index(best, video_NFHW.shape[1:])
+    when = "in the mean of all frames" if frame == video_NTHW.shape[1] else f"in frame {frame}"
+    yield leak(11, f"a group of pixels around x {x}, y {y} {when}", scores)
+
+
+def still(data, f):
     """12: every clip must show something that changes."""
-    info, n = data.features.info, len(data.features)
-    still_N = (info["repeated"] >= STILL) | ((info["visible"] < VISIBLE) & (info["change"] < QUIET))
-    paths = data.table["path"].to_numpy()[data.features.row_N[still_N]]
-    evidence = f"{len(paths)} of {n} clips show nothing that moves{named(paths)}"
-    yield Result(12, ERROR if len(paths) >= MANY * n else WARNING, n, evidence, len(paths))
+    still_N, n = (f.table["repeated"] >= STILL) | (f.table["visible"] < VISIBLE), len(f.table)
+    level, what = ERROR if still_N.mean() >= MANY else WARNING, f"of {n} clips show nothing that moves"
+    yield fact(12, level, n, f.table["path"][still_N], what)
 
 
-def formats(data):
+def formats(data, f):
     """13: all clips must be readable, of one size, range, frame rate and speed."""
-    info, n, lengths = data.features.info, len(data.table), data.lengths
-    first = f"; {' '.join(min(data.faults.items()))}" if data.faults else ""
-    yield Result(13, ERROR, n, f"{len(data.faults)} clips cannot be used{first}", len(data.faults))
-    yield Result(13, INFO, n, f"{data.unlisted} clips are not in splits.csv and were not audited", data.unlisted)
-    evidence = f"clips have {min(lengths)} to {max(lengths)} frames; the first {data.frames} of each were examined"
-    yield Result(13, INFO, n, evidence, len(lengths) - 1)
-    repeated = int(info["repeated"].between(REPEATED, STILL, inclusive="left").sum())
-    evidence = f"{repeated} of {len(info)} clips repeat {REPEATED:.0%} of their frames or more"
-    yield Result(13, WARNING, len(info), evidence, repeated / len(info), MANY)
-    rate = info["rate"].dropna().astype(float)
-    if len(rate):
-        spread = rate.max() / rate.min() - 1
-        evidence = f"frame rates range from {rate.min():.4g} to {rate.max():.4g} per second in {len(rate)} clips"
-        yield Result(13, ERROR if spread >= OTHER_RATE else INFO, len(rate), evidence, spread, 0.01)
-    yield from drifts(data.features)
+    what, n = f"clips cannot be used; {' '.join(min(f.faults.items(), default=()))}", len(f.table)
+    yield Result(13, ERROR, len(data.table), f"{len(f.faults)} {what}", len(f.faults))
+    repeated = int(f.table["repeated"].between(REPEATED, STILL, inclusive="left").sum())
+    evidence = f"{repeated} of {n} clips repeat {REPEATED:.0%} of their frames or more"
+    yield Result(13, WARNING, n, evidence, repeated / n, MANY)
+    low, high = f.table["rate"].astype(float).agg(["min", "max"]).fillna(1)
+    yield Result(13, ERROR, n, f"frame rates range from {low:.4g} to {high:.4g} per second", high / low - 1, OTHER_RATE)
+    names = sorted(set(f.split_N) - {TRAIN}) if f.train_N.any() else ()
+    for name, what in product(names, ("speed", "background", "highest")):
+        yield drift(13, name, what, f.table[what], f.split_N)
 
 
-def drifts(f):
-    """Results: whether speed and levels of a split are train's."""
-    speed_N = 100 * np.linalg.norm(np.diff(f.uv_NTx2, axis=1), axis=2).mean(axis=1)
-    values = pd.DataFrame({"speed (% of the width per frame)": speed_N, "background": f.info["median"]})
-    values["highest level"], train_N = f.info["high"], f.split_N == TRAIN
-    for name in sorted(set(f.split_N) - {TRAIN}) if train_N.any() else ():
-        for what, value_N in values.items():
-            part, train = value_N[f.split_N == name], value_N[train_N]
-            test = mannwhitneyu(part, train, method="asymptotic")
-            effect = abs(2 * test.statistic / (len(part) * len(train)) - 1)
-            evidence = f"{name}: median {what} {part.median():.3g}, in train {train.median():.3g}"
-            yield Result(13, WARNING, len(part), evidence, effect, DRIFT, float(test.pvalue))
+def targets(data, f):
+    """14: what is to be predicted may not lie on the observed path."""
+    if data.positions is None:
+        raise NotChecked("positions.parquet is missing")
+    distance_N = off_path(*data.positions)
+    near, n = int((distance_N < ON_PATH).sum()), max(1, int(np.isfinite(distance_N).sum()))
+    evidence = f"{near} of {n} clips have their first target within {ON_PATH} steps of the observed path"
+    yield Result(14, ERROR, n, evidence, near / n, OFTEN, float(binom.sf(near - 1, n, OFTEN / 2)))
 
 
-def targets(data):
-    """14: what is to be predicted must lie after the observed frames, and not on the observed path."""
-    table = data.positions()
-    target_M = table["target"]
-    early = table[target_M & (table["frame"] < data.frames)]["path"].nunique()
-    evidence = f"{early} clips have targets before frame {data.frames}, the first one that is not observed"
-    yield Result(14, ERROR, table["path"].nunique(), evidence, early)
-    parts = [table[rows].pivot(index="path", columns="frame", values=["u", "v"]) for rows in (~target_M, target_M)]
-    if parts[0].shape[1] < 4 or parts[1].empty:
-        raise NotChecked("positions.parquet holds no targets, or fewer than two observed positions of each clip")
-    both = parts[0].index.intersection(parts[1].index)
-    distance_N = off_path(*(np.stack([part.loc[both, x] for x in "uv"], axis=2) for part in parts))
-    for steps, often in ON_PATH.items():
-        near, n = int((distance_N < steps).sum()), len(distance_N)
-        evidence = f"{near} of {n} clips have their first target within {steps} steps of the observed path"
-        yield Result(14, ERROR, n, evidence, near / max(n, 1), often, float(binom.sf(near - 1, n, often / 2)))
+def off_path(seen_NTx2, target_NHx2):
+    """Distance (N,) of the first target from the observed positions and the middles between them, in median steps; NaN
+    where a position is missing or nothing moves."""
+    between_NTx2 = (seen_NTx2[:, 1:] + seen_NTx2[:, :-1]) / 2
+    way_NTx2 = np.concatenate([seen_NTx2, between_NTx2], axis=1) - target_NHx2[:, :1]
+    step_N = np.median(np.linalg.norm(np.diff(seen_NTx2, axis=1), axis=2), axis=1)
+    return np.linalg.norm(way_NTx2, axis=2).min(axis=1) / np.where(step_N > 0, step_N, np.nan)
 
 
-def off_path(observed_NTx2, target_NHx2):
-    """Distance (M,) of the first target from the observed path, in median steps of it, of the M clips that move."""
-    along_NTx2, to_NTx2 = np.diff(observed_NTx2, axis=1), target_NHx2[:, :1] - observed_NTx2[:, :-1]
-    squared_NT = np.maximum((along_NTx2**2).sum(axis=2), 1e-12)
-    share_NT = np.clip((to_NTx2 * along_NTx2).sum(axis=2) / squared_NT, 0, 1)  # of the segment, where it is nearest
-    distance_NT = np.linalg.norm(to_NTx2 - share_NT[..., None] * along_NTx2, axis=2)
-    step_N = np.median(np.linalg.norm(along_NTx2, axis=2), axis=1)
-    moving_N = step_N > 0  # false also where a frame is missing
-    return distance_NT[moving_N].min(axis=1) / step_N[moving_N]
-
-
-def normalisation(data):
-    """15: mean and standard deviation must be those of the training clips alone."""
-    stats, f = data.extra("stats.json"), data.features
-    if len(f) < len(data.table) or f.info["sums"].str.len().nunique() > 1:
-        raise NotChecked("it needs the pixels of all clips, all grey or all with colours")
-    given_2C, unit = given(stats)
-    pools = {name: f.split_N == name for name in [TRAIN, *sorted(set(f.split_N) - {TRAIN})]}
-    pools |= {f"train and {name}": pools[TRAIN] | rows_N for name, rows_N in pools.items() if name != TRAIN}
-    pools["all"] = pools[TRAIN] | True
-    off = {name: np.abs(given_2C - pooled(f.info[rows_N], given_2C.shape[1])).max() for name, rows_N in pools.items()}
-    if max(off.values()) <= unit:
-        raise NotChecked("train and the other splits agree to all digits of stats.json")
-    of_train = off.pop(TRAIN)
-    evidence = f"mean or standard deviation differs from that of train by {of_train:.2g} of full scale"
-    yield Result(15, WARNING, len(f), evidence, of_train, MANY)
-    best = min(off, key=off.get)
-    evidence += f", from that of {best} by {off[best]:.2g}"
-    yield Result(15, ERROR, len(f), evidence, of_train > unit and off[best] <= unit)
-
-
-def given(stats):
-    """Mean and standard deviation (2, C) of stats.json as shares of full scale, and half a unit of their last digit."""
-    pair = [numbers("stats.json", name, stats.get(name), 0, 255) for name in ("mean", "std")]
-    if {len(number_C) for number_C in pair} not in ({1}, {3}):
-        raise AuditError("stats.json has not as many means as standard deviations: write one or three of each")
-    digits = max(len(f"{number!r}".partition(".")[2]) for number in np.ravel(pair).tolist())
-    scale = 255 if np.max(pair) > 1 else 1
-    return np.stack(pair) / scale, max(DIGITS, 0.5 * 10.0**-digits / scale)
-
-
-def pooled(info, channels):
-    """Mean and standard deviation (2, C) of the pixels of some clips; over all channels if one is asked for."""
-    sums_Cx2 = np.array(info["sums"].tolist()).sum(axis=0) / info["pixels"].sum()
-    sums_Cx2 = sums_Cx2.mean(axis=0, keepdims=True) if channels == 1 else sums_Cx2
-    return np.stack([sums_Cx2[:, 0], np.sqrt(np.maximum(sums_Cx2[:, 1] - sums_Cx2[:, 0] ** 2, 0))])
-
-
-def under_chance(data):
-    """16: predictions must not be worse than chance."""
-    for name, part in data.predictions().groupby("split"):
-        correct, n, chance = int(part["correct"].sum()), len(part), 1 / len(data.classes)
-        evidence = f"{name}: {correct} of {n} predictions are correct, {chance * n:.0f} would be by chance"
-        yield Result(16, ERROR, n, evidence, 1 - correct / (chance * n), UNDER, float(binom.cdf(correct, n, chance)))
-
-
-def beyond(data):
-    """17: predictions must not be better than the oracle."""
-    table, oracle = data.predictions(), data.extra("oracle.json")
-    table = table[table["split"] != TRAIN]
-    if not {"top1", "ade_px"} & set(oracle):
-        raise NotChecked("oracle.json has neither top1 nor ade_px")
-    for name, column, sign, most in (("top1", "correct", 1, 1), ("ade_px", "ade_px", -1, 1e6)):
-        bound, n = float(numbers("oracle.json", name, [oracle.get(name, 0)], 0, most)[0]), len(table)
-        if name in oracle and column in table and n > 1:
-            spread = np.sqrt(max(bound * (1 - bound), 1 / n)) if sign > 0 else table[column].std()
-            effect = sign * (table[column].mean() - bound) / max(spread / n**0.5, 1e-9)
-            evidence = f"{name} {table[column].mean():.4g} on {n} clips, the oracle's is {bound:.4g}"
-            yield Result(17, ERROR, n, evidence, float(effect), SIGMA)
-
-
-CHECKS = {1: classes, 2: order, 3: duplicates, 4: near_duplicates, 5: two_labels, 6: permuted, 12: still, 13: formats}
-CHECKS |= {14: targets, 15: normalisation, 16: under_chance, 17: beyond}
+named = leak_check(7, "the file name (or index)", name_features)
+lit = leak_check(8, "brightness (levels, noise)", lambda data, f: f.table[LIGHT].to_numpy(float))
+sized = leak_check(9, "the object's size", lambda data, f: f.table[["radius"]].to_numpy())
+placed = leak_check(10, "the start position", lambda data, f: f.uv_NTx2[:, 0])
+CHECKS = {  # check, name, fix
+    1: (classes, "class missing or rare in a split", "add clips, or split at random, say by a hash of the content."),
+    2: (order, "split ordered by class or by index", "split at random, say by a hash of the content."),
+    3: (duplicates, "exact duplicates across splits", "keep one of each: a training clip does not test a network."),
+    4: (near_duplicates, "near duplicates across splits", "keep one of each, and split before copies are made."),
+    5: (two_labels, "the same clip under two labels", "look at these clips and remove the wrong label."),
+    6: (permuted, "labels permuted between splits", "number the classes alike in all splits, or correct the labels."),
+    7: (named, "file name or index predicts the label", "give clips names without the class, such as a hash."),
+    8: (lit, "brightness predicts the label", "draw brightness and noise alike for all classes."),
+    9: (sized, "size predicts the label", "draw object and distance alike for all classes."),
+    10: (placed, "start position predicts the label", "place paths alike for all classes, or crop at random."),
+    11: (stamp, "one frame or a stamp predicts the label", "compare this frame between classes; mask a stamp."),
+    12: (still, "empty or frozen clips", "remove them, or film them again."),
+    13: (formats, "wrong range, type, length or frame rate", "correct or remove these clips: all need one format."),
+    14: (targets, "target inside the observed frames", "begin the targets at the frame after the last observed one."),
+}

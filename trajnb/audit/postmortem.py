@@ -12,17 +12,12 @@ import numpy as np
 import pandas as pd
 
 from trajnb import data, models
+from trajnb.audit import read
 from trajnb.config import Config
-from trajnb.evaluation import metrics, oracles, predictions, trackers
+from trajnb.evaluation import predictions
 from trajnb.models.trained import load_trained
-from trajnb.progress import Progress
 from trajnb.training import fit, predict, validate
 
-# From the old report, not computed here: top-1 on its validation set; losses of its own.
-REPORTED = pd.DataFrame(
-    {"val_top1": [0.0, 1.0, 0.074, 1.0], "train_loss": [2.04, 0.77, 0.76, 0.75], "val_loss": [2.98, 1.98, 8.76, 0.13]},
-    index=pd.Index(["transformer", "i3d", "slowfast", "magvit"], name="network"),
-)
 CLASS_ORDER, BY_RECIPE, LAST_SEEN = "class order", "by recipe", "last seen"  # kinds of experiments
 
 
@@ -57,24 +52,10 @@ def experiments(cfg, model):
     return [*planned, Experiment(LAST_SEEN, last, cfg.replace(model=model, target="last_seen"))]
 
 
-def run_all(cfg, model):
-    """All experiments with results, a printed line each; finished training runs are not repeated."""
-    folder, planned = cfg.stage_dir("postmortem"), experiments(cfg, model)
-    with Progress(len(planned), "post-mortem", "training run") as progress:
-        for k, experiment in enumerate(planned):
-            planned[k] = run(experiment, folder)
-            progress.line(f"{experiment.name:32s} validation top-1 {planned[k].scores['val_top1']:.3f}")
-            progress.update()
-    return planned
-
-
 def run(experiment, folder):
-    """The experiment with results: its data and network, in subfolders of `folder`, are made unless they are there."""
+    """The experiment with results, in subfolders of `folder`; a finished training run is not repeated."""
     cfg, data_dir = experiment.cfg, folder / experiment.data
-    try:
-        data.load(cfg, "train", data_dir)
-    except (FileNotFoundError, ValueError):
-        data.make(cfg, data_dir)
+    data.make(cfg, data_dir)
     clips = {which: data.load(cfg, which, data_dir) for which in ("train", "val", "test")}
     train, val, test = clips.values()
     with contextlib.redirect_stdout(io.StringIO()):  # a line an epoch of every training run would bury the rest
@@ -91,21 +72,15 @@ def run(experiment, folder):
     return experiment._replace(history=history, val=val, predictions=predicted, scores=scores)
 
 
-def position_errors(experiment):
-    """Mean distance in pixels on the validation clips of LAST_SEEN, from the old target and from the true future.
-
-    Rows: the network trained on the last seen position; that position as measured, repeated; constant velocity.
-    """
-    val, cfg = experiment.val, experiment.cfg
-    measured_NTx3 = trackers.track(*oracles.measured_track(val, cfg), cfg)
-    forecasts = {
-        f"{cfg.model}, trained on the last seen position": experiment.predictions.track_NHx3,
-        "the last measured position, repeated": np.repeat(measured_NTx3[:, -1:], cfg.horizon, axis=1),
-        "constant velocity": trackers.constant_velocity(measured_NTx3, cfg.horizon),
-    }
-    future = data.ClipSet(cfg.replace(target="future"), val.seed, val.table)
-    errors = {
-        name: [metrics.displacement_px(f, clips.track_NFx3[:, cfg.frames :], cfg).mean() for f in forecasts.values()]
-        for name, clips in (("from the old target, px", val), ("from the true future, px", future))
-    }
-    return pd.DataFrame(errors, index=list(forecasts))
+def dataset(cfg, folder):
+    """The training and validation clips in a data folder, with true positions, as if they were anybody's clips."""
+    clips = {which: data.load(cfg, which, folder) for which in ("train", "val")}
+    table = pd.concat(part.table for part in clips.values()).rename(columns={"motion": "label"})
+    table["path"] = [f"{label}/{k:06d}.npy" for label, k in zip(table["label"], table["index"], strict=True)]
+    uv_NFx2 = np.concatenate([part.track_NFx3[..., :2] for part in clips.values()]).astype(float)
+    video_NTSS = np.concatenate([part.render(np.arange(len(part))) for part in clips.values()])
+    rows, positions = (
+        list(zip(video_NTSS, [cfg.frame_rate] * len(table), strict=True)),
+        np.split(uv_NFx2, [cfg.frames], 1),
+    )
+    return read.Dataset(folder.name, table.reset_index(drop=True), rows.__getitem__, positions)
