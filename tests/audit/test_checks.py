@@ -9,7 +9,8 @@ import pytest
 from folders import SUITE
 
 from trajnb import audit
-from trajnb.audit import checks, read
+from trajnb.audit import checks
+from trajnb.audit.read import Dataset
 
 STRONGEST = [(check, bug, strengths[-1]) for check, bug, strengths in SUITE.BUGS]
 
@@ -55,7 +56,7 @@ def found_by(number, split_N, classes=2, order="label"):
     table = pd.DataFrame({"label": np.arange(n) * classes // n, "split": split_N, "number": np.arange(n) * 7 % 9.0})
     table = table.astype({"label": str}).sample(frac=1, random_state=1).sort_values(order, kind="stable")
     f = SimpleNamespace(table=table, split_N=table["split"].to_numpy(str), train_N=table["split"] == "train")
-    return [result for result in audit.CHECKS[number][0](read.Dataset("listed", table, None), f) if result.found]
+    return [result for result in audit.CHECKS[number][0](Dataset("listed", table, None), f) if result.found]
 
 
 @pytest.mark.parametrize("classes", [2, 20])

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from trajnb import data, models
-from trajnb.audit import read
+from trajnb.audit.read import Dataset
 from trajnb.config import Config
 from trajnb.evaluation import predictions
 from trajnb.models.trained import load_trained
@@ -79,8 +79,6 @@ def dataset(cfg, folder):
     table["path"] = [f"{label}/{k:06d}.npy" for label, k in zip(table["label"], table["index"], strict=True)]
     uv_NFx2 = np.concatenate([part.track_NFx3[..., :2] for part in clips.values()]).astype(float)
     video_NTSS = np.concatenate([part.render(np.arange(len(part))) for part in clips.values()])
-    rows, positions = (
-        list(zip(video_NTSS, [cfg.frame_rate] * len(table), strict=True)),
-        np.split(uv_NFx2, [cfg.frames], 1),
-    )
-    return read.Dataset(folder.name, table.reset_index(drop=True), rows.__getitem__, positions)
+    table = table[["path", "label", "split"]].reset_index(drop=True)
+    read = [(video_TSS, cfg.frame_rate) for video_TSS in video_NTSS].__getitem__
+    return Dataset(folder.name, table, read, np.split(uv_NFx2, [cfg.frames], 1))
