@@ -114,9 +114,11 @@ def memory_mb(step, cfg):
     """About the most memory that a step takes, in MB."""
     if step == "attention":
         return STEP_MB[step] + max(0, cfg.attention_clips - 64) * 7
+    pixels, held = cfg.frames * cfg.size**2, {"train": cfg.clips, "evaluate": cfg.test_clips}.get(step, 0)
+    needed = STEP_MB[step] + round(held * pixels / MB)
     if step != "train" or gpus(cfg):
-        return STEP_MB[step]
-    return STEP_MB[step] + round(cfg.batch_size * CLIP_MB[cfg.preset] * cfg.frames * cfg.size**2 / (16 * 64**2))
+        return needed
+    return needed + round(cfg.batch_size * CLIP_MB[cfg.preset] * pixels / (16 * 64**2))
 
 
 def check(run):

@@ -7,7 +7,7 @@ import torch
 
 from trajnb.config import Config
 from trajnb.data import ClipSet, batches, in_memory
-from trajnb.data.batches import Rendered, ahead
+from trajnb.data.batches import Resident, ahead
 from trajnb.data.dataset import Stream
 from trajnb.world import recipes
 
@@ -22,7 +22,7 @@ def clips():
 
 def test_rendered_clips_are_the_rendered_ones(clips):
     held, rows_KB = in_memory(clips, CPU), np.array([[3, 1], [7, 11]])
-    assert isinstance(held, Rendered)
+    assert isinstance(held, Resident)
     assert len(held) == 12
     for one, other, rows in zip(batches(held, rows_KB, CPU), batches(clips, rows_KB, CPU), rows_KB, strict=True):
         for part, same, again in zip(one, other, clips.batch(rows), strict=True):
@@ -35,7 +35,7 @@ def test_what_does_not_fit_or_changes_is_rendered_batch_by_batch(clips, monkeypa
     needed = 12 * clips.cfg.frames * clips.cfg.size**2
     for free, fits in ((needed / 0.4 + 9, True), (needed / 0.4 - 9, False)):
         monkeypatch.setattr(psutil, "virtual_memory", lambda free=free: type("Memory", (), {"available": free}))
-        assert isinstance(in_memory(clips, CPU), Rendered) == fits
+        assert isinstance(in_memory(clips, CPU), Resident) == fits
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7])

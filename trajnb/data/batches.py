@@ -14,7 +14,7 @@ from trajnb.data.dataset import Batch, ClipSet
 SHARE = 0.4  # of the free memory that clips may take
 
 
-class Rendered:
+class Resident:
     """Clips whose pixels (N, 1, T, S, S) uint8 lie on a device; otherwise as the set they come from."""
 
     def __init__(self, clips, device="cpu"):
@@ -38,12 +38,12 @@ def in_memory(clips, device):
         return clips
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
     needed = len(clips) * clips.cfg.frames * clips.cfg.size**2
-    return Rendered(clips, device) if needed <= SHARE * free else clips
+    return Resident(clips, device) if needed <= SHARE * free else clips
 
 
 def batches(clips, rows_KB, device):
     """Batches of the rows (K, B) on `device`; a GPU does not wait for them."""
-    if isinstance(clips, Rendered):
+    if isinstance(clips, Resident):
         yield from map(clips.batch, torch.from_numpy(rows_KB).to(device))
     elif device.type == "cpu":
         yield from map(clips.batch, rows_KB)

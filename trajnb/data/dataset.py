@@ -92,6 +92,19 @@ class Reordered(ClipSet):
         return np.take_along_axis(super().render(rows), self.order_NT[rows][:, :, None, None], axis=1)
 
 
+class Rendered(ClipSet):
+    """The same clips, their pixels rendered once and held in memory: for what looks at them several times."""
+
+    ROWS = (*ClipSet.ROWS, "video_NTSS")
+
+    def __init__(self, clips):
+        vars(self).update(vars(clips))
+        self.video_NTSS = clips.render(np.arange(len(clips)))
+
+    def render(self, rows):
+        return self.video_NTSS[rows]
+
+
 class Stream(ClipSet):
     """Ever-new clips: every epoch as many as the table has, of indices never used before."""
 

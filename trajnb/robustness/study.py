@@ -5,12 +5,12 @@ Mean accuracy is the area under a model's accuracy curve over the severities of 
 Shapes:   M models   S seeds   C conditions   N clips   T observed frames   H future frames
 """
 
-import copy
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from trajnb.data import Rendered
 from trajnb.evaluation import controls, metrics, oracles, predictions, statistics, trackers
 from trajnb.evaluation.predictions import Predictions
 from trajnb.progress import Progress
@@ -34,13 +34,6 @@ class Results(NamedTuple):
         return list(dict.fromkeys(name for name, _ in self.conditions))  # clean first
 
 
-def rendered(clips):
-    """The same clips, their pixels rendered once and held in memory."""
-    held = copy.copy(clips)
-    held.render = clips.render(np.arange(len(clips))).__getitem__
-    return held
-
-
 def evaluate(networks, classifiers, cfg) -> Results:
     """Results of {model: [network of each seed]}, {control: classifier of one picture} and references everywhere."""
     todo = list(conditions.all_conditions(conditions.clean_clips(cfg)))
@@ -48,7 +41,7 @@ def evaluate(networks, classifiers, cfg) -> Results:
     top1_MSCN, ade_px_MSCN = np.full((2, len(models), seeds, len(todo), cfg.robustness_clips), np.nan)
     with Progress(len(todo), "robustness", "condition") as progress:
         for c, condition in enumerate(todo):
-            condition = condition._replace(clips=rendered(condition.clips))
+            condition = condition._replace(clips=Rendered(condition.clips))
             for model, seed, predicted in predict_all(networks, classifiers, condition):
                 m = models.index(model)
                 if predicted.prob_NK is not None:
