@@ -129,8 +129,8 @@ class TrainParams(BaseModel):
     device: Literal["auto", "cpu", "cuda", "mps"] = parameter(
         "auto", text="where to train; auto takes cuda, then mps (Apple; not tested by us), then cpu"
     )
-    precision: Literal["float32", "bfloat16", "auto"] = parameter(
-        "float32", text="arithmetic of the forward pass; auto probes once what pays on this device"
+    precision: Literal["float32", "bfloat16"] = parameter(
+        "float32", text="arithmetic of the extractor's forward pass; bfloat16 pays for base presets on a GPU"
     )
     threads: int = parameter(0, 0, 1024, "threads", "CPU threads; 0 is all cores")
     control: Literal["none", "shuffled", "permuted"] = parameter(

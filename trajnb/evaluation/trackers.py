@@ -12,7 +12,7 @@ from scipy.ndimage import uniform_filter
 
 WINDOW = 7  # pixels to each side of the brightest spot
 RIM = 1.5  # pixels around the disc that still hold some of its light
-CHUNK = 500  # clips at once: bounds the memory
+CHUNK = 50  # clips at once: what fits the cache
 
 
 def rendered(clips):

@@ -31,6 +31,7 @@ class TrajectoryNet(nn.Module):
         self.precision = precision  # saved and loaded with the weights: all scores of a network are in one arithmetic
 
     def forward(self, video_BCTHW):
+        # Two steps, so that attention maps can look at the grid between them.
         grid_BTHWD, aux = self.features(video_BCTHW)
         return self.head(grid_BTHWD), aux
 
@@ -54,4 +55,4 @@ def build(cfg) -> TrajectoryNet:
         torch.manual_seed(cfg.seed)
         extractor = EXTRACTORS[cfg.model](**(clip | preset))
         head = Head(features=extractor.num_features, classes=len(cfg.motions), frames=cfg.frames, horizon=cfg.horizon)
-    return TrajectoryNet(extractor, head, "float32" if cfg.precision == "auto" else cfg.precision)
+    return TrajectoryNet(extractor, head, cfg.precision)

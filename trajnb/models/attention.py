@@ -55,4 +55,5 @@ def sine_cosine(steps: int, rows: int, columns: int, width: int, device=None) ->
     place_S3 = torch.cartesian_prod(*axes)
     angle_SA = rearrange(2 * math.pi * place_S3[:, :, None] * cycles, "s three c -> s (three c)")
     code_SD = torch.cat([angle_SA.sin(), angle_SA.cos()], dim=1)
+    # Zeros for the rest: any width has a code, and the head insists on one without.
     return F.pad(code_SD, (0, width - code_SD.shape[1]))

@@ -67,12 +67,15 @@ class Head(nn.Module):
         if width % 6:
             raise ValueError(f"head width {width} is not a multiple of 6: sine and cosine of three axes share it")
         self.horizon = horizon
+        # Normed: extractors differ in the scale of their features, and none should gain by it.
         self.into = nn.Sequential(nn.Linear(features, width), nn.LayerNorm(width))
         self.query_QD = nn.Parameter(torch.empty(1 + horizon, width))
         self.observed_query_TD = nn.Parameter(torch.empty(frames, width))
+        # Twice: the second look depends on what the first has found.
         self.pools = nn.ModuleList(Pool(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self.to_class = nn.Linear(width, classes)
+        # A mean and a log-variance for each of u, v and log z.
         self.to_future = nn.Linear(width, 6)
         self.to_observed = nn.Linear(width, 3)
         start(self)

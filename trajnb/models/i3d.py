@@ -59,6 +59,7 @@ class Unit(nn.Module):
         # With stride 1 SAME is symmetric, and a convolution pads that itself, without a copy of its input.
         self.same = Same((kernel,) * 3, (stride,) * 3) if stride > 1 else nn.Identity()
         self.conv = nn.Conv3d(inputs, outputs, kernel, stride, 0 if stride > 1 else kernel // 2, bias=False)
+        # Sonnet's epsilon, a hundred times torch's: the published weights expect it.
         self.norm = nn.BatchNorm3d(outputs, eps=1e-3)
 
     def forward(self, x_BCTHW):
@@ -109,6 +110,7 @@ class Mixed(nn.Module):
 
     def forward(self, x_BCTHW):
         b0, reduced1, reduced2 = self.shared(x_BCTHW).split(self.widths, dim=1)
+        # The order of the published weights.
         return torch.cat([b0, self.b1(reduced1), self.b2(reduced2), self.b3(self.pool(x_BCTHW))], dim=1)
 
 
@@ -138,6 +140,7 @@ class I3D(nn.Module):
         pool = [Pool(*shape) if keep else nn.Identity() for shape, keep in zip(shapes, pools, strict=True)]
         folded = channels * patch[0] * patch[1] * patch[2]
         first = Unit(folded, stem[0], 3) if from_scratch else Unit(folded, stem[0], 7, stride=2)
+        # 2b is 1x1x1 and halves nothing: it mixes channels before the expensive 2c.
         layers = [first, pool[0], Unit(stem[0], stem[1], 1), Unit(stem[1], stem[2], 3)]
         width = stem[2]
         for before, blocks in zip(pool[1:], stages, strict=True):

@@ -28,7 +28,7 @@ from einops import rearrange
 from torch import nn
 
 from trajnb.models.arithmetic import in_float32
-from trajnb.models.patches import check_divides, fold, standardise, unfold, unstandardise
+from trajnb.models.patches import check_divides, fold, standardise
 
 PRESETS = {
     "nano": {"patch": (4, 8, 8), "widths": (32,), "pools": (), "blocks": 1, "codes": 512, "latent": 32},
@@ -46,6 +46,7 @@ def norm(width: int) -> nn.GroupNorm:
 
 
 def conv(inputs: int, outputs: int, kernel: int = 3, bias: bool = False) -> nn.Conv3d:
+    # Without a bias where a norm follows: that would take it out again.
     return nn.Conv3d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
 
 
@@ -56,6 +57,7 @@ class Residual(nn.Module):
         super().__init__()
         self.norm1, self.conv1 = norm(inputs), conv(inputs, outputs)
         self.norm2, self.conv2 = norm(outputs), conv(outputs, outputs)
+        # The only path without a norm: what a block adds stays small beside it.
         self.shortcut = conv(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x_BCTHW):
@@ -109,9 +111,11 @@ class Quantiser(nn.Module):
         latent_BTHWD = rearrange(latent_BDTHW, "b d t h w -> b t h w d")
         codebook_KD = self.codebook_KD
         if self.unit:
+            # By direction, a code that is seldom chosen stays within reach: unused ones do not drift away.
             latent_BTHWD, codebook_KD = F.normalize(latent_BTHWD, dim=-1), F.normalize(codebook_KD, dim=-1)
         distance_NK = square_distance(latent_BTHWD.flatten(0, -2), codebook_KD)
         number_BTHW = distance_NK.argmin(dim=1).view(latent_BTHWD.shape[:-1])
+        # A look-up instead of a product with one-hot rows: the same gradient, without an (N, K) matrix.
         code_BTHWD = F.embedding(number_BTHW, codebook_KD)
         # Codes are pulled to latents, and with a quarter of the weight latents to codes.
         loss = F.mse_loss(code_BTHWD, latent_BTHWD.detach())
@@ -121,11 +125,6 @@ class Quantiser(nn.Module):
         # argmin has no gradient: that of the code goes to the latent as if it were the code.
         passed_BTHWD = latent_BTHWD + (code_BTHWD - latent_BTHWD).detach()
         return rearrange(passed_BTHWD, "b t h w d -> b d t h w"), number_BTHW, loss
-
-    def codes(self, number_BTHW):
-        """The codes (B, D, T, H, W) of given numbers: what the decoder reads."""
-        codebook_KD = F.normalize(self.codebook_KD, dim=-1) if self.unit else self.codebook_KD
-        return rearrange(F.embedding(number_BTHW, codebook_KD), "b t h w d -> b d t h w")
 
 
 def square_distance(x_ND, y_KD):
@@ -201,12 +200,3 @@ class Magvit(nn.Module):
         # Standardised, an empty clip has a reconstruction error of 1, whatever its light.
         video_BCTHW = standardise(video_BCTHW) if self.from_scratch else video_BCTHW
         return fold(video_BCTHW.expand(-1, self.channels, -1, -1, -1), self.patch)
-
-    def tokenize(self, video_BCTHW):
-        """Numbers (B, T, H, W) of the codes of a clip."""
-        return self.quantiser(self.encoder(self.folded(video_BCTHW)))[1]
-
-    def reconstruct(self, video_BCTHW):
-        """The clip (B, C, T, H, W) decoded from its codes' numbers alone, in [0, 1] like the clip, not clamped."""
-        decoded_BCTHW = unfold(self.decoder(self.quantiser.codes(self.tokenize(video_BCTHW))), self.patch)
-        return unstandardise(decoded_BCTHW, video_BCTHW) if self.from_scratch else decoded_BCTHW

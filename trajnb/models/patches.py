@@ -16,25 +16,14 @@ def standardise(video_BCTHW):
     return (video_BCTHW - mean) / (std + FLOOR)
 
 
-def unstandardise(standard_BCTHW, video_BCTHW):
-    """The way back to the light of `video_BCTHW`."""
-    std, mean = torch.std_mean(video_BCTHW, dim=(1, 2, 3, 4), keepdim=True)
-    return standard_BCTHW * (std + FLOOR) + mean
-
-
 def fold(video_BCTHW, patch: tuple[int, int, int]):
     """(B, C, T, H, W) -> (B, C k p q, T/k, H/p, W/q), channels last in memory."""
     # With a small convolution after it this is a large strided convolution, and several times as fast on a CPU, where a
     # convolution of one channel keeps most of the arithmetic units idle.
+    # Channels last in memory: convolutions read them faster so.
     k, p, q = patch
     last = rearrange(video_BCTHW, "b c (t k) (h p) (w q) -> b t h w (c k p q)", k=k, p=p, q=q)
     return rearrange(last, "b t h w c -> b c t h w")
-
-
-def unfold(folded_BCTHW, patch: tuple[int, int, int]):
-    """The way back: (B, C k p q, T, H, W) -> (B, C, T k, H p, W q)."""
-    k, p, q = patch
-    return rearrange(folded_BCTHW, "b (c k p q) t h w -> b c (t k) (h p) (w q)", k=k, p=p, q=q)
 
 
 def check_divides(name: str, whole: int, part: int, why: str):

@@ -67,6 +67,7 @@ class Bottleneck(nn.Module):
 
 def stage(inputs: int, inner: int, kernel_t: int, stride: int, blocks: int) -> nn.Sequential:
     """`blocks` bottlenecks; the first one strides and widens."""
+    # Stride and width change in one block only, so that all others add to their input as it is.
     first = Bottleneck(inputs, inner, kernel_t, stride)
     return nn.Sequential(first, *(Bottleneck(4 * inner, inner, kernel_t, 1) for _ in range(blocks - 1)))
 
@@ -77,6 +78,7 @@ class Stem(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: tuple, stride: int):
         super().__init__()
         self.unit = Unit(inputs, outputs, kernel, (1, stride, stride))
+        # In space alone: the fast pathway is to keep every frame.
         self.pool = nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))
 
     def forward(self, x_BCTHW):
@@ -88,6 +90,7 @@ class Lateral(nn.Module):
 
     def __init__(self, inputs: int, alpha: int, kernel_t: int):
         super().__init__()
+        # From fast to slow alone: both ways were no better (section 3.3).
         self.unit = Unit(inputs, 2 * inputs, (kernel_t, 1, 1), (alpha, 1, 1))
 
     def forward(self, slow_BCTHW, fast_BCTHW):
@@ -148,6 +151,7 @@ class SlowFast(nn.Module):
         slow, fast = self.slow_stem(fast[:, :, :: self.alpha]), self.fast_stem(fast)
         for lateral, slow_stage, fast_stage in zip(self.laterals, self.slow, self.fast, strict=True):
             slow, fast = slow_stage(lateral(slow, fast)), fast_stage(fast)
+        # Joined only now: the fast features kept their frame rate through every stage.
         slow_BTHWD = rearrange(slow, "b d t h w -> b t h w d")
         # Fast frames become channels of their slow one: pooling them over time would throw their order away.
         fast_BTHWD = rearrange(fast, "b d (t alpha) h w -> b t h w (alpha d)", alpha=self.alpha)

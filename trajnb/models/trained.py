@@ -50,6 +50,7 @@ def training_identity(cfg) -> dict:
 
 def save(path: Path, net, cfg):
     """Write the weights as safetensors; `identity(cfg)` and net.precision are their metadata."""
+    # On the CPU and contiguous: the file is the same wherever the network was trained.
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     # One JSON under one name: safetensors writes several names in no fixed order, and the same training has to leave
     # the same bytes.
@@ -73,6 +74,7 @@ def load_trained(cfg, folder=None) -> models.TrajectoryNet:
     differ = [name for name, value in identity(cfg).items() if old.get(name) != value]
     if differ:
         raise ValueError(f"{path.parent.name}/{FILE} was trained with another {', '.join(differ)}: run 02_train again")
+    # Built anew and filled: a missing or left-over weight is an error, not a silent start from random numbers.
     net = models.build(cfg)
     net.load_state_dict(weights)
     net.precision = metadata["precision"]  # all scores of a network are in the arithmetic of its training

@@ -33,6 +33,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, width: int, heads: int):
         super().__init__()
+        # One product instead of three narrow ones, each of which would read all tokens again.
         self.qkv = nn.Linear(width, 3 * width)
         self.attend = Attend(width, heads)
         self.proj = nn.Linear(width, width)
@@ -145,12 +146,14 @@ class Transformer(nn.Module):
         x_BTPD, cls_B1D = self.tokens(video_BCTHW)
         for block in self.blocks:
             x_BTPD, cls_B1D = block(x_BTPD, cls_B1D)
+        # Every patch, not a pooled vector: the head has to find where and when.
         return rearrange(self.norm(x_BTPD), "b t (h w) d -> b t h w d", h=self.rows), {}
 
     def tokens(self, video_BCTHW):
         """Embedded tubelets with their positions, and the class token with its own."""
         k, p, q = self.tubelet
         video_BCTHW = standardise(video_BCTHW) if self.from_scratch else (video_BCTHW - 0.45) / 0.225
+        # A view: the copies that three-channel weights expect take no memory.
         video_BCTHW = video_BCTHW.expand(-1, self.channels, -1, -1, -1)
         x_BTPK = rearrange(video_BCTHW, "b c (t k) (h p) (w q) -> b t (h w) (c k p q)", k=k, p=p, q=q)
         where_PD = self.where_LD[-x_BTPK.shape[2] :]

@@ -19,6 +19,7 @@ def draw(cfg, rng: np.random.Generator, clips: int) -> Draws:
     mirror_B = rng.random(clips) < 0.5 * cfg.mirror
     shift_Bx2 = rng.integers(-cfg.shift_px, cfg.shift_px + 1, (clips, 2))
     factor_B = rng.uniform(1 - cfg.contrast, 1 + cfg.contrast, clips).astype(np.float32)
+    # NumPy's numbers, not the device's: a GPU trains on the same clips as a CPU.
     return Draws(*(torch.from_numpy(drawn) for drawn in (mirror_B, shift_Bx2, factor_B)))
 
 

@@ -53,6 +53,7 @@ class Checkpoints:
         """Write the state as it is now, then remove what is no longer kept. Returns the checkpoint's path."""
         losses, correct = (torch.stack(part).cpu() if part else [] for part in (state.losses, state.correct))
         content = {name: part.state_dict() for name, part in self.parts.items()}
+        # A network may draw in its forward pass, as dropout does: a resumed run goes on with the same numbers.
         random = {"cpu": torch.get_rng_state(), "gpus": torch.cuda.get_rng_state_all()}
         content |= {"state": vars(state) | {"losses": losses, "correct": correct, "random": random}}
         content |= {"threads": torch.get_num_threads(), "identity": self.identity}
@@ -73,6 +74,7 @@ class Checkpoints:
         content = newest(self.folder)
         if content is None:
             return TrainState()
+        # Before anything is loaded: half of another training run would be in no state at all.
         refuse_others(self.folder, content["identity"], self.identity)
         for name, part in self.parts.items():
             part.load_state_dict(content[name])

@@ -13,7 +13,7 @@ from torch import nn
 from trajnb import data, files
 from trajnb.models import trained
 from trajnb.progress import Progress
-from trajnb.training import checkpoints, optimizers, precision
+from trajnb.training import checkpoints, optimizers
 from trajnb.training.augment import Draws, augment, draw
 from trajnb.training.graph import Replayed
 from trajnb.training.interrupts import Interrupts
@@ -31,10 +31,9 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
     trained with other parameters or clips; KeyboardInterrupt, after a checkpoint, on SIGINT and SIGTERM.
     """
     stage_dir, device = Path(stage_dir), prepare(cfg)
+    # Before the optimizer is built: its states are made where the weights lie.
     net.to(device)
     train_set, val_set = data.in_memory(train_set, device), data.in_memory(val_set, device)
-    cfg = precision.resolve(cfg, net, train_set, stage_dir, device)
-    net.precision = cfg.precision
     optimizer = optimizers.build(net, cfg.lr, cfg.weight_decay)
     clips = {"training clips": checkpoints.data_hash(train_set), "validation clips": checkpoints.data_hash(val_set)}
     keeper = checkpoints.Checkpoints(stage_dir, net, optimizer, cfg, trained.training_identity(cfg) | clips)
@@ -90,6 +89,7 @@ def train_step(net, optimizer, cfg, video, label, track, mirror, shift, factor, 
     video, track = augment(video, track, Draws(mirror, shift, factor))
     output, aux = net(video)
     loss = training_loss(output, aux, label, track, cfg)
+    # None, not zero: a recorded step then writes its gradients instead of adding to old ones.
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(net.parameters(), cfg.grad_clip)
@@ -135,6 +135,7 @@ def seed_torch(cfg, epoch: int, state):
 
 def warmup_cosine(step: int, total: int, warmup_share: float) -> float:
     """Share of the peak learning rate: up in a line from above 0, then down a cosine to 1 %."""
+    # In the first steps momentum and second moments are averages of next to nothing: a full rate would follow them.
     warmup = max(1, round(warmup_share * total))
     if step < warmup:
         return (step + 1) / warmup  # never 0: the first step would be lost

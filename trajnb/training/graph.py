@@ -29,6 +29,7 @@ class Replayed:
             return self.beside(tensors)
         if self.graph is None:
             self.record(tensors)
+        # A recording reads and writes fixed places in memory: what is new has to be put there.
         for own, given in zip(self.inputs, tensors, strict=True):
             own.copy_(given)
         self.graph.replay()

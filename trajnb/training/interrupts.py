@@ -11,6 +11,7 @@ class Interrupts:
     """
 
     def __enter__(self):
+        # Only noted here: a step that is cut has half of its weights moved.
         self.requested, self.previous = False, {}
         # Python refuses handlers elsewhere than in the main thread.
         if threading.current_thread() is threading.main_thread():

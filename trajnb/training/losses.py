@@ -16,6 +16,7 @@ def training_loss(output, aux: dict, label_B, track_BFx3, cfg):
     """Scalar: cross-entropy + weighted future beta-NLL + weighted observed smooth-L1 + weighted aux["loss"], nats."""
     observed_BTx3, future_BHx3 = as_target(track_BFx3).tensor_split([cfg.frames], dim=1)
     position = position_nll(output.future_BFx6, future_BHx3, cfg.beta_nll).mean()
+    # Absolute beyond 1.6 px: what is far off at first does not outweigh all else.
     # A dense signal: the position in every frame, not in the few future ones alone.
     observed = F.smooth_l1_loss(
         standard(output.observed_BTx3), standard(observed_BTx3), beta=0.1
@@ -26,6 +27,7 @@ def training_loss(output, aux: dict, label_B, track_BFx3, cfg):
 
 def as_target(track_x3):
     """(u, v, z) -> (u, v, log z): frame widths and log metres."""
+    # Depth as the camera sees it: apparent size changes by the share, not by the metre.
     return torch.cat([track_x3[..., :2], track_x3[..., 2:].log()], dim=-1)  # an error in log z is a relative one
 
 

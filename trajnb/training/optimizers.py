@@ -81,6 +81,7 @@ def build(net: nn.Module, lr: float, weight_decay: float) -> MuonAdamW:
 
     On a GPU a step can be part of a CUDA graph, if the learning rate is a tensor there.
     """
+    # Orthogonal updates suit maps between hidden features; outputs and tables have rows of a meaning of their own.
     groups = {"hidden": [], "outer": [], "plain": []}
     for name, weight in net.named_parameters():
         matrix = name.endswith("weight") and weight.ndim >= 2

@@ -20,6 +20,7 @@ def predict(net, clips, cfg) -> dict[str, np.ndarray]:
     """
     net.eval()  # running averages instead of the batch's: a prediction depends on its clip alone
     device = next(net.parameters()).device
+    # Collected on the device: fetching each would make a GPU wait.
     outputs, batch = [], BATCH.get(device.type, BATCH["cuda"])
     for start in range(0, len(clips), batch):
         video_BCTHW = clips.batch(np.arange(start, min(start + batch, len(clips)))).video.to(device)
