@@ -55,7 +55,8 @@ class ThisPython(AsyncKernelManager):
 
     @property
     def kernel_spec(self):
-        argv = [sys.executable, "-m", "trajnb.kernel", "-f", "{connection_file}"]
+        # Quiet: being interrupted while it shuts down, as kernels are, is no error.
+        argv = [sys.executable, "-m", "trajnb.kernel", "-f", "{connection_file}", "--log-level=CRITICAL"]
         return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
     async def _async_pre_start_kernel(self, **more):
