@@ -9,6 +9,7 @@ from trajnb import ROOT, config
 from trajnb.config import Config, ParameterError
 
 REFUSED = {  # a parameter file, and what its sentence must hold
+    "attention_methods: [rollout]": "attention_methods: only a Transformer has these maps: write head, too.",
     "lr: .nan": "lr: nan does not fit (input should be a finite number): write a number from 1e-07 to 1.0.",
     "lr: true": "lr: True does not fit: write a number",
     "lr: [0.1]": "lr: [0.1] does not fit",

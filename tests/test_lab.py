@@ -21,7 +21,7 @@ def snakemake(*words):
 @pytest.mark.slow
 def test_a_stopped_training_run_goes_on_to_the_same_bits(monkeypatch, tmp_path):
     monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
-    words = ["--until", "train", "--config", "models=[i3d]", "epochs=3", "clips=200", "threads=1", "checkpoint_every=1"]
+    words = ["--until", "train", "--config", "models=[i3d]", "epochs=3", "clips=120", "threads=1", "checkpoint_every=1"]
     whole = snakemake(*words, "run_name=whole")
     assert (whole.communicate()[0], whole.returncode)[1] == 0
     shutil.copytree(tmp_path / "whole" / "data", tmp_path / "cut" / "data")

@@ -143,8 +143,8 @@ class RunParams(BaseModel):
 
     run_name: str = parameter("smoke", text="folder under outputs/; letters, digits, dot, dash and underscore")
     models: list[Extractor] = parameter(["transformer", "i3d", "slowfast", "magvit"], text="the extractors to compare")
-    seeds: int = parameter(1, 1, 100, "", "trainings of each extractor, from `seed` upward")
-    controls: list[Literal["shuffled", "permuted"]] = parameter([], text="further trainings of each that should fail")
+    seeds: int = parameter(1, 1, 100, "", "training runs of each extractor, from `seed` upward")
+    controls: list[Literal["shuffled", "permuted"]] = parameter([], text="further runs of each that should fail")
     robustness_clips: int = parameter(8, 4, 1_000_000, "clips", "clips for each corruption and severity")
     attention_clips: int = parameter(8, 4, 1_000_000, "clips", "test clips whose attention maps are scored")
     attention_methods: list[Attention] = parameter(
@@ -156,6 +156,7 @@ class RunParams(BaseModel):
 
 GROUPS = (RunParams, DataParams, ModelParams, TrainParams, WorldParams)
 WORLD, DATA, MODEL, TRAIN = (set(group.model_fields) for group in (WorldParams, DataParams, ModelParams, TrainParams))
+HELD = 0.4  # share of the free memory that rendered clips may take
 EXECUTION = {"device", "threads"}  # where a network runs, not what it is
 PACE = {"checkpoint_every", "checkpoint_seconds", "checkpoints_kept"}  # how often a training run is saved
 NETWORKS = {"models", "preset", "seed", "seeds", "controls"}
@@ -256,6 +257,8 @@ def contradictions(cfg):
         yield f"dropped_frames: {cfg.dropped_frames} is over half of the frames: write at most {cfg.frames // 2}."
     if cfg.shift_px > cfg.size // 4:
         yield f"shift_px: {cfg.shift_px} is over a quarter of the size: write at most {cfg.size // 4}."
+    if not {"head", "activation", "gradcam", "integrated_gradients"} & {*cfg.attention_methods}:
+        yield "attention_methods: only a Transformer has these maps: write head, too."
     if cfg.stream and (cfg.control != "none" or cfg.controls or cfg.split != "recipe"):
         yield "stream: true does not go with controls or a split in class order: write false."
     for name, least in {"motions": 2, "models": 1, "controls": 0, "attention_methods": 1}.items():

@@ -107,15 +107,19 @@ def pages_code():
 
 def gpus(cfg):
     """GPUs that a step takes: 1 or 0."""
-    return int(cfg.device in ("cuda", "mps") or (cfg.device == "auto" and shutil.which("nvidia-smi") is not None))
+    automatic = cfg.device == "auto" and (sys.platform == "darwin" or shutil.which("nvidia-smi") is not None)
+    return int(automatic or cfg.device in ("cuda", "mps"))
 
 
 def memory_mb(step, cfg):
     """About the most memory that a step takes, in MB."""
     if step == "attention":
         return STEP_MB[step] + max(0, cfg.attention_clips - 64) * 7
-    pixels, held = cfg.frames * cfg.size**2, {"train": cfg.clips, "evaluate": cfg.test_clips}.get(step, 0)
-    needed = STEP_MB[step] + round(held * pixels / MB)
+    pixels, held = cfg.frames * cfg.size**2, {"train": cfg.clips, "evaluate": cfg.test_clips + cfg.clips // 6}
+    if cfg.stream:
+        held.pop("train")
+    most = config.HELD * psutil.virtual_memory().available  # more is rendered batch by batch
+    needed = STEP_MB[step] + round(min(held.get(step, 0) * pixels, most) / MB)
     if step != "train" or gpus(cfg):
         return needed
     return needed + round(cfg.batch_size * CLIP_MB[cfg.preset] * pixels / (16 * 64**2))
@@ -161,8 +165,8 @@ def check_networks(cfg):
 
     from trajnb import models
 
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(cfg.device, True):
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(cfg.device, True):
         raise ParameterError(f"device: {cfg.device!r} is not available, torch finds no such GPU: write auto or cpu.")
     try:
         for model in cfg.models:

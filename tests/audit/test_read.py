@@ -208,3 +208,13 @@ def test_a_clean_folder_what_is_missing_and_what_is_changed(tmp_path):
         (folder / name).unlink()
     missing = dict.fromkeys((1, 2, 3, 4, 6), "splits.csv is missing, or has no split but train")
     assert audit(folder).not_checked == missing | {14: "positions.parquet is missing"}
+
+
+def test_training_clips_that_are_all_gone_are_errors_and_no_traceback(tmp_path):
+    names = [f"{label}/{k}.npy" for label in ("down", "right") for k in range(6)]
+    put(tmp_path, names[::2])
+    lines = [f"{name},{name.split('/')[0]},{'train' if k % 2 else 'val'}" for k, name in enumerate(names)]
+    (tmp_path / "splits.csv").write_text("\n".join(["path,label,split", *lines]))
+    report = audit(tmp_path)
+    assert 11 in report.not_checked
+    assert any("cannot be used" in finding.evidence for finding in report.errors)

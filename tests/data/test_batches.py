@@ -7,7 +7,7 @@ import torch
 
 from trajnb.config import Config
 from trajnb.data import ClipSet, batches, in_memory
-from trajnb.data.batches import Resident, ahead
+from trajnb.data.batches import Resident, ahead, rendered
 from trajnb.data.dataset import Stream
 from trajnb.world import recipes
 
@@ -36,6 +36,8 @@ def test_what_does_not_fit_or_changes_is_rendered_batch_by_batch(clips, monkeypa
     for free, fits in ((needed / 0.4 + 9, True), (needed / 0.4 - 9, False)):
         monkeypatch.setattr(psutil, "virtual_memory", lambda free=free: type("Memory", (), {"available": free}))
         assert isinstance(in_memory(clips, CPU), Resident) == fits
+        assert (rendered(clips) is not clips) == fits
+        assert np.array_equal(rendered(clips).take([3]).render([0]), clips.render([3]))
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7])

@@ -66,3 +66,9 @@ def test_varied_worlds_start_from_clean_clips():
     assert not clean.cfg.varied
     assert clean.cfg.blur_px == 0 and not clean.cfg.decoy
     assert clean.cfg.noise_max == Config().noise_max
+
+
+def test_no_more_frames_are_observed_than_there_are():
+    short = conditions.clean_clips(Config(frames=8, frame_rate=15.0, robustness_clips=4))
+    observed = [one.severity for one in conditions.all_conditions(short) if one.corruption == "observed"]
+    assert observed == [6, 4, 3, 2]

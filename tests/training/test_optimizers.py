@@ -70,6 +70,14 @@ def test_two_steps_of_muon_by_hand(shape):
         torch.testing.assert_close(net.weight.detach().flatten(), expected)
 
 
+def test_a_state_from_another_device_keeps_what_this_one_needs():
+    """A CUDA graph wants `capturable`, which a training run begun on a CPU has not saved."""
+    here, there = (optimizers.build(nn.Linear(3, 3), 1e-2, 0.0) for _ in range(2))
+    here.defaults["capturable"] = True
+    here.load_state_dict(there.state_dict())
+    assert all(group["capturable"] for group in here.param_groups)
+
+
 def test_resumed_state_goes_on_the_same():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))

@@ -58,10 +58,10 @@ def audit(folder):
     return examine(read(folder))
 
 
-def examine(dataset, most=MOST, checks=CHECKS):
-    """The Report on a read.Dataset; at most so many clips are looked at; `checks` are all, or some of CHECKS."""
+def examine(dataset, checks=CHECKS):
+    """The Report on a read.Dataset; at most MOST clips are looked at; `checks` are all, or some of CHECKS."""
     split_N, results, not_checked = dataset.table["split"], [], {}
-    rows = np.random.default_rng(0).permutation(len(split_N))[:most]
+    rows = np.random.default_rng(0).permutation(len(split_N))[:MOST]
     rows = rows[np.argsort(split_N.to_numpy()[rows] != TRAIN, kind="stable")]  # training clips first
     features = extract(dataset, rows)
     for number, (check, *_) in checks.items():

@@ -222,7 +222,8 @@ def stamp(data, f):
     rows = np.flatnonzero(f.train_N[: len(f.whole_MTHW)])
     video_NTHW, label_N = f.whole_MTHW[rows], f.label_N[rows]
     video_NFHW = np.concatenate([video_NTHW, video_NTHW.mean(axis=1, keepdims=True, dtype=np.float32)], axis=1)
-    level_NP = video_NFHW.reshape(len(rows), -1) - f.table["background"].to_numpy(np.float32)[rows, None]
+    level_NP = video_NFHW.reshape(len(rows), np.prod(video_NFHW.shape[1:]))  # -1 knows no number for no clip
+    level_NP = level_NP - f.table["background"].to_numpy(np.float32)[rows, None]
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         warnings.simplefilter("ignore")  # many pixels never change
         finder = make_pipeline(SelectKBest(f_classif, k=STAMP), TREES)

@@ -9,9 +9,8 @@ import numpy as np
 import psutil
 import torch
 
-from trajnb.data.dataset import Batch, ClipSet
-
-SHARE = 0.4  # of the free memory that clips may take
+from trajnb import config
+from trajnb.data.dataset import Batch, ClipSet, Rendered, Stream
 
 
 class Resident:
@@ -34,11 +33,20 @@ class Resident:
 
 def in_memory(clips, device):
     """The clips rendered on `device` once, where they fit and stay the same in every epoch; else as they are."""
-    if not isinstance(clips, ClipSet) or clips.for_epoch(0) is not clips:
-        return clips
+    return Resident(clips, device) if fits(clips, device) else clips
+
+
+def rendered(clips):
+    """The clips with their pixels in memory, where they fit; else as they are."""
+    return Rendered(clips) if fits(clips, torch.device("cpu")) else clips
+
+
+def fits(clips, device) -> bool:
+    """Whether the pixels of these clips, in every epoch the same, take less than their share of free memory."""
+    if not isinstance(clips, ClipSet) or isinstance(clips, Stream):
+        return False
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    needed = len(clips) * clips.cfg.frames * clips.cfg.size**2
-    return Resident(clips, device) if needed <= SHARE * free else clips
+    return len(clips) * clips.cfg.frames * clips.cfg.size**2 <= config.HELD * free
 
 
 def batches(clips, rows_KB, device):
@@ -64,4 +72,5 @@ def ahead(function, items):
 
 def to_device(batch, device):
     """Copied from pinned memory, which the host need not wait for."""
+    # At the end of every epoch and before every checkpoint it does wait: no more can be on their way.
     return Batch(*(part.pin_memory().to(device, non_blocking=True) for part in batch))

@@ -16,11 +16,11 @@ ROOMS = ("world", "data", "models", "training")  # their code makes a training w
 def device(cfg) -> torch.device:
     """Where cfg's networks are trained and evaluated: `auto` takes a GPU (cuda, then mps) if there is one.
 
-    From then on matrix products may be in TF32 there, as torch's convolutions are; those of the head are not.
+    From then on matrix products may be in TF32 there, as torch's convolutions are, but in the head's forward pass.
     """
     torch.backends.cuda.matmul.allow_tf32 = True
-    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    return torch.device(next(name for name, there in found.items() if there) if cfg.device == "auto" else cfg.device)
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    return torch.device(cfg.device if cfg.device != "auto" else next(name for name in available if available[name]))
 
 
 def device_name(where: torch.device) -> str:

@@ -111,6 +111,8 @@ def all_conditions(clips):
     yield Condition(CLEAN, 0.0, clips)
     for name, corruption in CORRUPTIONS.items():
         for severity in corruption.severities:
+            if name == "observed" and severity >= clips.cfg.frames:
+                continue  # nothing would be held back
             try:
                 yield Condition(name, float(severity), corruption.apply(clips, severity))
             except (ParameterError, recipes.ImpossibleWorld) as reason:

@@ -19,7 +19,7 @@ class Replayed:
     """
 
     def __init__(self, function):
-        self.function, self.calls, self.graph = function, 0, None
+        self.function, self.calls, self.graph, self.stream = function, 0, None, None
 
     def __call__(self, *tensors):
         if not tensors[0].is_cuda:
@@ -37,11 +37,11 @@ class Replayed:
 
     def beside(self, tensors):
         """A plain call on a stream of its own, which the recording requires of what it finds initialised."""
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
+        self.stream = self.stream or torch.cuda.Stream()  # one: memory is kept apart for each
+        self.stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.stream):
             outputs = self.function(*tensors)
-        torch.cuda.current_stream().wait_stream(stream)
+        torch.cuda.current_stream().wait_stream(self.stream)
         return outputs
 
     def record(self, tensors):

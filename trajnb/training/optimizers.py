@@ -30,6 +30,11 @@ class MuonAdamW(torch.optim.AdamW):
             if group["muon"]:
                 self.muon(group)
 
+    def load_state_dict(self, state):
+        super().load_state_dict(state)
+        for group in self.param_groups:  # of the device here, not of the one where it was saved
+            group["capturable"] = self.defaults["capturable"]
+
     @torch.no_grad()
     def muon(self, group):
         """One step of Muon for a group's matrices."""

@@ -6,9 +6,8 @@ from torch.nn import functional as F
 
 from trajnb.training.losses import as_target, position_nll
 
-# Clips at once. Larger batches leave the cache of two cores: I3D 463 clips/s at 200, 666 at 50. Smaller ones would keep
-# a GPU waiting for the host.
-BATCH = {"cpu": 50, "cuda": 500}
+BATCH = 50  # clips at once; larger batches leave the cache of two cores: I3D 463 clips/s at 200, 666 at 50
+GPU_PIXELS = 500 * 16 * 64**2  # smaller batches would keep a GPU waiting for the host
 
 
 @torch.inference_mode()
@@ -21,7 +20,7 @@ def predict(net, clips, cfg) -> dict[str, np.ndarray]:
     net.eval()  # running averages instead of the batch's: a prediction depends on its clip alone
     device = next(net.parameters()).device
     # Collected on the device: fetching each would make a GPU wait.
-    outputs, batch = [], BATCH.get(device.type, BATCH["cuda"])
+    outputs, batch = [], BATCH if device.type == "cpu" else max(1, GPU_PIXELS // (cfg.frames * cfg.size**2))
     for start in range(0, len(clips), batch):
         video_BCTHW = clips.batch(np.arange(start, min(start + batch, len(clips)))).video.to(device)
         output, _ = net(video_BCTHW.float() / 255)
