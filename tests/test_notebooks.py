@@ -109,3 +109,14 @@ def test_every_parameter_file_is_good_and_has_its_header(path):
         "Cost",
         "Result",
     ]
+
+
+def test_the_front_page_shows_all_its_pictures():
+    report = nbformat.read(ROOT / "notebooks" / "report.ipynb", as_version=4)
+    shows = [
+        cell
+        for cell in report.cells
+        if cell.cell_type == "code" and re.search(r"\bImage\(|figures\.save\(", cell.source)
+    ]
+    assert len(shows) == 4
+    assert all("image/png" in output.data for cell in shows for output in cell.outputs[-1:])
