@@ -35,6 +35,7 @@ CODE["data"] = ("world", "data")
 CODE["evaluate"] = (*CODE["train"], "evaluation", "figures")
 CODE |= {name: (*CODE["evaluate"], name) for name in ("robustness", "attention")}
 CODE |= {"report": CODE["evaluate"], "postmortem": (*CODE["evaluate"], "audit")}
+SHAPING = ("preset", "frames", "size")  # with their defaults any network can be built
 LOCKS = []
 RUNNING = "TRAJNB_STEP"  # set where Snakemake has already made what a notebook needs
 MB = 2**20
@@ -115,11 +116,10 @@ def memory_mb(step, cfg):
     """About the most memory that a step takes, in MB."""
     if step == "attention":
         return STEP_MB[step] + max(0, cfg.attention_clips - 64) * 7
-    pixels, held = cfg.frames * cfg.size**2, {"train": cfg.clips, "evaluate": cfg.test_clips + cfg.clips // 6}
-    if cfg.stream:
-        held.pop("train")
+    pixels = cfg.frames * cfg.size**2
+    held = {"train": 0 if cfg.stream else cfg.clips, "evaluate": cfg.test_clips + cfg.clips // 6}.get(step, 0) * pixels
     most = config.HELD * psutil.virtual_memory().available  # more is rendered batch by batch
-    needed = STEP_MB[step] + round(min(held.get(step, 0) * pixels, most) / MB)
+    needed = STEP_MB[step] + round(min(held, most) / MB)
     if step != "train" or gpus(cfg):
         return needed
     return needed + round(cfg.batch_size * CLIP_MB[cfg.preset] * pixels / (16 * 64**2))
@@ -143,12 +143,7 @@ def check(run):
             recipes.draw(cfg, cfg.data_seed, range(64))
         except recipes.ImpossibleWorld as error:
             raise ParameterError(f"this world is impossible: {error}") from None
-    defaults = Config()
-    if cfg.device in ("cuda", "mps") or (cfg.preset, cfg.frames, cfg.size) != (
-        defaults.preset,
-        defaults.frames,
-        defaults.size,
-    ):
+    if cfg.device in ("cuda", "mps") or any(getattr(cfg, n) != getattr(Config(), n) for n in SHAPING):
         check_networks(cfg)
     largest = max(memory_mb("train", cfg) for cfg in run.training.values())
     have = psutil.virtual_memory().available / MB
@@ -164,9 +159,9 @@ def check_networks(cfg):
     import torch
 
     from trajnb import models
+    from trajnb.models.trained import devices
 
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available.get(cfg.device, True):
+    if cfg.device not in ("auto", *devices()):
         raise ParameterError(f"device: {cfg.device!r} is not available, torch finds no such GPU: write auto or cpu.")
     try:
         for model in cfg.models:

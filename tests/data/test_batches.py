@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from trajnb.config import Config
-from trajnb.data import ClipSet, batches, in_memory
-from trajnb.data.batches import Resident, ahead, rendered
+from trajnb.data import ClipSet, Rendered, batches, in_memory
+from trajnb.data.batches import ahead
 from trajnb.data.dataset import Stream
 from trajnb.world import recipes
 
@@ -22,7 +22,7 @@ def clips():
 
 def test_rendered_clips_are_the_rendered_ones(clips):
     held, rows_KB = in_memory(clips, CPU), np.array([[3, 1], [7, 11]])
-    assert isinstance(held, Resident)
+    assert isinstance(held, Rendered)
     assert len(held) == 12
     for one, other, rows in zip(batches(held, rows_KB, CPU), batches(clips, rows_KB, CPU), rows_KB, strict=True):
         for part, same, again in zip(one, other, clips.batch(rows), strict=True):
@@ -35,9 +35,11 @@ def test_what_does_not_fit_or_changes_is_rendered_batch_by_batch(clips, monkeypa
     needed = 12 * clips.cfg.frames * clips.cfg.size**2
     for free, fits in ((needed / 0.4 + 9, True), (needed / 0.4 - 9, False)):
         monkeypatch.setattr(psutil, "virtual_memory", lambda free=free: type("Memory", (), {"available": free}))
-        assert isinstance(in_memory(clips, CPU), Resident) == fits
-        assert (rendered(clips) is not clips) == fits
-        assert np.array_equal(rendered(clips).take([3]).render([0]), clips.render([3]))
+        assert isinstance(in_memory(clips, CPU), Rendered) == fits
+        for rows in ([3], slice(3, 4), np.array([3])):
+            part = in_memory(clips).take(rows)
+            assert np.array_equal(part.render([0]), clips.render([3]))
+            assert part.batch(np.arange(1)).label.tolist() == clips.label_N[3:4].tolist()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7])

@@ -1,44 +1,23 @@
 """Clips in memory, and batches of them on the device that trains.
 
-Shapes:   N clips   K steps   B clips of a batch   T observed frames   S pixels a side
+Shapes:   K steps   B clips of a batch
 """
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import psutil
 import torch
 
 from trajnb import config
 from trajnb.data.dataset import Batch, ClipSet, Rendered, Stream
 
-
-class Resident:
-    """Clips whose pixels (N, 1, T, S, S) uint8 lie on a device; otherwise as the set they come from."""
-
-    def __init__(self, clips, device="cpu"):
-        self.label_N, self.track_NFx3 = clips.label_N, clips.track_NFx3
-        self.whole = Batch(*(part.to(device) for part in clips.batch(np.arange(len(clips)))))
-
-    def __len__(self):
-        return len(self.label_N)
-
-    def batch(self, rows):
-        """The Batch of row numbers (numpy, or a tensor on the device)."""
-        return Batch(*(part[rows] for part in self.whole))
-
-    def for_epoch(self, epoch):
-        return self
+CPU = torch.device("cpu")
 
 
-def in_memory(clips, device):
+def in_memory(clips, device=CPU):
     """The clips rendered on `device` once, where they fit and stay the same in every epoch; else as they are."""
-    return Resident(clips, device) if fits(clips, device) else clips
-
-
-def rendered(clips):
-    """The clips with their pixels in memory, where they fit; else as they are."""
-    return Rendered(clips) if fits(clips, torch.device("cpu")) else clips
+    return Rendered(clips, device) if fits(clips, device) else clips
 
 
 def fits(clips, device) -> bool:
@@ -51,7 +30,7 @@ def fits(clips, device) -> bool:
 
 def batches(clips, rows_KB, device):
     """Batches of the rows (K, B) on `device`; a GPU does not wait for them."""
-    if isinstance(clips, Resident):
+    if isinstance(clips, Rendered):
         yield from map(clips.batch, torch.from_numpy(rows_KB).to(device))
     elif device.type == "cpu":
         yield from map(clips.batch, rows_KB)
@@ -62,12 +41,12 @@ def batches(clips, rows_KB, device):
 def ahead(function, items):
     """function(item) of each item, in order; a thread works on the next two while one is used."""
     with ThreadPoolExecutor(1) as pool:
-        waiting = [pool.submit(function, item) for item in items[:2]]
-        for item in [*items[2:], None, None][: len(items)]:
-            result = waiting.pop(0).result()
-            if item is not None:
-                waiting.append(pool.submit(function, item))
-            yield result
+        waiting = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > 2:
+                yield waiting.popleft().result()
+        yield from (one.result() for one in waiting)
 
 
 def to_device(batch, device):

@@ -93,16 +93,23 @@ class Reordered(ClipSet):
 
 
 class Rendered(ClipSet):
-    """The same clips, their pixels rendered once and held in memory: for what looks at them several times."""
+    """The same clips, rendered once and held on a device: for training, and for what looks at them several times."""
 
-    ROWS = (*ClipSet.ROWS, "video_NTSS")
-
-    def __init__(self, clips):
+    def __init__(self, clips, device="cpu"):
         vars(self).update(vars(clips))
-        self.video_NTSS = clips.render(np.arange(len(clips)))
+        self.whole = Batch(*(part.to(device) for part in clips.batch(np.arange(len(clips)))))
 
     def render(self, rows):
-        return self.video_NTSS[rows]
+        return self.whole.video[rows, 0].cpu().numpy()
+
+    def batch(self, rows):
+        """As of any set, on the device; `rows` may be a tensor there."""
+        return Batch(*(part[rows] for part in self.whole))
+
+    def take(self, rows):
+        part = super().take(rows)
+        part.whole = self.batch(rows)
+        return part
 
 
 class Stream(ClipSet):

@@ -19,8 +19,13 @@ def device(cfg) -> torch.device:
     From then on matrix products may be in TF32 there, as torch's convolutions are, but in the head's forward pass.
     """
     torch.backends.cuda.matmul.allow_tf32 = True
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    return torch.device(cfg.device if cfg.device != "auto" else next(name for name in available if available[name]))
+    return torch.device(cfg.device if cfg.device != "auto" else devices()[0])
+
+
+def devices() -> list[str]:
+    """The devices that torch finds, the fastest first."""
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    return [name for name, is_there in found.items() if is_there]
 
 
 def device_name(where: torch.device) -> str:

@@ -73,6 +73,13 @@ def frame_rate(clips, rate):
     return redrawn(clips, frame_rate=rate, **path_limits(clips.cfg, clips.cfg.frame_rate / rate))
 
 
+def observed(clips, frames):
+    """The first of the last `frames` frames stands in for all before it."""
+    if frames >= clips.cfg.frames:
+        raise ParameterError(f"observed frames: {frames} of {clips.cfg.frames} hold nothing back.")
+    return Reordered(clips, "held", int(frames))
+
+
 def path_limits(cfg, factor):
     """Parameters under which observed paths are `factor` times as long, as far as the picture has room."""
     changes = scaled(cfg, ("sweep_min_deg", "sweep_max_deg", "extent_min_px"), factor)
@@ -102,7 +109,7 @@ CORRUPTIONS = {
     "fewer fps": Corruption("frames a second", 30, (27, 25, 23), frame_rate),
     "more fps": Corruption("frames a second", 30, (33, 36, 40), frame_rate),
     "dropped": Corruption("dropped frames", 0, (2, 4, 6, 8), lambda c, x: refilmed(c, dropped_frames=x)),
-    "observed": Corruption("observed frames", 16, (12, 8, 6, 4, 3, 2), lambda c, x: Reordered(c, "held", int(x))),
+    "observed": Corruption("observed frames", 16, (12, 8, 6, 4, 3, 2), observed),
 }
 
 
@@ -111,8 +118,6 @@ def all_conditions(clips):
     yield Condition(CLEAN, 0.0, clips)
     for name, corruption in CORRUPTIONS.items():
         for severity in corruption.severities:
-            if name == "observed" and severity >= clips.cfg.frames:
-                continue  # nothing would be held back
             try:
                 yield Condition(name, float(severity), corruption.apply(clips, severity))
             except (ParameterError, recipes.ImpossibleWorld) as reason:
