@@ -10,7 +10,7 @@ from trajnb.figures.style import MODEL_COLOURS, bare, panels
 
 HEAT = matplotlib.colormaps["inferno"]
 OPACITY = 0.75  # of a map's highest value
-SHOWN = 8  # frames in a strip
+SHOWN = 6  # frames in a strip
 OFFSET = 0.17  # rows between a method's name and its two kinds of clips
 
 
