@@ -29,9 +29,8 @@ env: .venv/.ready  ## Make .venv with the exact versions of requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@pwd -P > $@
 
-.venv/tools/.ready: .venv/.ready tests/tools.lock
-	"$(PYTHON)" -m venv .venv/tools
-	.venv/tools/bin/python -m pip install --disable-pip-version-check -r tests/tools.lock
+.venv/%/.ready: .venv/.ready tests/%.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --upgrade --target .venv/$* -r tests/$*.lock
 	@touch $@
 
 RUN ?= $(or $(shell sed -n 's/^run_name: *\([A-Za-z0-9._-]*\).*/\1/p' $(PARAMS) 2>/dev/null),smoke)
@@ -40,16 +39,18 @@ NOTEBOOKS ?= $(wildcard notebooks/*.ipynb)
 CLEAN := --ExecutePreprocessor.kernel_manager_class=trajnb.kernel.ThisPython --ClearMetadataPreprocessor.enabled=True \
   --ClearMetadataPreprocessor.preserve_cell_metadata_mask="{('tags',)}" \
   --ClearMetadataPreprocessor.preserve_nb_metadata_mask="{('kernelspec',), ('language_info', 'name')}"
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 SNAKEMAKE := $(BIN)/python -m snakemake --profile profiles/local
 
 run: env  ## The lab: data, training, evaluation, pages (PARAMS=params/quick.yaml ARGS="--config epochs=2" REMOTE=s3:bucket/lab)
 	@$(BIN)/python -m trajnb.config $(PARAMS)
 	$(if $(REMOTE),$(BIN)/python -m trajnb.remote push "$(REMOTE)" "$(RUN)") $(SNAKEMAKE) $(ARGS) --configfile $(PARAMS)
 
-test: lint .venv/tools/.ready  ## Lint, unit tests, the smoke lab through the runner, committed notebooks against their outputs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: lint .venv/parity/.ready  ## Lint, unit tests, the smoke lab through the runner, committed notebooks against their outputs
+	OMP_NUM_THREADS=1 $(PYTEST)
 	rm -rf outputs/.nbval  # weights of other code would be refused
-	TRAJNB_OUTPUTS=outputs/.nbval TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval-lax --nbval-current-env notebooks
+	TRAJNB_OUTPUTS=outputs/.nbval $(SNAKEMAKE) --configfile params/smoke.yaml --config threads=1
+	OMP_NUM_THREADS=1 TRAJNB_OUTPUTS=outputs/.nbval TQDM_DISABLE=1 $(PYTEST) --nbval-lax --nbval-current-env notebooks
 
 lint: env  ## ruff over the package, the tests and the notebooks
 	$(BIN)/python -m ruff check .
@@ -80,10 +81,6 @@ bench: env  ## Speed of the parts, as ratios to a fixed matrix product
 
 mutants: .venv/mutants/.ready  ## Which small changes of the core no test notices (MUTANTS="1 *losses.py": of one file)
 	PYTHONPATH=.venv/mutants $(BIN)/python benchmarks/mutants.py $(MUTANTS)
-
-.venv/mutants/.ready: .venv/.ready tests/mutants.lock
-	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --upgrade --target .venv/mutants -r tests/mutants.lock
-	@touch $@
 
 clean:  ## Remove caches and the smoke and tour runs; other runs and .venv stay
 	rm -rf outputs/smoke outputs/tour mutants .pytest_cache .ruff_cache build *.egg-info

@@ -17,8 +17,8 @@ except ParameterError as error:
 
 OUT = run.cfg.run_dir
 # exec: the notebook's process is a child of Snakemake, and ends with it.
-EXECUTE = f"exec {sys.executable} -m trajnb.runs {run.cfg.cell_limit_s}"
-PACE = " ".join(f"{name}={getattr(run.cfg, name)}" for name in sorted(config.PACE))  # no reason to run again
+SETTINGS = shlex.quote(run.cfg.model_dump_json(include=config.EXECUTION | {"cell_limit_s"}))
+EXECUTE = "exec {sys.executable} -m trajnb.runs {SETTINGS}"
 VALUES = shlex.quote(json.dumps(run.cfg.model_dump()))
 GPUS = runs.gpus(run.cfg)
 THREADS = run.cfg.threads or workflow.cores
@@ -53,7 +53,7 @@ rule train:
         mem_mb=lambda wildcards: runs.memory_mb("train", run.training[wildcards.training]),
         gpu=GPUS,
     message: "{wildcards.training}"
-    shell: EXECUTE + " train {OUT}/{wildcards.training} {params:q} {PACE}"
+    shell: EXECUTE + " train {OUT}/{wildcards.training} {params:q}"
 
 
 rule trained:

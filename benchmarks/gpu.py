@@ -56,7 +56,7 @@ def peak_flops(dtype):
 
 def step_row(model, preset, batch, precision, peaks, compiled):
     """One row of the table: a step of one extractor, eager and replayed."""
-    cfg = Config(model=model, preset=preset, batch_size=batch, precision=precision, device="cuda", stream=True)
+    cfg = Config(model=model, preset=preset, batch_size=batch, precision=precision, device="cuda")
     device = prepare(cfg)
     net = models.build(cfg).to(device).train()
     optimizer = optimizers.build(net, cfg.lr, cfg.weight_decay)
@@ -111,7 +111,7 @@ def tf32(allowed):
 def accuracy(folder, model, *seeds):
     """Train both ways on the same seeds; validation scores of each."""
     rows, warm_up = [], graph.WARM_UP
-    cfg = Config(model=model, device="cuda", clips=10_000, epochs=3, checkpoint_every=1000)
+    cfg = Config(model=model, device="cuda", clips=10_000, epochs=3)
     data.make(cfg, Path(folder) / f"data-{model}")
     clips = [
         data.in_memory(data.load(cfg, part, Path(folder) / f"data-{model}"), prepare(cfg)) for part in ("train", "val")

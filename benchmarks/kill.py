@@ -36,7 +36,7 @@ SMALL_WORLD = {"frames": 8, "horizon": 2, "size": 32, "frame_rate": 15.0, "exten
 SMALL_WORLD |= {"focal_px": 32.0}
 TINY = {"width": 24, "depth": 1, "heads": 2, "mlp_ratio": 2}
 TIMES = ["seconds", "clips_per_second"]
-SMALL = {"epochs": 3, "batch_size": 8, "threads": 1, "checkpoint_seconds": 0.1, "checkpoint_every": 1}
+SMALL = {"epochs": 3, "batch_size": 8, "threads": 1, "checkpoint_seconds": 0.1}
 
 
 class Training:

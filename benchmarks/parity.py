@@ -1,11 +1,12 @@
 """Parity: our TimeSformer and SlowFast against the packages that bring the authors' networks, on the same weights.
 
-Command   .venv/tools/bin/python benchmarks/parity.py          small networks of the paper's shape: seconds
-          .venv/tools/bin/python benchmarks/parity.py paper    the `paper` presets themselves: 3 minutes, 8 GB
+Command   make .venv/parity/.ready                   installs the packages, exact versions of tests/parity.lock
+          PYTHONPATH=.venv/parity .venv/bin/python benchmarks/parity.py          small networks of that shape: seconds
+          PYTHONPATH=.venv/parity .venv/bin/python benchmarks/parity.py paper    the `paper` presets: 3 minutes, 8 GB
 
 Random weights and clips, float64, training mode: relative errors of features, of every weight's gradient and of batch
 normalisation's running averages, at most 1e-6. Then changes of ours, each of which must be noticed. Exit code 1
-otherwise. transformers and pytorchvideo live in .venv/tools (tests/tools.lock).
+otherwise.
 """
 
 import sys

@@ -32,9 +32,6 @@ class Discs:
         video_BCTHW = draw(track_BFx3[:, : self.frames], self.size)
         return Batch(torch.from_numpy(video_BCTHW), torch.from_numpy(self.label_N[rows]), torch.from_numpy(track_BFx3))
 
-    def for_epoch(self, epoch):
-        return self
-
 
 def draw(track_BTx3, size: int):
     """uint8 clips (B, 1, T, H, W) of discs of radius 6.4 / z pixels with soft rims on a dark background."""

@@ -9,7 +9,7 @@ from trajnb import ROOT, config
 from trajnb.config import Config, ParameterError
 
 REFUSED = {  # a parameter file, and what its sentence must hold
-    "attention_methods: [rollout]": "attention_methods: only a Transformer has these maps: write head, too.",
+    "attention_methods: [gradient_attention]": "attention_methods: only a Transformer has these maps: write head, too.",
     "lr: .nan": "lr: nan does not fit (input should be a finite number): write a number from 1e-07 to 1.0.",
     "lr: true": "lr: True does not fit: write a number",
     "lr: [0.1]": "lr: [0.1] does not fit",
@@ -169,7 +169,7 @@ def test_every_parameter_is_described():
 
 def test_every_parameter_affects_a_step_or_is_the_runner_s():
     affecting = set().union(*config.AFFECTS.values())
-    assert set(Config.model_fields) - affecting == {"run_name", "study", "cell_limit_s", *config.PACE}
+    assert set(Config.model_fields) - affecting == {"run_name", "study", "cell_limit_s", *config.EXECUTION}
 
 
 def test_literals_reads_a_parameters_cell_only():

@@ -1,15 +1,15 @@
 """A run copies itself with rclone; a remote that fails is reported and never stops it."""
 
 import os
+import socket
 import subprocess
 import sys
+import time
 
 import pytest
-import s3
 
 from trajnb import files, remote
 
-needs_server = pytest.mark.skipif(s3.tool("moto_server") is None, reason="no S3 server: `make test` installs one")
 QUICK = [sys.executable, "-c", "print('ended')"]
 
 
@@ -22,6 +22,29 @@ def run_dir(tmp_path, monkeypatch):
     for name, text in {"evaluate/leaderboard.csv": "a", "train-i3d/final.safetensors": "b" * 5000, ".lock": ""}.items():
         files.write_text(folder / name, text)
     return folder
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@pytest.fixture
+def bucket(tmp_path, monkeypatch):
+    """The remote s3:lab, a bucket on rclone's own S3 server on loopback, which keeps it in a folder."""
+    port, keys = free_port(), ("a-key-of-the-tests", "a-secret-of-the-tests")
+    (tmp_path / "s3" / "lab").mkdir(parents=True)
+    serve = ["serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", ",".join(keys), "--config", os.devnull]
+    process = subprocess.Popen([remote.RCLONE, *serve, tmp_path / "s3"], stderr=subprocess.DEVNULL)
+    own = {"RCLONE_CONFIG_S3_ENDPOINT": f"http://127.0.0.1:{port}", "RCLONE_CONFIG_S3_PROVIDER": "Rclone"}
+    for name, value in (own | dict(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), keys, strict=True))).items():
+        monkeypatch.setenv(name, value)
+    while process.poll() is None and socket.socket().connect_ex(("127.0.0.1", port)):
+        time.sleep(0.05)
+    yield "s3:lab"
+    process.kill()
+    process.wait()
 
 
 def test_a_folder_as_remote_receives_all_but_hidden_files(run_dir, tmp_path, capfd):
@@ -43,25 +66,19 @@ def test_another_file_of_the_same_size_and_time_is_copied(run_dir, tmp_path):
 
 
 def test_a_dead_remote_never_stops_a_run_and_is_reported(run_dir, capfd):
-    dead = f":s3,provider=Minio,endpoint='http://127.0.0.1:{s3.free_port()}',access_key_id=a,secret_access_key=b:lab"
+    dead = f":s3,provider=Minio,endpoint='http://127.0.0.1:{free_port()}',access_key_id=a,secret_access_key=b:lab"
     assert remote.push(dead, "tiny", [sys.executable, "-c", "raise SystemExit(3)"]) == 3
     assert "tiny: NOT complete: " in capfd.readouterr().err
 
 
-@needs_server
-def test_a_bucket_receives_a_run_and_gives_it_to_another_machine(run_dir, tmp_path, monkeypatch, capfd):
-    for name, value in s3.KEYS.items():
-        monkeypatch.setenv(name, value)
-    with s3.server() as port:
-        monkeypatch.setenv("RCLONE_CONFIG_S3_ENDPOINT", f"http://127.0.0.1:{port}")
-        monkeypatch.setenv("RCLONE_CONFIG_S3_PROVIDER", "Minio")
-        subprocess.run("sha256sum */* > SHA256SUMS", cwd=run_dir, shell=True, check=True)
-        assert remote.push(f"s3:{s3.BUCKET}/lab", "tiny", QUICK) == 0
-        assert "equal to the run here" in capfd.readouterr().err
-        monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path / "laptop"))
-        assert remote.pull(f"s3:{s3.BUCKET}/lab", "tiny") == 0
-        path = tmp_path / "laptop/tiny/train-i3d/final.safetensors"
-        assert path.read_text() == "b" * 5000
-        monkeypatch.setattr(remote, "copy", lambda source, target: "")
-        path.write_text("x")
-        assert remote.pull(f"s3:{s3.BUCKET}/lab", "tiny") == 1, "what is not equal is not called pulled"
+def test_a_bucket_receives_a_run_and_gives_it_to_another_machine(run_dir, bucket, tmp_path, monkeypatch, capfd):
+    subprocess.run("sha256sum */* > SHA256SUMS", cwd=run_dir, shell=True, check=True)
+    assert remote.push(f"{bucket}/runs", "tiny", QUICK) == 0
+    assert "equal to the run here" in capfd.readouterr().err
+    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path / "laptop"))
+    assert remote.pull(f"{bucket}/runs", "tiny") == 0
+    path = tmp_path / "laptop/tiny/train-i3d/final.safetensors"
+    assert path.read_text() == "b" * 5000
+    monkeypatch.setattr(remote, "copy", lambda source, target: "")
+    path.write_text("x")
+    assert remote.pull(f"{bucket}/runs", "tiny") == 1, "what is not equal is not called pulled"

@@ -15,12 +15,12 @@ from typing import Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from trajnb import ParameterError, outputs
+from trajnb import PACKAGE, ParameterError, files, outputs
 
 Motion = Literal["linear", "parabolic", "circular", "random", "helical"]
 Extractor = Literal["transformer", "i3d", "slowfast", "magvit"]
 Preset = Literal["nano", "base", "paper"]
-Attention = Literal["head", "gradient_attention", "rollout", "activation", "gradcam", "integrated_gradients"]
+Attention = Literal["head", "gradient_attention", "activation", "gradcam", "integrated_gradients"]
 LARGEST_FILE = 100_000  # bytes; a parameter file is a page, not a data set
 LARGEST_SEED = 2**31 - 1
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
@@ -89,7 +89,6 @@ class DataParams(BaseModel):
     clips: int = parameter(400, 40, 10_000_000, "clips", "clips: 70 % train, 15 % validation, the rest unused")
     test_clips: int = parameter(400, 40, 10_000_000, "clips", "further clips of another seed range, for test_* numbers")
     data_seed: int = parameter(0, 0, LARGEST_SEED, "", "seed of the recipes")
-    stream: bool = parameter(False, text="train on ever new clips instead of the same ones each epoch")
     split: Literal["recipe", "class_order"] = parameter(
         "recipe",
         text="by a hash of each clip's recipe; class_order is an old mistake: in order, the first 80 % to train",
@@ -122,9 +121,7 @@ class TrainParams(BaseModel):
     mirror: bool = parameter(True, text="mirror half of the training clips left to right")
     contrast: float = parameter(0.2, 0.0, 0.9, "of the contrast", "largest random change of contrast")
     shift_px: int = parameter(4, 0, 64, "px", "largest random shift of clip and target")
-    checkpoint_every: int = parameter(2, 1, 10_000, "epochs", "epochs between checkpoints")
-    checkpoint_seconds: float = parameter(60.0, 0.0, 1.0e6, "s", "most seconds between checkpoints; 0 is no such limit")
-    checkpoints_kept: int = parameter(2, 1, 1000, "", "newest checkpoints kept, beside that of the best epoch")
+    checkpoint_seconds: float = parameter(60.0, 0.0, 1.0e6, "s", "most seconds between checkpoints within an epoch")
     seed: int = parameter(0, 0, LARGEST_SEED, "", "seed of initialisation, order and augmentation")
     device: Literal["auto", "cpu", "cuda", "mps"] = parameter(
         "auto", text="where to train; auto takes cuda, then mps (Apple; not tested by us), then cpu"
@@ -157,18 +154,17 @@ class RunParams(BaseModel):
 GROUPS = (RunParams, DataParams, ModelParams, TrainParams, WorldParams)
 WORLD, DATA, MODEL, TRAIN = (set(group.model_fields) for group in (WorldParams, DataParams, ModelParams, TrainParams))
 HELD = 0.4  # share of the free memory that rendered clips may take
-EXECUTION = {"device", "threads"}  # where a network runs, not what it is
-PACE = {"checkpoint_every", "checkpoint_seconds", "checkpoints_kept"}  # how often a training run is saved
+EXECUTION = {"device", "threads", "checkpoint_seconds"}  # where and how a step runs: no reason to run it again
 NETWORKS = {"models", "preset", "seed", "seeds", "controls"}
 # {step: the parameters that affect it}: what makes a step run again, and what its notebook is given.
 AFFECTS = {
     "data": WORLD | DATA,
-    "train": WORLD | DATA - {"test_clips"} | MODEL | TRAIN - PACE | {"seeds"},
-    "evaluate": WORLD | DATA | NETWORKS | EXECUTION,
-    "robustness": WORLD | DATA | NETWORKS | EXECUTION | {"robustness_clips"},
-    "attention": WORLD | DATA | NETWORKS | EXECUTION | {"attention_clips", "attention_methods"},
-    "report": WORLD | DATA | NETWORKS | EXECUTION | {"epochs"},
-    "postmortem": WORLD | DATA | MODEL | TRAIN - PACE | {"models"},
+    "train": WORLD | DATA - {"test_clips"} | MODEL | TRAIN - EXECUTION | {"seeds"},
+    "evaluate": WORLD | DATA | NETWORKS,
+    "robustness": WORLD | DATA | NETWORKS | {"robustness_clips"},
+    "attention": WORLD | DATA | NETWORKS | {"attention_clips", "attention_methods"},
+    "report": WORLD | DATA | NETWORKS | {"epochs"},
+    "postmortem": WORLD | DATA | MODEL | TRAIN - EXECUTION | {"models"},
 }
 
 
@@ -244,6 +240,12 @@ class Config(*reversed(GROUPS)):
         return self.run_dir / stage
 
 
+def code_hash(rooms, model):
+    """A hash of the source in these folders of the package; `model`: without the files of all other extractors."""
+    others = {f"{name}.py" for name in get_args(Extractor) if model and name != model}
+    return files.hash_of(p for room in rooms for p in (PACKAGE / room).glob("*.py") if p.name not in others)
+
+
 def contradictions(cfg):
     """Sentences about parameters that are fine alone and impossible together."""
     for low in (name for name in type(cfg).model_fields if re.search(r"_min(_|$)", name)):
@@ -259,8 +261,6 @@ def contradictions(cfg):
         yield f"shift_px: {cfg.shift_px} is over a quarter of the size: write at most {cfg.size // 4}."
     if not {"head", "activation", "gradcam", "integrated_gradients"} & {*cfg.attention_methods}:
         yield "attention_methods: only a Transformer has these maps: write head, too."
-    if cfg.stream and (cfg.control != "none" or cfg.controls or cfg.split != "recipe"):
-        yield "stream: true does not go with controls or a split in class order: write false."
     for name, least in {"motions": 2, "models": 1, "controls": 0, "attention_methods": 1}.items():
         value = getattr(cfg, name)
         if len(value) < least:
@@ -319,9 +319,8 @@ def assigned(cells):
         try:
             literal = set(literals(source))
         except (SyntaxError, ValueError):
-            first = False
-            continue
-        names |= literal if first or not literal.isdisjoint(Config.model_fields) else set()
+            literal, first = set(), False
+        names |= literal if first or literal & set(Config.model_fields) else set()
     return names
 
 

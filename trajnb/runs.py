@@ -1,7 +1,7 @@
 """What the Snakefile needs: what each step depends on, and how its notebook is executed.
 
-`python -m trajnb.runs LIMIT_S STEP FOLDER NAME=VALUE...` executes a step's notebook with papermill and our engine. What
-it prints goes to the terminal and FOLDER/log.txt; the result is FOLDER/notebook.ipynb, or notebook.failed.ipynb.
+`python -m trajnb.runs SETTINGS STEP FOLDER NAME=VALUE...` executes a step's notebook with papermill and our engine.
+What it prints goes to the terminal and FOLDER/log.txt; the result is FOLDER/notebook.ipynb, or notebook.failed.ipynb.
 """
 
 import contextlib
@@ -38,6 +38,7 @@ CODE |= {"report": CODE["evaluate"], "postmortem": (*CODE["evaluate"], "audit")}
 SHAPING = ("preset", "frames", "size")  # with their defaults any network can be built
 LOCKS = []
 RUNNING = "TRAJNB_STEP"  # set where Snakemake has already made what a notebook needs
+WAIT = "TRAJNB_WAIT"  # set where a run waits for the end of another one of its name
 MB = 2**20
 STEP_MB = {"data": 1500, "train": 1500, "evaluate": 2500, "robustness": 2500}
 STEP_MB |= {"attention": 2200, "report": 1500, "postmortem": 2500}
@@ -75,7 +76,10 @@ def job(step, cfg):
     values |= {"run_name": cfg.run_name}
     cells = json.loads(notebook(step).read_bytes())["cells"]
     source = "\0".join("".join(cell["source"]) for cell in cells)
-    values |= {"notebook": hashlib.sha256(source.encode()).hexdigest()[:16], "code": code(step, cfg)}
+    values |= {
+        "notebook": hashlib.sha256(source.encode()).hexdigest()[:16],
+        "code": config.code_hash(CODE[step], cfg.model if step == "train" else None),
+    }
     return {name: f"{name}={json.dumps(value)}" for name, value in values.items()}
 
 
@@ -94,13 +98,6 @@ def notebook(step):
     return ROOT / "notebooks" / f"{NOTEBOOKS[step]}.ipynb"
 
 
-def code(step, cfg):
-    """A hash of the source on which a step depends; a training run does not depend on the other extractors'."""
-    others = {f"{name}.py" for name in config.get_args(config.Extractor) if step == "train" and name != cfg.model}
-    paths = [path for room in CODE[step] for path in sorted((PACKAGE / room).rglob("*.py")) if path.name not in others]
-    return files.hash_of(paths)
-
-
 def pages_code():
     """A hash of what writes the pages and the manifest."""
     return files.hash_of([*(PACKAGE / "template").rglob("*.*"), PACKAGE / "pages.py", PACKAGE / "provenance.py"])
@@ -117,7 +114,7 @@ def memory_mb(step, cfg):
     if step == "attention":
         return STEP_MB[step] + max(0, cfg.attention_clips - 64) * 7
     pixels = cfg.frames * cfg.size**2
-    held = {"train": 0 if cfg.stream else cfg.clips, "evaluate": cfg.test_clips + cfg.clips // 6}.get(step, 0) * pixels
+    held = {"train": cfg.clips, "evaluate": cfg.test_clips + cfg.clips // 6}.get(step, 0) * pixels
     most = config.HELD * psutil.virtual_memory().available  # more is rendered batch by batch
     needed = STEP_MB[step] + round(min(held, most) / MB)
     if step != "train" or gpus(cfg):
@@ -178,7 +175,7 @@ def lock(cfg):
     cfg.run_dir.mkdir(parents=True, exist_ok=True)
     file = open(cfg.run_dir / ".lock", "a+")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if WAIT in os.environ else fcntl.LOCK_NB))
     except BlockingIOError:
         raise ParameterError(
             f"run_name: {cfg.run_name} is already running: wait for its end, or give another run_name."
@@ -288,28 +285,28 @@ def ensure(cfg, *steps):
         targets = ["trained" if step == "train" else step for step in steps]
         options = ["--profile", "profiles/local", "--quiet", "all", "--configfile", str(path)]
         command = [sys.executable, "-m", "snakemake", *targets, *options]
-        done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        waiting = os.environ | {WAIT: "1"}  # another notebook may be making the same
+        done = subprocess.run(command, cwd=ROOT, env=waiting, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         raise RuntimeError(f"{', '.join(steps)} could not be made:\n{done.stderr}")
 
 
-def given(words):
-    """{name: value} of the words NAME=JSON that are parameters and not the default, which the notebook has."""
-    values = {name: json.loads(value) for name, _, value in (word.partition("=") for word in words)}
+def given(settings, words):
+    """{name: value} of settings and of words NAME=JSON that are parameters and not the default."""
+    values = settings | {name: json.loads(value) for name, _, value in (word.partition("=") for word in words)}
     defaults = Config().model_dump()
     return {n: v for n, v in values.items() if n == "run_name" or (n in defaults and v != defaults[n])}
 
 
-def main(limit_s, step, folder, *words):
-    """Execute a step's notebook for Snakemake; a cell may take `limit_s` seconds, 0 is no limit."""
-    folder = Path(folder).absolute()
+def main(settings, step, folder, *words):
+    """Execute a step's notebook for Snakemake; `settings`: JSON of parameters that are no reason to run it again."""
+    folder, settings = Path(folder).absolute(), json.loads(settings)
     folder.mkdir(parents=True, exist_ok=True)
-    compared = [word for word in words if word.split("=")[0] not in config.EXECUTION | config.PACE]
-    job, text = folder / "job.txt", "\n".join(compared) + "\n"
+    job, text = folder / "job.txt", "\n".join(words) + "\n"
     if job.is_file() and job.read_text() != text:  # what another job has begun is not continued
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     files.write_text(job, text)
-    return execute(notebook(step), folder, given(words), int(limit_s) or None)
+    return execute(notebook(step), folder, given(settings, words), settings["cell_limit_s"] or None)
 
 
 if __name__ == "__main__":

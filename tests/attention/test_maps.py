@@ -12,7 +12,7 @@ from trajnb.attention.layers import Axis, Explained, attention_weights
 from trajnb.config import Config
 from trajnb.models.attention import Attend
 
-KINDS = ["head", "gradient_attention", "rollout", "activation", "gradcam", "integrated_gradients"]
+KINDS = ["head", "gradient_attention", "activation", "gradcam", "integrated_gradients"]
 FUTURES = [f"head_future_{k}" for k in range(1, 6)]
 CUE = (slice(None), slice(None), slice(8, 10), slice(40, 48), slice(16, 24))  # frames, rows, columns: one tubelet
 CELL = (4, 5, 2)
@@ -40,7 +40,7 @@ def test_every_network_has_its_maps_at_the_clips_resolution_whatever_the_batch(e
     found, alone = all_maps(explained, video), all_maps(explained, video[1:])
     ways = ["_slow", "_fast"] if explained.name == "slowfast" else [""]
     layered = [f"{kind}{way}" for kind in ("activation", "gradcam") for way in ways]
-    own = ["gradient_attention", "rollout"] if explained.name == "transformer" else []
+    own = ["gradient_attention"] if explained.name == "transformer" else []
     assert sorted(found) == sorted(["head_class", *FUTURES, *layered, "integrated_gradients", *own])
     for name, one in found.items():
         assert np.isfinite(one.cells_BTHW).all() and (one.cells_BTHW >= 0).all(), name
@@ -52,16 +52,14 @@ def test_every_network_has_its_maps_at_the_clips_resolution_whatever_the_batch(e
         np.testing.assert_allclose(found[name].cells_BTHW.sum(axis=(1, 2, 3)), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("gradient", [False, True])
-def test_a_propagated_row_equals_the_matrices_multiplied(tiny, gradient):
-    """The full rule on cells x cells matrices, as the methods' papers have it."""
+def test_a_propagated_row_equals_the_matrices_multiplied(tiny):
+    """The full rule on cells x cells matrices, as the method's paper has it."""
     video = torch.rand(1, 1, 6, 24, 24, generator=torch.Generator().manual_seed(3))
     with attention_weights(tiny.net) as weights:
         logit = tiny(video)[0, 1]
     gradients = torch.autograd.grad(logit, list(weights.values()))
     used = {
-        name: ((w * g).clamp(min=0) if gradient else w).mean(dim=1).detach()
-        for (name, w), g in zip(weights.items(), gradients, strict=True)
+        name: (w * g).clamp(min=0).mean(dim=1).detach() for (name, w), g in zip(weights.items(), gradients, strict=True)
     }
     cell_TP, one = torch.arange(27).reshape(3, 9), torch.eye(27)
     total = one
@@ -72,11 +70,10 @@ def test_a_propagated_row_equals_the_matrices_multiplied(tiny, gradient):
         for t in range(3):
             space[np.ix_(cell_TP[t], cell_TP[t])] = used[f"extractor.blocks.{k}.spatial_attention.attend"][t]
         for layer in (time, space):
-            total = (one + layer) @ total if gradient else (one + layer) / 2 @ total
+            total = (one + layer) @ total
     pools = torch.stack([w[0, 0] for name, w in used.items() if name.startswith("head.")]).mean(dim=0)
     expected = (pools @ total).reshape(3, 3, 3)
-    method = maps.gradient_attention if gradient else maps.rollout
-    (found,) = method(tiny, video, torch.tensor([1])).values()
+    (found,) = maps.gradient_attention(tiny, video, torch.tensor([1])).values()
     np.testing.assert_allclose(found.cells_BTHW[0], expected.numpy(), rtol=1e-4, atol=1e-9)
 
 
@@ -111,7 +108,7 @@ def test_the_map_lies_on_the_cell_that_the_class_depends_on(method, cell, monkey
 
 
 def test_planted_attention_is_found_through_every_layer():
-    """A head whose keys answer one bright tubelet: head, rollout and gradients point there, for the class it raises."""
+    """A head whose keys answer one bright tubelet: head and gradients point there, for the class it raises."""
     net = models.build(Config(model="transformer")).eval()
     with torch.no_grad():
         for block in net.extractor.blocks:  # each token by itself: only the head decides where to look
@@ -127,9 +124,8 @@ def test_planted_attention_is_found_through_every_layer():
     explained = Explained(net, (16, 64, 64))
     with torch.no_grad():
         target = (explained(cue_video()) - explained(cue_video(0.3))).argmax(dim=1)
-    found = maps.head(explained, cue_video(), target) | maps.rollout(explained, cue_video(), target)
-    found |= maps.gradient_attention(explained, cue_video(), target)
-    for name in ("head_class", "rollout", "gradient_attention"):
+    found = maps.head(explained, cue_video(), target) | maps.gradient_attention(explained, cue_video(), target)
+    for name in ("head_class", "gradient_attention"):
         cells = found[name].cells_BTHW[0]
         assert np.unravel_index(cells.argmax(), cells.shape) == CELL, name
 

@@ -82,18 +82,6 @@ def test_missing_data_says_what_to_run(tmp_path):
         data.load(CFG, "train", tmp_path)
 
 
-def test_a_stream_never_repeats_a_clip(folder):
-    stream = data.load(CFG.replace(stream=True), "train", folder)
-    seen = set(stream.table["index"])
-    for epoch in range(3):
-        new = set(stream.for_epoch(epoch).table["index"])
-        assert len(new) == len(stream)
-        assert not new & seen
-        seen |= new
-    plain = data.load(CFG, "train", folder)
-    assert plain.for_epoch(3) is plain
-
-
 def test_the_old_target_changes_no_split_and_no_picture(folder, tmp_path):
     old = CFG.replace(target="last_seen")
     data.make(old, tmp_path)

@@ -7,7 +7,7 @@ import pytest
 from trajnb import files, models, training
 from trajnb.config import Config
 from trajnb.data import ClipSet
-from trajnb.evaluation import ensembles, leaderboard, metrics, predictions
+from trajnb.evaluation import leaderboard, metrics, predictions
 from trajnb.evaluation.predictions import Predictions
 from trajnb.models import trained
 from trajnb.world import recipes
@@ -82,8 +82,7 @@ def test_an_ensemble_costs_what_its_members_cost_together(test, folder):
     for model in cfg.models:
         files.write_json(CFG.stage_dir(f"train-{model}") / "metrics.json", MEASURED | {"macs": 3.0})
     networks = {model: [perfect(test)] for model in cfg.models}
-    both = ensembles.Ensemble(("transformer", "i3d"), np.ones(2) / 2, np.ones(2) / 2, perfect(test))
-    table = leaderboard.board(networks, {}, test, cfg, {"ensemble_all": [both]}).set_index("model")
+    table = leaderboard.board(networks, {}, test, cfg).set_index("model")
     assert table["kind"].to_dict() == {"transformer": "network", "i3d": "network", "ensemble_all": "ensemble"}
     assert table.loc["ensemble_all", ["macs", "test_top1"]].tolist() == [6, 1]
     assert table.loc["ensemble_all", "clips_seen"] == 1, "every member saw the same clips"

@@ -8,7 +8,7 @@ import pytest
 from trajnb import figures
 from trajnb.config import Config
 from trajnb.data import ClipSet
-from trajnb.evaluation import controls, leaderboard, metrics, trackers
+from trajnb.evaluation import controls, metrics, trackers
 from trajnb.evaluation.predictions import Predictions
 from trajnb.figures import style
 from trajnb.world import recipes
@@ -49,10 +49,7 @@ def figures_of_results(clips, predicted):
     models = {"transformer": predicted, "constant_velocity": Predictions(None, predicted.track_NHx3)}
     velocity_NHx3 = trackers.measured_constant_velocity(clips)
     yield figures.confusion(models, clips)
-    yield figures.reliability({"transformer": predicted}, clips.label_N)
     yield figures.predictions(clips, predicted, velocity_NHx3, rows=[0, 1, 2, 3])
-    board = [{"model": "transformer", "macs": 8e7} | leaderboard.scores(predicted, clips, CFG)]
-    yield figures.tradeoffs(pd.DataFrame(board, columns=leaderboard.COLUMNS))
     history = {"clips_seen": [100, 200], "seconds": [1.0, 1.1], "val_top1": [0.3, 0.6], "val_ade_px": [9.0, 4.0]}
     yield figures.learning_speed({"transformer": pd.DataFrame(history)}, 0.25)
     epochs = {"epoch": [1, 2], "train_loss": [2.0, 1.0], "val_loss": [2.0, 1.0], "train_top1": [0.3, 0.6]}
@@ -68,15 +65,6 @@ def test_every_figure_is_drawn_and_saved(clips, predicted, tmp_path):
         assert shown.data == saved, "a notebook shows what is saved"
         assert 3000 < len(saved) < 300_000
         assert shown.width == pytest.approx(0.6 * int.from_bytes(saved[16:20], "big"), abs=1), "90 of 150 dots per inch"
-
-
-def test_the_front_holds_what_is_better_than_all_that_costs_less():
-    """Of two at one cost the better one; a dearer and worse model is left out."""
-    names, macs, top1 = "abcde", [3e6, 1e6, 2e6, 2e6, 4e6], [0.6, 0.5, 0.7, 0.6, 0.9]
-    board = pd.DataFrame({"model": list(names), "macs": macs, "test_top1": top1})
-    axis = figures.tradeoffs(board.assign(test_top1_low=0.4, test_top1_high=0.95)).axes[0]
-    front = next(line for line in axis.lines if line.get_drawstyle() == "steps-post")
-    assert front.get_xydata().tolist() == [[1, 0.5], [2, 0.7], [4, 0.9]]
 
 
 def texts(figure):

@@ -48,13 +48,12 @@ def test_every_slider_changes_the_picture_and_both_its_ends_can_be_drawn(watched
 
 
 def test_each_slider_acts_as_its_name_says():
-    start = {name: values[-1] for name, values in play.SLIDERS.items()}
     for gravity in (0.5, 2.0):
-        fall = play.clip(CFG, "parabolic", **start | {"gravity": gravity}).xyz_NFx3[0]
+        fall = play.clip(CFG, "parabolic", gravity=gravity).xyz_NFx3[0]
         np.testing.assert_allclose(np.diff(fall[:, 1], 2) * CFG.frame_rate**2, gravity * CFG.gravity, atol=1e-6)
-    shown = play.clip(CFG, "random", **start | {"extent_px": 40.0, "depth_m": 2.5, "noise": 0.1, "number": 7})
+    shown = play.clip(CFG, "random", extent_px=40.0, depth_m=2.5, noise=0.1, number=7)
     row, uv = shown.table.iloc[0], shown.track_NFx3[:, : CFG.frames, :2] * CFG.size
     assert (row["depth_m"], row["noise"], row["index"]) == (2.5, 0.1, 7)
     assert recipes.extent(uv)[0] == pytest.approx(40.0, rel=recipes.EXTENT_TOLERANCE)
     with pytest.raises(recipes.ImpossibleWorld):
-        play.clip(CFG, "linear", **start | {"extent_px": 200.0})
+        play.clip(CFG, "linear", extent_px=200.0)

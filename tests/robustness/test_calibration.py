@@ -5,7 +5,8 @@ import pytest
 
 from trajnb.evaluation import metrics
 from trajnb.evaluation.predictions import Predictions
-from trajnb.robustness import calibration
+from trajnb.figures import save
+from trajnb.robustness import calibration, figures
 
 
 def simulated(n, factor, seed=0):
@@ -49,3 +50,11 @@ def test_each_network_has_a_raw_and_a_scaled_row():
     assert scaled["nll"] < raw["nll"]
     assert scaled["aurc"] == pytest.approx(raw["aurc"], rel=0.1)
     assert raw["brier"] == pytest.approx(((prob_NK - np.eye(4)[label_N]) ** 2).sum(axis=1).mean())
+
+
+def test_a_calibrated_network_lies_on_the_diagonal(tmp_path):
+    prob_NK, label_N = simulated(20_000, 1.0)
+    figure = figures.reliability({"i3d": Predictions(prob_NK)}, label_N)
+    confidence, accuracy = figure.axes[0].lines[1].get_data()
+    assert np.nanmax(np.abs(np.subtract(confidence, accuracy))) < 0.15
+    assert len(save(figure, tmp_path, "reliability").data) > 3000

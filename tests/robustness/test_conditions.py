@@ -72,3 +72,17 @@ def test_no_more_frames_are_observed_than_there_are():
     short = conditions.clean_clips(Config(frames=8, frame_rate=15.0, robustness_clips=4))
     observed = [one.severity for one in conditions.all_conditions(short) if one.corruption == "observed"]
     assert observed == [6, 4, 3, 2]
+
+
+def test_clean_clips_have_the_severity_of_their_world():
+    world = CFG.replace(frames=24, frame_rate=25.0, decoy=True, noise_min=0.02, noise_max=0.04, robustness_clips=4)
+    clean = {name: one.clean(world) for name, one in conditions.CORRUPTIONS.items()}
+    assert (clean["observed"], clean["fewer fps"], clean["decoy"], clean["noise"]) == (
+        24,
+        25,
+        True,
+        pytest.approx(0.03),
+    )
+    found = {(one.corruption, one.severity) for one in conditions.all_conditions(conditions.clean_clips(world))}
+    assert ("observed", 12) in found and ("fewer fps", 23) in found
+    assert not found & {("decoy", 1.0), ("fewer fps", 25.0)}, "what is so already is no corruption"

@@ -25,7 +25,7 @@ def results(**top1):
     for m, value_SLN in enumerate(top1.values()):
         top1_MSCN[m, : len(value_SLN)], ade_px_MSCN[m, : len(value_SLN)] = value_SLN, 1
     names = [(conditions.CLEAN, 0.0), *(("noise", x) for x in SEVERITIES[1:])]
-    return study.Results(list(top1), names, top1_MSCN, ade_px_MSCN)
+    return study.Results(list(top1), names, {"noise": SEVERITIES[0]}, top1_MSCN, ade_px_MSCN)
 
 
 def constant(*values, clips=4):
@@ -128,6 +128,8 @@ def test_every_model_and_seed_is_evaluated_under_every_condition(clean, monkeypa
     assert len(curves) == 2 * total + 2 * (total - 2), "no oracle of three or two frames"
     first = figures.accuracy_curves(curves).axes[0].lines[0]
     assert first.get_xdata().tolist() == list(SEVERITIES), "clean is the first severity"
+    shown = curves.groupby("corruption")["clean_severity"].max()
+    assert (shown["noise"], shown["observed"]) == (0.02, 16)
     each = figures.accuracy_curves(curves), figures.accuracy_curves(curves, "ade_px"), figures.examples(clean)
     for number, figure in enumerate(each):
         assert len(save(figure, tmp_path, f"{number}").data) > 3000

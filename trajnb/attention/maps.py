@@ -1,8 +1,7 @@
 """Attribution maps: which cells of space and time matter for the predicted class; and control maps without a network.
 
-Source:   attention rollout, https://arxiv.org/abs/2005.00928, section 3; gradient-weighted attention,
-          https://arxiv.org/abs/2103.15679, equations 5 and 6; Grad-CAM, https://arxiv.org/abs/1610.02391, equations 1
-          and 2; integrated gradients, https://arxiv.org/abs/1703.01365.
+Source:   gradient-weighted attention, https://arxiv.org/abs/2103.15679, equations 5 and 6; Grad-CAM,
+          https://arxiv.org/abs/1610.02391, equations 1 and 2; integrated gradients, https://arxiv.org/abs/1703.01365.
 Differs:  attention starts from the head's class query; the divided attention of a block counts as two layers. A row
           vector is propagated down through the layers instead of multiplying their matrices: the same result.
 
@@ -47,12 +46,12 @@ class Map(NamedTuple):
 def all_maps(explained: Explained, video_BCTHW, target_B, names) -> dict[str, Map]:
     """Every map of the methods in `names` for the target classes (B,), as far as the network allows them.
 
-    Rollout and gradient attention need a Transformer without a class token (presets nano and base).
+    Gradient attention needs a Transformer without a class token (presets nano and base).
     """
     extractor, maps = explained.net.extractor, {}
     propagates = isinstance(extractor, Transformer) and extractor.cls_11D is None
     for name in names:
-        if propagates or name not in ("rollout", "gradient_attention"):
+        if propagates or name != "gradient_attention":
             maps |= METHODS[name](explained, video_BCTHW, target_B)
     return maps
 
@@ -68,14 +67,6 @@ def head(explained, video_BCTHW, target_B):
     return {name: Map(as_array(cells[:, q]), grid_axes(explained)) for q, name in enumerate(names)}
 
 
-def rollout(explained, video_BCTHW, target_B):
-    """Attention propagated down through the Transformer's layers, averaged with the identity; class-agnostic."""
-    with torch.no_grad(), attention_weights(explained.net) as weights:
-        explained(video_BCTHW)
-    mean = {name: w.mean(dim=1) for name, w in weights.items()}
-    return {"rollout": propagated(explained, mean, lambda row, passed: (row + passed) / 2)}
-
-
 def gradient_attention(explained, video_BCTHW, target_B):
     """Attention times its positive gradient of the target's logit, propagated down through the Transformer's layers."""
     with attention_weights(explained.net) as weights:
@@ -83,11 +74,11 @@ def gradient_attention(explained, video_BCTHW, target_B):
     gradients = torch.autograd.grad(logit_B.sum(), list(weights.values()))
     each = zip(weights.items(), gradients, strict=True)
     raised = {name: (w * gradient).clamp(min=0).mean(dim=1).detach() for (name, w), gradient in each}
-    return {"gradient_attention": propagated(explained, raised, lambda row, passed: row + passed)}
+    return {"gradient_attention": propagated(explained, raised)}
 
 
-def propagated(explained, weights, join) -> Map:
-    """The class query's attention propagated down through all blocks; `join(row, passed)` after each layer."""
+def propagated(explained, weights) -> Map:
+    """The class query's attention propagated down through all blocks, each of which also passes it on."""
     extractor = explained.net.extractor
     pools = [w[:, 0] for name, w in weights.items() if name.startswith("head.")]
     row_BTP = rearrange(torch.stack(pools).mean(dim=0), "b (t p) -> b t p", t=len(extractor.when_T1D))
@@ -95,8 +86,8 @@ def propagated(explained, weights, join) -> Map:
         block = f"extractor.blocks.{number}"
         space = rearrange(weights[f"{block}.spatial_attention.attend"], "(b t) p q -> b t p q", t=row_BTP.shape[1])
         time = rearrange(weights[f"{block}.temporal_attention.attend"], "(b p) t s -> b p t s", b=len(row_BTP))
-        row_BTP = join(row_BTP, torch.einsum("btp,btpq->btq", row_BTP, space))
-        row_BTP = join(row_BTP, torch.einsum("btp,bpts->bsp", row_BTP, time))
+        row_BTP = row_BTP + torch.einsum("btp,btpq->btq", row_BTP, space)
+        row_BTP = row_BTP + torch.einsum("btp,bpts->bsp", row_BTP, time)
     cells = rearrange(row_BTP, "b t (h w) -> b t h w", h=extractor.rows)
     return Map(as_array(cells), tiles(extractor.tubelet))
 
@@ -133,7 +124,7 @@ def integrated_gradients(explained, video_BCTHW, target_B):
     return {"integrated_gradients": Map(as_array(sums.abs()), tiles(TUBELET))}
 
 
-METHODS = {"head": head, "gradient_attention": gradient_attention, "rollout": rollout, "activation": activation}
+METHODS = {"head": head, "gradient_attention": gradient_attention, "activation": activation}
 METHODS |= {"gradcam": gradcam, "integrated_gradients": integrated_gradients}
 
 

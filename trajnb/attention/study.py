@@ -11,7 +11,7 @@ from trajnb.attention.clips import baseline, clip_pairs, distance_px, video
 from trajnb.attention.layers import device, load_explained
 from trajnb.attention.maps import CONTROLS
 from trajnb.evaluation.statistics import bootstrap_interval, holm
-from trajnb.progress import Progress
+from trajnb.progress import progress
 
 FLIPS = 49_999  # random signs of a test
 INTERVALS = ["pointing_game", "relevance_mass", "insertion_auc", "deletion_auc"]
@@ -20,14 +20,14 @@ INTERVALS = ["pointing_game", "relevance_mass", "insertion_auc", "deletion_auc"]
 def study(cfg, test) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(scores of every map of every clip, rank correlations with maps of random networks) of each first run."""
     pairs, scored, correlations = clip_pairs(test, cfg.attention_clips), [], []
-    with Progress(len(cfg.models), "attention", "network") as progress:
+    with progress(len(cfg.models), "attention", "network") as bar:
         for model in cfg.models:
             one = cfg.replace(model=model)
             explained = load_explained(one)
             scored += [score(explained, clips, kind, one).assign(model=model) for kind, clips in pairs.items()]
             some = pairs["plain"].spread(sanity.CLIPS)
             correlations.append(sanity.randomisation(explained, some, one).assign(model=model))
-            progress.update()
+            bar.update()
     return pd.concat(scored, ignore_index=True), pd.concat(correlations, ignore_index=True)
 
 

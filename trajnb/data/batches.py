@@ -10,22 +10,18 @@ import psutil
 import torch
 
 from trajnb import config
-from trajnb.data.dataset import Batch, ClipSet, Rendered, Stream
+from trajnb.data.dataset import Batch, ClipSet, Rendered
 
 CPU = torch.device("cpu")
 
 
 def in_memory(clips, device=CPU):
-    """The clips rendered on `device` once, where they fit and stay the same in every epoch; else as they are."""
-    return Rendered(clips, device) if fits(clips, device) else clips
-
-
-def fits(clips, device) -> bool:
-    """Whether the pixels of these clips, in every epoch the same, take less than their share of free memory."""
-    if not isinstance(clips, ClipSet) or isinstance(clips, Stream):
-        return False
+    """The clips rendered on `device` once, where they take less than their share of free memory; else as they are."""
+    if not isinstance(clips, ClipSet):
+        return clips
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    return len(clips) * clips.cfg.frames * clips.cfg.size**2 <= config.HELD * free
+    needed = len(clips) * clips.cfg.frames * clips.cfg.size**2
+    return Rendered(clips, device) if needed <= config.HELD * free else clips
 
 
 def batches(clips, rows_KB, device):

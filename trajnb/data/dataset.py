@@ -14,12 +14,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from trajnb import ParameterError, files
+from trajnb import ParameterError, config, files
 from trajnb.data import splits
 from trajnb.world import camera, recipes, renderer
 
 TEST_SEEDS = 2**32  # test clips come from seed data_seed + TEST_SEEDS: no training seed ever reaches it
-WORLD_CODE = Path(recipes.__file__).parent
 
 
 class Batch(NamedTuple):
@@ -54,10 +53,6 @@ class ClipSet:
         """What a training step needs of the given row numbers (numpy integers)."""
         video = torch.from_numpy(self.render(rows))[:, None]
         return Batch(video, torch.from_numpy(self.label_N[rows]), torch.from_numpy(self.track_NFx3[rows]))
-
-    def for_epoch(self, epoch):
-        """The clips of one epoch (from 0): always these."""
-        return self
 
     def take(self, rows):
         """Some clips of this set, by row number or slice, as it shows them."""
@@ -112,14 +107,6 @@ class Rendered(ClipSet):
         return part
 
 
-class Stream(ClipSet):
-    """Ever-new clips: every epoch as many as the table has, of indices never used before."""
-
-    def for_epoch(self, epoch):
-        first = self.cfg.clips + epoch * len(self)
-        return ClipSet(self.cfg, self.seed, recipes.draw(self.cfg, self.seed, np.arange(first, first + len(self))))
-
-
 def make(cfg, folder):
     """Draw a run's clips, split them and write the data folder; returns the manifest."""
     folder = Path(folder)
@@ -141,12 +128,11 @@ def description(cfg):
     """What a data folder depends on: seeds, parameters, and the code that makes clips."""
     names = ("clips", "test_clips", "split", "target")
     seeds = {"seed": cfg.data_seed, "test_seed": cfg.data_seed + TEST_SEEDS}
-    return seeds | {name: getattr(cfg, name) for name in names} | {"world": cfg.world(), "world_code": code_version()}
-
-
-def code_version():
-    """Hash of the source that turns recipes into clips: data of another version is not the same data."""
-    return files.hash_of(WORLD_CODE.glob("*.py"))
+    return (
+        seeds
+        | {name: getattr(cfg, name) for name in names}
+        | {"world": cfg.world(), "world_code": config.code_hash(["world"], None)}
+    )
 
 
 def load(cfg, which, folder=None):
@@ -161,7 +147,7 @@ def load(cfg, which, folder=None):
     name, seed = ("test.parquet", cfg.data_seed + TEST_SEEDS) if test else ("recipes.parquet", cfg.data_seed)
     refuse_others(cfg, files.read_json(folder / "manifest.json"), folder / name)
     table = pd.read_parquet(folder / name)
-    clips = (Stream if cfg.stream and which == "train" else ClipSet)(cfg, seed, table[table["split"] == which])
+    clips = ClipSet(cfg, seed, table[table["split"] == which])
     if cfg.control == "shuffled":
         return Reordered(clips, "shuffled")
     if cfg.control == "permuted" and which == "train":

@@ -5,7 +5,7 @@ import pandas as pd
 
 from trajnb import files
 from trajnb.data import Reordered
-from trajnb.evaluation import controls, metrics, oracles, predictions, statistics, trackers
+from trajnb.evaluation import controls, ensembles, metrics, oracles, predictions, statistics, trackers
 from trajnb.evaluation.predictions import Predictions
 
 ADDED_UP = ["parameters", "macs", "training_macs", "model_mb", "train_seconds", "latency_ms"]  # over an ensemble
@@ -59,14 +59,15 @@ def baselines(train, val, test, cfg):
     return found
 
 
-def board(networks, others, test, cfg, ensembles=None):
+def board(networks, others, test, cfg):
     """The leaderboard (pandas), a row of COLUMNS for each model.
 
-    `networks` {model: [Predictions of each seed]}, `others` {baseline or control: Predictions}, and between them
-    `ensembles` {name: [trajnb.evaluation.ensembles.Ensemble of each seed]}.
+    `networks` {model: [Predictions of each seed]}, `others` {baseline or control: Predictions}, and between them the
+    networks' ensembles.
     """
     rows = [network_row(model, several, test, cfg) for model, several in networks.items()]
-    rows += [ensemble_row(name, several, rows, test, cfg) for name, several in (ensembles or {}).items()]
+    joined = ensembles.join_all(networks)
+    rows += [ensemble_row(name, several, rows, test, cfg) for name, several in joined.items()]
     rows += [{"model": name, "kind": kind(name)} | scores(one, test, cfg) for name, one in others.items()]
     table = pd.DataFrame(rows, columns=COLUMNS)
     for ratio, score in {"top1_over_pixel_oracle": "test_top1", "ade_over_pixel_oracle": "ade_px"}.items():
@@ -85,11 +86,11 @@ def network_row(model, several, test, cfg):
 
 
 def ensemble_row(name, several, rows, test, cfg):
-    """The row of an ensemble [of each seed]: it costs what its members cost together, from their rows."""
-    members = [row for row in rows if row["model"] in several[0].members]
+    """The row of an ensemble [Predictions of each seed]: it costs what its members cost together, from their rows."""
+    members = [row for row in rows if row["model"] in ensembles.of_run(cfg.models)[name]]
     row = {"model": name, "kind": "ensemble", "preset": cfg.preset, "clips_seen": members[0]["clips_seen"]}
     row |= {cost: sum(member[cost] for member in members) for cost in ADDED_UP}
-    return row | seed_means([one.predictions for one in several], test, cfg)
+    return row | seed_means(several, test, cfg)
 
 
 def seed_means(several, test, cfg):

@@ -56,12 +56,7 @@ def student_interval(value_S):
 
 
 def welch(one_S, other_S):
-    """p-value of Welch's t-test; without any spread 1 for equal scores and 0 for different ones."""
-    return welch_interval(one_S, other_S)[-1]
-
-
-def welch_interval(one_S, other_S):
-    """Mean difference, its 95 % interval (low, high) and p, by Welch's t."""
+    """Mean difference, its 95 % interval (low, high) and p, by Welch's t-test; without any spread p is 0 or 1."""
     difference = float(one_S.mean() - other_S.mean())
     if one_S.std() == 0 and other_S.std() == 0:
         return difference, difference, difference, float((one_S == other_S).all())
@@ -138,7 +133,7 @@ def seed_pairs(scores):
         first_S, second_S = (getattr(scores[model], score).mean(axis=1) for model in (first, second))
         seeds = min(len(first_S), len(second_S))
         if seeds > 1:
-            difference, low, high, p = welch_interval(first_S, second_S)
+            difference, low, high, p = welch(first_S, second_S)
             better = mannwhitneyu(sign * first_S, sign * second_S).statistic / (len(first_S) * len(second_S))
             rows.append((first, second, score, seeds, difference, low, high, better, p))
     table = pd.DataFrame(rows, columns=SEED_COLUMNS)

@@ -26,19 +26,6 @@ def confusion(models, test, columns=4):
     return figure
 
 
-def reliability(models, label_N):
-    """Accuracy against confidence of {name: Predictions}, and clips per bin; the diagonal is perfect calibration."""
-    figure, axes = panels(2, len(models), 3, 1.7, sharex=True, height_ratios=[2, 1])
-    for (top, bottom), (name, one) in zip(axes.T, models.items(), strict=True):
-        count, confidence, accuracy = metrics.reliability(one.prob_NK, label_N)
-        top.plot([0, 1], [0, 1], color="0.7", linewidth=1)
-        top.plot(confidence, accuracy, "o-", color=COLOURS.get(name, "C0"), markersize=4)
-        top.set(title=f"{name}: ECE {metrics.ece(one.prob_NK, label_N):.4f}", ylabel="accuracy")
-        bottom.stairs(count, np.linspace(0, 1, len(count) + 1), fill=True, color="0.7")
-        bottom.set(yscale="log", xlabel="confidence", ylabel="clips")
-    return figure
-
-
 def learning_speed(histories, chance):
     """Validation top-1 and ADE of every network {model: history} against clips seen and against seconds."""
     figure, axes = panels(2, 2, 3.6, 2.2, sharex="col", sharey="row")
@@ -53,21 +40,6 @@ def learning_speed(histories, chance):
     axes[1, 1].set(xlabel="training, s", xlim=(0, None))
     axes[1, 0].set_ylim(0, 1.06 * axes[1, 0].dataLim.ymax)
     style.key(figure, axes[0, 0])
-    return figure
-
-
-def tradeoffs(board):
-    """Top-1 with its 95 % interval of networks and ensembles against their multiply-adds, and the Pareto front."""
-    rows = board[board["macs"].notna()].sort_values(["macs", "test_top1"], ascending=[True, False])
-    figure, axes = panels(1, 1, 5.5, 3.2)
-    for row in rows.itertuples():
-        around = [[row.test_top1 - row.test_top1_low], [row.test_top1_high - row.test_top1]]
-        look = {"fmt": "o", "color": COLOURS.get(row.model, "0.5"), "markersize": 5, "label": row.model}
-        axes[0, 0].errorbar(row.macs / 1e6, row.test_top1, around, **look)
-    best = rows[rows["test_top1"] > rows["test_top1"].cummax().shift(fill_value=-1)]  # better than all that cost less
-    axes[0, 0].step(best["macs"] / 1e6, best["test_top1"], where="post", color="0.6", linewidth=1, zorder=0)
-    axes[0, 0].set(xlabel="multiply-adds a clip, M", ylabel="test top-1, 95 %", xlim=(0, None))
-    style.key(figure, axes[0, 0], columns=3)
     return figure
 
 

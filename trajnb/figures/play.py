@@ -3,6 +3,9 @@
 A widget's state lives in the page's memory: it does not survive in a rendered notebook, so none is made for one.
 """
 
+import functools
+import inspect
+
 import ipywidgets as widgets
 import numpy as np
 
@@ -13,10 +16,22 @@ from trajnb.progress import interactive
 from trajnb.training import predict
 from trajnb.world import recipes
 
-# {slider: (least, largest, step, start)}; gravity as a multiple of the world's, noise as a share of full scale
-SLIDERS = {"number": (0, 99, 1, 0), "gravity": (0.5, 2.0, 0.05, 1.0), "extent_px": (14.0, 44.0, 1.0, 30.0)}
-SLIDERS |= {"depth_m": (2.0, 4.0, 0.1, 3.0), "noise": (0.0, 0.25, 0.01, 0.02)}
-LOOK = {"style": {"description_width": "110px"}, "layout": {"width": "400px"}}
+# {slider: (least, largest, step)}; it starts at the default of `clip`
+SLIDERS = {"number": (0, 99), "gravity": (0.5, 2.0, 0.05), "extent_px": (14.0, 44.0, 1.0)}
+SLIDERS |= {"depth_m": (2.0, 4.0, 0.1), "noise": (0.0, 0.25, 0.01)}
+
+
+def clip(cfg, motion, number=0, gravity=1.0, extent_px=30.0, depth_m=3.0, noise=0.02):
+    """The ClipSet of clip `number`; gravity is a multiple of the world's, noise a share of full scale.
+
+    Raises ImpossibleWorld where no such path fits the picture.
+    """
+    own = cfg.replace(gravity=cfg.gravity * gravity)
+    table = recipes.nuisances(own, cfg.data_seed, np.array([number]))
+    table = table.assign(extent_px=extent_px, depth_m=depth_m, noise=noise)
+    table.insert(1, "motion", motion)
+    table["attempt"] = recipes.accepted_attempts(own, cfg.data_seed, table)
+    return ClipSet(own, cfg.data_seed, table)
 
 
 def world(cfg, folder):
@@ -34,42 +49,22 @@ def network(net, cfg, folder):
     return explore(draw, cfg, folder, "own_prediction")
 
 
-def clip(cfg, motion, number, gravity, **values):
-    """The ClipSet of clip `number`, with a motion, gravity and further values of its recipe as given.
-
-    Raises ImpossibleWorld where no such path fits the picture.
-    """
-    own = cfg.replace(gravity=cfg.gravity * gravity)
-    table = recipes.nuisances(own, cfg.data_seed, np.array([number])).assign(**values)
-    table.insert(1, "motion", motion)
-    table["attempt"] = recipes.accepted_attempts(own, cfg.data_seed, table)
-    return ClipSet(own, cfg.data_seed, table)
-
-
 def explore(draw, cfg, folder, name):
     """Sliders for a world above the figure that `draw(clips)` makes; without a viewer the first figure alone.
 
     The figure of the starting values is saved as folder/figures/name.png either way.
     """
-    start = {slider: values[-1] for slider, values in SLIDERS.items()}
-    motion = "parabolic" if "parabolic" in cfg.motions else cfg.motions[0]
-    still = style.save(draw(clip(cfg, motion, **start)), folder, name)
+    first = "parabolic" if "parabolic" in cfg.motions else cfg.motions[0]
+    make = functools.partial(clip, cfg, motion=first)
+    still = style.save(draw(make()), folder, name)
     if not interactive():
         return still
 
     def show(**values):
         try:
-            return style.shown(draw(clip(cfg, **values)), name.replace("_", " "))
+            return style.shown(draw(make(**values)), name.replace("_", " "))
         except recipes.ImpossibleWorld as error:
             print(f"No such clip: {error}")
 
-    return widgets.interactive(show, {"auto_display": True}, **controls(cfg.motions, motion))
-
-
-def controls(motions, motion):
-    """{argument of `clip`: its widget}."""
-    found = {"motion": widgets.ToggleButtons(options=motions, value=motion, style={"button_width": "90px"})}
-    for name, (low, high, step, value) in SLIDERS.items():
-        kind = widgets.IntSlider if isinstance(step, int) else widgets.FloatSlider
-        found[name] = kind(description=name, min=low, max=high, step=step, value=value, **LOOK)
-    return found
+    show.__signature__ = inspect.signature(make)  # where the sliders start
+    return widgets.interactive(show, {"auto_display": True}, motion=cfg.motions, **SLIDERS)

@@ -33,23 +33,17 @@ def device_name(where: torch.device) -> str:
     return f"{where} ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else str(where)
 
 
-def code(model) -> dict[str, str]:
-    """{room: hash} of the source that trains `model`; other extractors' files do not count."""
-    package, others = Path(files.__file__).parent, {f"{name}.py" for name in models.EXTRACTORS if name != model}
-    sources = {room: sorted((package / room).glob("*.py")) for room in ROOMS}
-    # Of the code, not of the package's version: a changed layer must not load old weights.
-    return {f"{room} code": files.hash_of(p for p in sources[room] if p.name not in others) for room in ROOMS}
-
-
 def identity(cfg) -> dict:
     """What a network is: its world, data, architecture, seed and code, as plain values."""
     names = config.AFFECTS["data"] - {"test_clips"} | {"model", "preset", "seed", "control"}
-    return json.loads(json.dumps(cfg.model_dump(include=names) | code(cfg.model)))
+    # The code itself, not the package's version: a changed layer must not load old weights.
+    code = {f"{room} code": config.code_hash([room], cfg.model) for room in ROOMS}
+    return json.loads(json.dumps(cfg.model_dump(include=names) | code))
 
 
 def training_identity(cfg) -> dict:
     """What a training run is: that, and every parameter that moves a weight."""
-    names = config.AFFECTS["train"] - config.EXECUTION - {"seeds"}
+    names = config.AFFECTS["train"] - {"seeds"}
     return identity(cfg) | json.loads(json.dumps(cfg.model_dump(include=names)))
 
 

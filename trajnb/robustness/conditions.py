@@ -7,6 +7,7 @@ Shapes:   N clips   F frames (observed and future)   T observed frames
 """
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -22,10 +23,10 @@ NUISANCES = ("noise_min", "noise_max", "size_factor_min", "size_factor_max", *re
 
 
 class Corruption(NamedTuple):
-    """A corruption: the label of its axis, its value in training, its severities, and `apply(clips, severity)`."""
+    """A corruption: the label of its axis, the severity that clean clips have, others, and `apply(clips, severity)`."""
 
     label: str
-    clean: float
+    clean: Callable  # of their Config
     severities: tuple
     apply: Callable
 
@@ -89,35 +90,54 @@ def path_limits(cfg, factor):
     return changes | scaled(cfg, ("class_margin_px",), least)
 
 
+def unchanged(cfg):
+    """The factor of clean clips."""
+    return 1.0
+
+
+def mean_noise(cfg):
+    return (cfg.noise_min + cfg.noise_max) / 2
+
+
 def scaled(cfg, names, factor):
     """{parameter: its value times a factor}."""
     return {name: getattr(cfg, name) * factor for name in names}
 
 
 CORRUPTIONS = {
-    "noise": Corruption("sensor noise", 0.02, (0.05, 0.1, 0.15, 0.2), lambda c, x: refilmed(c, {"noise": x})),
-    "blur": Corruption("blur, px", 0, (1, 2, 3, 4), lambda c, x: refilmed(c, blur_px=x)),
-    "contrast": Corruption("contrast factor", 1, (0.7, 0.5, 0.3, 0.15), contrast),
-    "texture": Corruption("texture", 0, (0.1, 0.2, 0.35, 0.5), lambda c, x: refilmed(c, texture=x)),
-    "occluder": Corruption("occluder width, px", 0, (4, 8, 16, 24), lambda c, x: refilmed(c, occluder_px=x)),
-    "decoy": Corruption("decoy discs", 0, (1,), lambda c, x: refilmed(c, decoy=bool(x))),
-    "jitter": Corruption("camera jitter, px", 0, (0.5, 1, 2, 3), lambda c, x: refilmed(c, jitter_px=x)),
-    "slower": Corruption("speed factor", 1, (0.9, 0.8, 0.7), speed),
-    "faster": Corruption("speed factor", 1, (1.1, 1.2, 1.3), speed),
-    "smaller": Corruption("size factor", 1, (0.8, 0.6, 0.4), lambda c, x: refilmed(c, radius_m=c.cfg.radius_m * x)),
-    "larger": Corruption("size factor", 1, (1.25, 1.5, 2), lambda c, x: refilmed(c, radius_m=c.cfg.radius_m * x)),
-    "fewer fps": Corruption("frames a second", 30, (27, 25, 23), frame_rate),
-    "more fps": Corruption("frames a second", 30, (33, 36, 40), frame_rate),
-    "dropped": Corruption("dropped frames", 0, (2, 4, 6, 8), lambda c, x: refilmed(c, dropped_frames=x)),
-    "observed": Corruption("observed frames", 16, (12, 8, 6, 4, 3, 2), observed),
+    "noise": Corruption("sensor noise", mean_noise, (0.05, 0.1, 0.15, 0.2), lambda c, x: refilmed(c, {"noise": x})),
+    "blur": Corruption("blur, px", attrgetter("blur_px"), (1, 2, 3, 4), lambda c, x: refilmed(c, blur_px=x)),
+    "contrast": Corruption("contrast factor", unchanged, (0.7, 0.5, 0.3, 0.15), contrast),
+    "texture": Corruption("texture", attrgetter("texture"), (0.1, 0.2, 0.35, 0.5), lambda c, x: refilmed(c, texture=x)),
+    "occluder": Corruption(
+        "occluder width, px", attrgetter("occluder_px"), (4, 8, 16, 24), lambda c, x: refilmed(c, occluder_px=x)
+    ),
+    "decoy": Corruption("decoy discs", attrgetter("decoy"), (1,), lambda c, x: refilmed(c, decoy=bool(x))),
+    "jitter": Corruption(
+        "camera jitter, px", attrgetter("jitter_px"), (0.5, 1, 2, 3), lambda c, x: refilmed(c, jitter_px=x)
+    ),
+    "slower": Corruption("speed factor", unchanged, (0.9, 0.8, 0.7), speed),
+    "faster": Corruption("speed factor", unchanged, (1.1, 1.2, 1.3), speed),
+    "smaller": Corruption(
+        "size factor", unchanged, (0.8, 0.6, 0.4), lambda c, x: refilmed(c, radius_m=c.cfg.radius_m * x)
+    ),
+    "larger": Corruption(
+        "size factor", unchanged, (1.25, 1.5, 2), lambda c, x: refilmed(c, radius_m=c.cfg.radius_m * x)
+    ),
+    "fewer fps": Corruption("frames a second", attrgetter("frame_rate"), (27, 25, 23), frame_rate),
+    "more fps": Corruption("frames a second", attrgetter("frame_rate"), (33, 36, 40), frame_rate),
+    "dropped": Corruption(
+        "dropped frames", attrgetter("dropped_frames"), (2, 4, 6, 8), lambda c, x: refilmed(c, dropped_frames=x)
+    ),
+    "observed": Corruption("observed frames", attrgetter("frames"), (12, 8, 6, 4, 3, 2), observed),
 }
 
 
 def all_conditions(clips):
-    """Every Condition of `clips`: clean, then each severity of each corruption that has room."""
+    """Every Condition of `clips`: clean, then each other severity of each corruption that has room."""
     yield Condition(CLEAN, 0.0, clips)
     for name, corruption in CORRUPTIONS.items():
-        for severity in corruption.severities:
+        for severity in (x for x in corruption.severities if x != corruption.clean(clips.cfg)):
             try:
                 yield Condition(name, float(severity), corruption.apply(clips, severity))
             except (ParameterError, recipes.ImpossibleWorld) as reason:

@@ -1,7 +1,23 @@
-"""Figures of 04_robustness: the corruptions, and curves over severities."""
+"""Figures of 04_robustness: calibration, the corruptions, and curves over severities."""
 
+import numpy as np
+
+from trajnb.evaluation import metrics
 from trajnb.figures.style import COLOURS, GREY, MODEL_COLOURS, bare, key, panels
 from trajnb.robustness import conditions
+
+
+def reliability(models, label_N):
+    """Accuracy against confidence of {name: Predictions}, and clips per bin; the diagonal is perfect calibration."""
+    figure, axes = panels(2, len(models), 3, 1.7, sharex=True, height_ratios=[2, 1])
+    for (top, bottom), (name, one) in zip(axes.T, models.items(), strict=True):
+        count, confidence, accuracy = metrics.reliability(one.prob_NK, label_N)
+        top.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+        top.plot(confidence, accuracy, "o-", color=COLOURS.get(name, "C0"), markersize=4)
+        top.set(title=f"{name}: ECE {metrics.ece(one.prob_NK, label_N):.4f}", ylabel="accuracy")
+        bottom.stairs(count, np.linspace(0, 1, len(count) + 1), fill=True, color="0.7")
+        bottom.set(yscale="log", xlabel="confidence", ylabel="clips")
+    return figure
 
 
 def examples(clips, frame=8):
@@ -36,16 +52,16 @@ def accuracy_curves(table, score="top1"):
 
 def draw_severities(axis, table, name, score):
     """A score of every model from clean to the hardest severity: networks solid, controls and oracles dashed."""
-    corruption = conditions.CORRUPTIONS[name]
     part = table[table["corruption"].isin([name, conditions.CLEAN])]
-    part = part.assign(severity=part["severity"].where(part["corruption"] == name, float(corruption.clean)))
+    clean = part["clean_severity"].max()
+    part = part.assign(severity=part["severity"].where(part["corruption"] == name, clean))
     for model, line in part.sort_values("severity", kind="stable").groupby("model", sort=False):
         style, look = "o-" if model in MODEL_COLOURS else "--", {"color": COLOURS.get(model), "label": model}
         axis.plot(line["severity"], line[score], style, markersize=3, linewidth=1.2, **look)
         if model in MODEL_COLOURS:
             ends = line[f"{score}_low"], line[f"{score}_high"]
             axis.fill_between(line["severity"], *ends, color=MODEL_COLOURS[model], alpha=0.12, linewidth=0)
-    axis.set(title=name, xlabel=corruption.label)
+    axis.set(title=name, xlabel=conditions.CORRUPTIONS[name].label)
     axis.locator_params(axis="x", nbins=4)
-    if corruption.severities[-1] < corruption.clean:
+    if part["severity"].min() < clean:
         axis.invert_xaxis()

@@ -13,7 +13,7 @@ import pandas as pd
 from trajnb.data import Rendered
 from trajnb.evaluation import controls, metrics, oracles, predictions, statistics, trackers
 from trajnb.evaluation.predictions import Predictions
-from trajnb.progress import Progress
+from trajnb.progress import progress
 from trajnb.robustness import conditions
 from trajnb.training import predict
 
@@ -27,6 +27,7 @@ class Results(NamedTuple):
 
     models: list[str]
     conditions: list[tuple[str, float]]  # (corruption, severity)
+    clean: dict[str, float]  # the severity that clean clips have, by corruption
     top1: np.ndarray
     ade_px: np.ndarray
 
@@ -39,7 +40,7 @@ def evaluate(networks, classifiers, cfg) -> Results:
     todo = list(conditions.all_conditions(conditions.clean_clips(cfg)))
     models, seeds = [*networks, *classifiers, *REFERENCES], max(map(len, networks.values()))
     top1_MSCN, ade_px_MSCN = np.full((2, len(models), seeds, len(todo), cfg.robustness_clips), np.nan)
-    with Progress(len(todo), "robustness", "condition") as progress:
+    with progress(len(todo), "robustness", "condition") as bar:
         for c, condition in enumerate(todo):
             condition = condition._replace(clips=Rendered(condition.clips))
             for model, seed, predicted in predict_all(networks, classifiers, condition):
@@ -48,8 +49,9 @@ def evaluate(networks, classifiers, cfg) -> Results:
                     top1_MSCN[m, seed, c] = metrics.correct(predicted, condition.clips)
                 if predicted.track_NHx3 is not None:
                     ade_px_MSCN[m, seed, c] = metrics.error_px(predicted, condition.clips).mean(axis=1)
-            progress.update()
-    return Results(models, [condition[:2] for condition in todo], top1_MSCN, ade_px_MSCN)
+            bar.update()
+    clean = {name: float(one.clean(todo[0].clips.cfg)) for name, one in conditions.CORRUPTIONS.items()}
+    return Results(models, [condition[:2] for condition in todo], clean, top1_MSCN, ade_px_MSCN)
 
 
 def predict_all(networks, classifiers, condition):
@@ -101,7 +103,8 @@ def curves(results) -> pd.DataFrame:
     rows = []
     for c, (corruption, severity) in enumerate(results.conditions):
         for m in np.flatnonzero(seeds_MC[:, c]):
-            row = {"corruption": corruption, "severity": severity, "model": results.models[m]}
+            row = {"corruption": corruption, "severity": severity, "clean_severity": results.clean.get(corruption)}
+            row["model"] = results.models[m]
             row |= {"seeds": seeds_MC[m, c], "n": top1_MCN.shape[2]}
             rows.append(row | interval("top1", top1_MCN[m, c]) | interval("ade_px", ade_px_MCN[m, c]))
     return pd.DataFrame(rows)
@@ -117,7 +120,7 @@ def over_severities(value_CN, results, corruption):
     condition = {severity: c for c, (name, severity) in enumerate(results.conditions) if name == corruption}
     if corruption == conditions.CLEAN:
         return value_CN[..., 0, :]
-    condition[float(conditions.CORRUPTIONS[corruption].clean)] = 0  # the first condition is clean
+    condition[results.clean[corruption]] = 0  # the first condition is clean
     severity_L = np.sort(list(condition))
     value_LN = value_CN[..., [condition[x] for x in severity_L], :]
     return np.trapezoid(value_LN, severity_L, axis=-2) / np.ptp(severity_L)
@@ -144,6 +147,6 @@ def best_two(results, networks) -> pd.DataFrame:
         row = {"corruption": corruption, "best": best, "second": second, "mean_accuracy": mean[best].mean()}
         row |= {"second_mean_accuracy": mean[second].mean(), "seeds": len(mean[best])}
         by_seed = (mean[name].mean(axis=1) for name in (best, second))
-        rows.append(row | {"p": statistics.welch(*by_seed) if row["seeds"] > statistics.MOST_UNRANKED else np.nan})
+        rows.append(row | {"p": statistics.welch(*by_seed)[-1] if row["seeds"] > statistics.MOST_UNRANKED else np.nan})
     table = pd.DataFrame(rows)
     return table.assign(p=statistics.holm(table["p"].to_numpy(float))) if rows else table

@@ -17,6 +17,7 @@ import torch
 from trajnb import files
 
 FOLDER, DIGITS = "checkpoints", 16
+KEPT = 2  # newest checkpoints: one may be damaged
 NAME = re.compile(rf"step-(\d{{8}})-([0-9a-f]{{{DIGITS}}})\.pt")
 
 
@@ -47,10 +48,10 @@ class Checkpoints:
 
     def due(self) -> bool:
         """Whether checkpoint_seconds have gone by since the last one."""
-        return bool(self.cfg.checkpoint_seconds) and time.monotonic() - self.last > self.cfg.checkpoint_seconds
+        return time.monotonic() - self.last > self.cfg.checkpoint_seconds
 
     def save(self, state: TrainState) -> Path:
-        """Write the state as it is now, then remove what is no longer kept. Returns the checkpoint's path."""
+        """Write the state as it is now, then remove all but the KEPT newest. Returns the checkpoint's path."""
         losses, correct = (torch.stack(part).cpu() if part else [] for part in (state.losses, state.correct))
         content = {name: part.state_dict() for name, part in self.parts.items()}
         # A network may draw in its forward pass, as dropout does: a resumed run goes on with the same numbers.
@@ -62,7 +63,8 @@ class Checkpoints:
         done = (state.history[-1]["step"] if state.history else 0) + state.step
         name = f"step-{done:08d}-{digest(buffer.getvalue())}.pt"
         path = files.write_bytes(self.folder / FOLDER / name, buffer.getvalue())
-        prune(path, state.history, self.cfg.checkpoints_kept)
+        for old in [one for one in written(self.folder) if one != path][KEPT - 1 :]:
+            files.remove(old)
         self.last = time.monotonic()
         return path
 
@@ -92,15 +94,6 @@ def digest(content: bytes) -> str:
 def data_hash(clips) -> str:
     """16 digits of a hash of what a set of clips teaches: its labels and positions."""
     return digest(np.ascontiguousarray(clips.label_N).tobytes() + np.ascontiguousarray(clips.track_NFx3).tobytes())
-
-
-def prune(just: Path, history: list[dict], kept: int):
-    """Remove all checkpoints but `just`, the newest `kept` and the one of the epoch with the lowest validation loss."""
-    others = [path for path in written(just.parent.parent) if path != just]
-    best = min(history, key=lambda row: row["val_loss"])["step"] if history else None
-    for path in others[kept - 1 :]:  # `just` is one of those kept
-        if int(NAME.fullmatch(path.name)[1]) != best:
-            files.remove(path)
 
 
 def written(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from torch import nn
 
 from trajnb import data, files
 from trajnb.models import trained
-from trajnb.progress import Progress
+from trajnb.progress import progress, say
 from trajnb.training import checkpoints, optimizers
 from trajnb.training.augment import Draws, augment, draw
 from trajnb.training.graph import Replayed
@@ -42,18 +42,19 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
     step = Replayed(functools.partial(train_step, net, optimizer, cfg))
     done = len(state.history) * steps + state.step
 
-    with Progress(cfg.epochs * steps, cfg.model, "step", done) as progress, Interrupts() as interrupts:
+    with progress(cfg.epochs * steps, cfg.model, "step", done) as bar, Interrupts() as interrupts:
         for epoch in range(len(state.history), cfg.epochs):
             # train: one pass in an order that depends on seed and epoch alone, from the step where it was cut
             start = time.perf_counter() - state.seconds
             rows_KB, lr_K, draws = plan(cfg, epoch, len(train_set), batch, steps, device)
-            batches = data.batches(train_set.for_epoch(epoch), rows_KB[state.step :], device)
+            batches = data.batches(train_set, rows_KB[state.step :], device)
             net.train()  # validation has left it in eval mode
             seed_torch(cfg, epoch, state)
             for k, clips in enumerate(batches, state.step):
                 measured = step(*clips, *(drawn[k] for drawn in draws), lr_K[k])
                 state.add(*measured, time.perf_counter() - start)
-                progress.update(epoch=epoch + 1, clips_per_second=round(state.step * batch / state.seconds, 1))
+                bar.set_postfix(epoch=epoch + 1, clips_per_second=state.step * batch / state.seconds, refresh=False)
+                bar.update()
                 if keeper.due() or interrupts.requested:
                     # The loss of a step says nothing of the weights after it.
                     refuse_nonfinite([*state.losses, weights_sum(net)], epoch, epoch * steps, cfg)
@@ -69,11 +70,9 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
             # record: one row per epoch; the checkpoint before the file that describes it
             row = record(state, epoch, steps, batch, cfg, scores, seconds)
             state = checkpoints.TrainState([*state.history, row])
-            last = epoch + 1 == cfg.epochs
-            if (epoch + 1) % cfg.checkpoint_every == 0 or last or keeper.due() or interrupts.requested:
-                keeper.save(state)
+            keeper.save(state)
             files.write_csv(stage_dir / "history.csv", pd.DataFrame(state.history))
-            progress.line(describe(row, cfg.epochs))
+            say(describe(row, cfg.epochs))
             interrupts.obey()
 
     files.write_csv(stage_dir / "history.csv", pd.DataFrame(state.history))  # a run cut after its last checkpoint
