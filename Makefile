@@ -61,7 +61,7 @@ lab: env  ## JupyterLab with the tour open, on this machine only, with a token
 
 notebooks: env  ## Execute the committed notebooks in place with their smoke defaults
 	rm -rf outputs/smoke outputs/tour  # a run of other code or parameters must not stand in
-	$(SNAKEMAKE) --configfile params/smoke.yaml
+	$(SNAKEMAKE) --configfile params/smoke.yaml --config threads=1
 	TQDM_DISABLE=1 $(BIN)/python -m nbconvert --to notebook --inplace --execute $(CLEAN) $(NOTEBOOKS)
 
 site: env  ## Write the pages of a run anew and zip them (RUN=quick)

@@ -176,7 +176,9 @@ class Config(*reversed(GROUPS)):
     def __init__(self, /, **values):
         for name in values:
             if name not in type(self).model_fields:
-                raise ParameterError(f"{str(name)[:60]} is not a parameter; {closest(str(name))}")
+                close = difflib.get_close_matches(str(name), type(self).model_fields, 1)
+                hint = f"did you mean {close[0]}?" if close else "`trajnb params` lists them all."
+                raise ParameterError(f"{str(name)[:60]} is not a parameter; {hint}")
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -304,12 +306,6 @@ def describe():
         for name, field in group.model_fields.items():
             default = field.get_default(call_default_factory=True)
             yield name, default, field.json_schema_extra["unit"], bounds(name), field.description
-
-
-def closest(name):
-    """A hint for a name that is no parameter."""
-    close = difflib.get_close_matches(name, Config.model_fields, 1)
-    return f"did you mean {close[0]}?" if close else "`trajnb params` lists them all."
 
 
 def assigned(cells):

@@ -13,7 +13,6 @@ class Interrupts:
     def __enter__(self):
         # Only noted here: a step that is cut has half of its weights moved.
         self.requested, self.previous = False, {}
-        # Python refuses handlers elsewhere than in the main thread.
         if threading.current_thread() is threading.main_thread():
             self.previous = {number: signal.signal(number, self.note) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
