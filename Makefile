@@ -49,7 +49,7 @@ run: env  ## The lab: data, training, evaluation, pages (PARAMS=params/quick.yam
 test: lint .venv/parity/.ready  ## Lint, unit tests, the smoke lab through the runner, committed notebooks against their outputs
 	OMP_NUM_THREADS=1 $(PYTEST)
 	rm -rf outputs/.nbval  # weights of other code would be refused
-	TRAJNB_OUTPUTS=outputs/.nbval $(SNAKEMAKE) --configfile params/smoke.yaml --config threads=1
+	TRAJNB_OUTPUTS=outputs/.nbval $(SNAKEMAKE) trained --configfile params/smoke.yaml --config threads=1
 	OMP_NUM_THREADS=1 TRAJNB_OUTPUTS=outputs/.nbval TQDM_DISABLE=1 $(PYTEST) --nbval-lax --nbval-current-env notebooks
 
 lint: env  ## ruff over the package, the tests and the notebooks

@@ -2,6 +2,7 @@
 
 import atexit
 import json
+import os
 import shlex
 import signal
 import sys
@@ -21,7 +22,7 @@ SETTINGS = shlex.quote(run.cfg.model_dump_json(include=config.EXECUTION | {"cell
 EXECUTE = "exec {sys.executable} -m trajnb.runs {SETTINGS}"
 VALUES = shlex.quote(json.dumps(run.cfg.model_dump()))
 GPUS = runs.gpus(run.cfg)
-THREADS = run.cfg.threads or workflow.cores
+THREADS = run.cfg.threads or int(os.environ.get("OMP_NUM_THREADS") or workflow.cores)
 FRONT = OUT / ("postmortem/postmortem.csv" if run.cfg.study == "postmortem" else "index.html")
 TRAINED = [OUT / training / "final.safetensors" for training in run.training]
 

@@ -1,4 +1,4 @@
-"""The test of the test: nbval goes red when the package prints something else, and green when nothing is broken."""
+"""The test of the test: nbval goes red when the package prints something else (`make test` has it green)."""
 
 import os
 import shutil
@@ -40,14 +40,6 @@ def nbval(folder, *more):
 
 
 @pytest.mark.slow
-def test_an_unbroken_copy_is_green(copy):
-    code, printed = nbval(copy)
-    assert code == 0, printed[-3000:]
-    assert "failed" not in printed
-    assert (copy / "outputs/smoke/data/manifest.json").is_file(), "the notebook ran in the copy"
-
-
-@pytest.mark.slow
 def test_a_broken_function_is_red_and_the_checked_cell_is_named(copy):
     path = copy / "trajnb/data/splits.py"
     source = path.read_text()
@@ -56,4 +48,5 @@ def test_a_broken_function_is_red_and_the_checked_cell_is_named(copy):
     code, printed = nbval(copy, "-x")
     assert code == 1, printed[-3000:]
     assert "FAILED notebooks/01_data.ipynb::Cell 2" in printed
+    assert "1 failed, 2 passed" in printed, "what comes before is as it was"
     assert "Cell outputs differ" in printed and "to_string())" in printed, "the cell itself is shown"

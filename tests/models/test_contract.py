@@ -9,6 +9,7 @@ from torch import nn
 
 from trajnb import models
 from trajnb.config import Config
+from trajnb.training import optimizers
 from trajnb.training.losses import training_loss
 
 ODD_SIZE = 62  # pixels; no patch divides it
@@ -121,9 +122,10 @@ def test_wrong_size_is_one_sentence_with_numbers(cfg):
 @pytest.mark.slow
 def test_overfits_32_clips(net, discs, cfg):
     clips = as_floats(discs(32))
-    optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3, betas=(0.9, 0.99))
+    optimizer = optimizers.build(net, lr=1e-2, weight_decay=0.0)
     for step in range(200):
-        optimizer.param_groups[0]["lr"] = 2e-3 * min(1, (step + 1) / 10)
+        for group in optimizer.param_groups:
+            group["lr"] = torch.tensor(1e-2 * min(1, (step + 1) / 10))
         output = train_step(net, optimizer, clips, cfg)
         if (output.logits_BK.argmax(1) == clips[1]).all() and step > 10:
             return
