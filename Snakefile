@@ -78,7 +78,7 @@ rule robustness:
     input: rules.data.output, TRAINED, rules.evaluate.output[0]
     output: [OUT / "robustness" / name for name in ("curves.csv", "mean_accuracy.csv")]
     params: **runs.job("robustness", run.cfg)
-    threads: THREADS
+    threads: workflow.cores or THREADS  # nothing else is left to run beside it
     resources: mem_mb=runs.memory_mb("robustness", run.cfg), gpu=GPUS
     message: "robustness"
     shell: EXECUTE + " robustness {OUT}/robustness {params:q}"
@@ -95,9 +95,20 @@ rule attention:
     shell: EXECUTE + " attention {OUT}/attention {params:q}"
 
 
+rule predict:
+    """The best network on video: what finding the object costs, and when nothing is said."""
+    input: rules.data.output, TRAINED
+    output: OUT / "predict" / "footage.csv"
+    params: **runs.job("predict", run.cfg)
+    threads: THREADS
+    resources: mem_mb=runs.memory_mb("predict", run.cfg), gpu=GPUS
+    message: "predict"
+    shell: EXECUTE + " predict {OUT}/predict {params:q}"
+
+
 rule report:
     """The front page: answer, chart, table, clips."""
-    input: rules.evaluate.output[:2], rules.robustness.output[:2], rules.attention.output[0]
+    input: rules.evaluate.output[:2], rules.robustness.output[:2], rules.attention.output[0], rules.predict.output
     output: OUT / "report" / "notebook.ipynb"
     params: **runs.job("report", run.cfg)
     threads: THREADS
@@ -109,8 +120,8 @@ rule report:
 rule pages:
     """Every executed notebook as a page, the manifest, and SHA256SUMS of all files."""
     input:
-        [step.output for step in (rules.data, rules.evaluate, rules.robustness, rules.attention, rules.report)],
-        TRAINED,
+        [step.output for step in (rules.data, rules.evaluate, rules.robustness, rules.attention)],
+        TRAINED, rules.predict.output, rules.report.output,
     output: OUT / "index.html", OUT / "manifest.json", OUT / "SHA256SUMS"
     params:
         code=runs.pages_code(),

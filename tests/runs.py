@@ -15,6 +15,7 @@ PRODUCTS = {
     "03_evaluate": ("evaluate", ["leaderboard.csv", "comparisons.csv"]),
     "04_robustness": ("robustness", ["curves.csv", "mean_accuracy.csv"]),
     "05_attention": ("attention", ["scores.csv"]),
+    "06_predict": ("predict", ["footage.csv"]),
     "report": ("report", []),
     "postmortem": ("postmortem", ["postmortem.csv"]),
 }

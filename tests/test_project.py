@@ -22,7 +22,7 @@ RANKS = [
     {"training"},
     {"evaluation"},
     {"figures"},
-    {"audit", "robustness", "attention"},
+    {"audit", "robustness", "attention", "predict"},
     {"kernel", "provenance", "remote", "pages"},
     {"engine", "runs"},
     {"cli"},
@@ -172,7 +172,7 @@ def test_a_run_for_a_gpu_is_refused_without_one_and_else_planned_whole(tmp_path)
         assert refused.stderr.endswith("device: 'cuda' is not available, torch finds no such GPU: write auto or cpu.\n")
     done = planned("--config", "device=cpu", "batch_size=16", "threads=1")
     printed = done.stdout + done.stderr
-    assert printed.count("\nJob ") == 1 + 4 * 10 + 5
+    assert printed.count("\nJob ") == 1 + 4 * 10 + 6
     assert not (tmp_path / "outputs").exists()
 
 

@@ -52,6 +52,33 @@ def audit(
     raise typer.Exit(FAILED if report.errors else 0)
 
 
+PREDICT_EXAMPLES = """\b
+Examples:
+  trajnb predict throw.mp4                     the best network of outputs/quick
+  trajnb predict clips --model ensemble --out results
+  trajnb predict --demo --out demo             no file needed
+One steady camera and one moving object: a video, a folder of pictures, a .npy array, or a folder of these.
+Written: a table (.csv), the same as .json, and a video (.mp4) for each file. Exit code 1: nothing could be
+said of a file; its line says why."""
+
+
+@app.command(epilog=PREDICT_EXAMPLES)
+def predict(
+    paths: Annotated[list[Path] | None, typer.Argument(metavar="PATH...", help="Footage.")] = None,
+    run: Annotated[str, typer.Option(help="The run whose networks are used.")] = "quick",
+    model: Annotated[str, typer.Option(help="A model's name, best (on validation clips) or ensemble.")] = "best",
+    rate: Annotated[float, typer.Option(min=1, max=10_000, help="Frames a second where the file does not say.")] = 30.0,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where results are written.")] = Path("predictions"),
+    demo: Annotated[bool, typer.Option("--demo", help="Clips of the run's world, and of another one.")] = False,
+):
+    """Say how the object in a video moves and where it goes next, with the networks of a run."""
+    from trajnb.predict import batch
+
+    if not paths and not demo:
+        raise ParameterError("PATH: none given: write the path of a video, or --demo.")
+    raise typer.Exit(FAILED if batch.predict_all(paths or [], run, model, rate, out, demo) else 0)
+
+
 @app.command(epilog="Example:  trajnb params epochs")
 def params(name: Annotated[str, typer.Argument(help="Only this parameter, or those with this in their name.")] = ""):
     """List the parameters: default, unit, what may be written, meaning."""

@@ -163,6 +163,7 @@ AFFECTS = {
     "evaluate": WORLD | DATA | NETWORKS,
     "robustness": WORLD | DATA | NETWORKS | {"robustness_clips"},
     "attention": WORLD | DATA | NETWORKS | {"attention_clips", "attention_methods"},
+    "predict": WORLD | DATA | NETWORKS,
     "report": WORLD | DATA | NETWORKS | {"epochs"},
     "postmortem": WORLD | DATA | MODEL | TRAIN - EXECUTION | {"models"},
 }

@@ -10,7 +10,9 @@ from folders import SUITE
 
 from trajnb import audit
 from trajnb.audit import checks
+from trajnb.audit.features import path_features
 from trajnb.audit.read import Dataset
+from trajnb.config import Config
 
 STRONGEST = [(check, bug, strengths[-1]) for check, bug, strengths in SUITE.BUGS]
 
@@ -109,3 +111,14 @@ def test_p_values_are_corrected_for_their_number():
     assert [(result.p, result.found) for result in corrected] == [(0.008, True), (0.02, False), (0.003, True)]
     fact = checks.Result(3, "error", 100, "", 1)
     assert checks.correct([*results, fact]) == [fact, *corrected]
+
+
+def test_path_features_by_hand():
+    """A step of 3 px to the right in every frame; then one that turns by a right angle half way."""
+    uv = np.zeros((2, 16, 2))
+    uv[:, :, 0] = 3 * np.arange(16)
+    uv[1, 9:] = uv[1, 8] + 3 * np.arange(1, 8)[:, None] * [0, 1]
+    straight, turned = path_features(uv, Config())
+    assert straight == pytest.approx(np.array([0, 0, straight[2], 3, 0, 0, 0, 0, 0, 0, 0]), abs=1e-6)
+    assert turned[3:7] == pytest.approx([3, 0, -3 / 14, 3 / 14]) and turned[9] == pytest.approx(np.pi / 2)
+    assert (turned[:3] > straight[:3]).all() and turned[0] > 1

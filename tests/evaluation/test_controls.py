@@ -1,7 +1,6 @@
 """Controls: they must find a leak that is there, and nothing where there is none."""
 
 import numpy as np
-import pytest
 from sklearn.ensemble._hist_gradient_boosting import gradient_boosting
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as threads
 from threadpoolctl import threadpool_limits
@@ -45,17 +44,6 @@ def test_pictures_see_a_stamp_and_motion_energy_sees_only_what_moves():
     flat = pictures["motion_energy"].reshape(-1, 16, 16)
     assert flat[:, :2, :2].max() == 0, "a stamp that stands still has no energy"
     assert flat.max() > 1
-
-
-def test_path_features_by_hand():
-    """A step of 3 px to the right in every frame; then one that turns by a right angle half way."""
-    uv = np.zeros((2, 16, 2))
-    uv[:, :, 0] = 3 * np.arange(16)
-    uv[1, 9:] = uv[1, 8] + 3 * np.arange(1, 8)[:, None] * [0, 1]
-    straight, turned = controls.path_features(uv, CFG)
-    assert straight == pytest.approx(np.array([0, 0, straight[2], 3, 0, 0, 0, 0, 0, 0, 0]), abs=1e-6)
-    assert turned[3:7] == pytest.approx([3, 0, -3 / 14, 3 / 14]) and turned[9] == pytest.approx(np.pi / 2)
-    assert (turned[:3] > straight[:3]).all() and turned[0] > 1
 
 
 def test_boosted_trees_use_one_thread_however_many_there_are(monkeypatch):

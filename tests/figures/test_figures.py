@@ -40,7 +40,6 @@ def predicted(clips):
 def figures_of_data(clips):
     yield figures.film_strips(clips)
     yield figures.image_paths(clips)
-    yield figures.world_paths(clips)
     yield figures.nuisances(controls.nuisance_table(clips), clips.table["motion"].to_numpy(), 0.26, 0.25)
     yield figures.scene(ClipSet(CFG, 0, recipes.draw(CFG, 0, [3])))
 
@@ -92,8 +91,9 @@ def test_predictions_show_class_and_errors_beside_the_truth(clips, predicted):
 
 def drawn():
     pictures = []
-    for figure, axes in (style.panels(1, 1, 2, 2), style.mosaic("a", 2, 2)):
-        axis = axes["a"] if isinstance(axes, dict) else axes[0, 0]
+    for number in range(2):  # the second as the first
+        figure, axes = style.panels(1, 1 + number, 2, 2)
+        axis = axes[0, 0]
         axis.imshow(np.arange(12).reshape(3, 4))
         axis.plot([0, 1, 2], [0, 1, 1], label="$x$ 0.5 %")
         axis.legend()

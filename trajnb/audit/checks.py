@@ -25,9 +25,9 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 
+from trajnb.audit.features import path_features
 from trajnb.audit.read import TRAIN
 from trajnb.config import Config
-from trajnb.evaluation import controls
 from trajnb.evaluation.statistics import holm
 
 ALPHA = 0.01  # chance of any false finding among all results of one audit, as far as p-values tell
@@ -179,7 +179,7 @@ def cross_validated(feature_ND, label_N, classifier=None, folds=3):
 def permuted(data, f):
     """6: what separates the classes in train must separate the same classes in every other split."""
     cfg = Config()  # its frame count and size: paths as if in frames of 64 pixels
-    feature_ND, train_N = controls.path_features(cfg.size * f.uv_NTx2, cfg), f.train_N
+    feature_ND, train_N = path_features(cfg.size * f.uv_NTx2, cfg), f.train_N
     top1, effect, *_ = cross_validated(feature_ND[train_N], f.label_N[train_N])
     if effect < TELLING:
         raise NotChecked(f"motion predicts only {top1:.0%} of the training clips' labels")

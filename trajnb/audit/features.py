@@ -17,6 +17,7 @@ from einops import reduce
 from trajnb import ParameterError
 from trajnb.audit.read import FRAMES, TRAIN
 from trajnb.evaluation.trackers import measure
+from trajnb.world import families
 
 BATCH, KEPT = 64, 8  # clips processed at once; batches of them kept whole
 FEWEST_SIDE, SIDE = 16, 64  # pixels: less shows nothing; from twice SIDE on, pixels are averaged
@@ -122,3 +123,13 @@ def blocks(video, height, width):
     rows, columns = video.shape[-2] // height * height, video.shape[-1] // width * width
     whole = video[..., :rows, :columns].astype(np.float32)
     return reduce(whole, "... (h a) (w b) -> ... h w", "mean", a=height, b=width)
+
+
+def path_features(uv_NTx2, cfg):
+    """Features (N, 11) of image paths in pixels: misfits of line, quadratic, ellipse; speed, acceleration, turning."""
+    step_NTx2 = np.diff(uv_NTx2, axis=1)
+    change_NTx2, speed_NT = np.diff(step_NTx2, axis=1), np.linalg.norm(step_NTx2, axis=2)
+    turn_NT = np.diff(np.unwrap(np.arctan2(step_NTx2[..., 1], step_NTx2[..., 0]), axis=1), axis=1)
+    misfits = [family(uv_NTx2, cfg) for family in families.FAMILIES.values()]
+    moments = [speed_NT.mean(axis=1), speed_NT.std(axis=1), *change_NTx2.mean(axis=1).T, *change_NTx2.std(axis=1).T]
+    return np.column_stack([*misfits, *moments, turn_NT.sum(axis=1), turn_NT.std(axis=1)])

@@ -97,21 +97,6 @@ def load(path):
     """(first frames (T, H, W) uint8, frames a second or None) of a .npy or video file; ValueError."""
     if not path.is_file():
         raise ValueError("is missing: restore it, or remove its line from splits.csv")
-    return video.read(path, FRAMES) if path.suffix.lower() != ".npy" else (array_file(path), None)
-
-
-def array_file(path):
-    """Grey frames (T, H, W) uint8 of a .npy array, grey or with colours; ValueError. Pickles are never opened."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        raise ValueError("is not a complete .npy array of numbers: write it again with numpy.save") from None
-    if not (array.ndim == 3 or array.ndim == 4 and array.shape[3] == 3) or not array.size:
-        raise ValueError(f"has shape {array.shape}: write (frames, height, width), or with 3 channels last")
-    array, whole = array[:FRAMES], array.dtype == np.uint8
-    low, high = array.min(), array.max()
-    if not (0 <= low and (whole and high != 1 or array.dtype.kind == "f" and high <= 1)):  # also if one is NaN
-        fix = "write levels from 0 to 255 as uint8, or floats from 0 to 1"
-        raise ValueError(f"holds {array.dtype} levels from {low:.4g} to {high:.4g}: {fix}")
-    level = np.asarray(array) if whole else np.rint(array * 255).astype(np.uint8)
-    return level if level.ndim == 3 else video.grey(level)
+    if path.suffix.lower() != ".npy":
+        return video.read(path, FRAMES)
+    return video.array(path, FRAMES), None

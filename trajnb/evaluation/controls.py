@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
 from trajnb.evaluation import trackers
-from trajnb.world import families, recipes
+from trajnb.world import recipes
 
 PICTURES = ("mean_frame", "motion_energy")
 CELLS, COMPONENTS = 16, 24  # a side of a control's picture, and how many principal components its trees get
@@ -72,13 +72,3 @@ def pictures(clips):
         pair = video_NTSS.mean(axis=1), np.abs(np.diff(video_NTSS, axis=1)).mean(axis=1)
         parts.append([reduce(x_NSS, "n (h a) (w b) -> n (h w)", "mean", h=CELLS, w=CELLS) for x_NSS in pair])
     return dict(zip(PICTURES, map(np.concatenate, zip(*parts, strict=True)), strict=True))
-
-
-def path_features(uv_NTx2, cfg):
-    """Features (N, 11) of image paths in pixels: misfits of line, quadratic, ellipse; speed, acceleration, turning."""
-    step_NTx2 = np.diff(uv_NTx2, axis=1)
-    change_NTx2, speed_NT = np.diff(step_NTx2, axis=1), np.linalg.norm(step_NTx2, axis=2)
-    turn_NT = np.diff(np.unwrap(np.arctan2(step_NTx2[..., 1], step_NTx2[..., 0]), axis=1), axis=1)
-    misfits = [family(uv_NTx2, cfg) for family in families.FAMILIES.values()]
-    moments = [speed_NT.mean(axis=1), speed_NT.std(axis=1), *change_NTx2.mean(axis=1).T, *change_NTx2.std(axis=1).T]
-    return np.column_stack([*misfits, *moments, turn_NT.sum(axis=1), turn_NT.std(axis=1)])

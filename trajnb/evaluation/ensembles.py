@@ -1,8 +1,6 @@
 """Several networks as one: the mean of their class probabilities, and of their Gaussians' mixture mean and variance.
 
 Source:   Deep Ensembles, section 2.4, https://arxiv.org/abs/1612.01474, with members of different architectures.
-
-Shapes:   M members   N clips   H future frames   K classes
 """
 
 import numpy as np

@@ -52,24 +52,6 @@ def image_paths(clips, each=30):
     return figure
 
 
-def world_paths(clips, each=12):
-    """Paths in space: observed part in colour, future part grey. Depth runs to the right, height is up."""
-    rows, cfg = first_rows(clips, each), clips.cfg
-    figure, axes = panels(1, len(rows), 2.8, 2.9, subplot_kw={"projection": "3d"})
-    for axis, (motion, numbers) in zip(axes[0], rows.items(), strict=True):
-        for x_F, y_F, z_F in clips.xyz_NFx3[numbers].transpose(0, 2, 1):
-            axis.plot(z_F[cfg.frames - 1 :], x_F[cfg.frames - 1 :], -y_F[cfg.frames - 1 :], color="0.6", linewidth=0.7)
-            axis.plot(
-                z_F[: cfg.frames], x_F[: cfg.frames], -y_F[: cfg.frames], color=MOTION_COLOURS[motion], linewidth=1
-            )
-        axis.set_xlabel("z, m", labelpad=-6)
-        axis.set_ylabel("x, m", labelpad=-4)
-        axis.set_title(f"{motion}\nheight -y, m", color=MOTION_COLOURS[motion])
-        axis.tick_params(labelsize=7, pad=-3)
-        axis.locator_params(nbins=4)
-    return figure
-
-
 def nuisances(table, motion_N, top1, chance):
     """Distributions of what must not tell the class, a line per class: they should coincide."""
     figure, axes = panels(2, 4, 2.4, 1.8)

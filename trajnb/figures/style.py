@@ -30,12 +30,6 @@ def panels(rows, columns, width, height, **more):
     return figure, figure.subplots(rows, columns, squeeze=False, **more)
 
 
-def mosaic(layout, width, height, **more):
-    """A figure of `width` x `height` inches and its axes {name: axis}, laid out as plt.subplot_mosaic has it."""
-    figure = blank(width, height)
-    return figure, figure.subplot_mosaic(layout, **more)
-
-
 def blank(width, height):
     """An empty figure of `width` x `height` inches in the lab's style, whatever the matplotlibrc and backend.
 

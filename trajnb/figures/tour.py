@@ -7,7 +7,7 @@ from scipy.stats import chi2
 
 from trajnb.evaluation import metrics
 from trajnb.figures.data import draw_strip
-from trajnb.figures.style import GREY, MOTION_COLOURS, frame_limits, mosaic, panels
+from trajnb.figures.style import GREY, MOTION_COLOURS, blank, frame_limits, panels
 
 LINES = {  # label: how `draw_prediction` draws it
     "observed path": {"color": "deepskyblue"},
@@ -20,7 +20,8 @@ LINES = {  # label: how `draw_prediction` draws it
 def scene(clips):
     """A set of one clip: film strip, path in the picture and from the side, and what its recipe says."""
     sizes = {"height_ratios": [1, 2.2], "width_ratios": [1, 1, 0.9]}
-    figure, axes = mosaic([["strip"] * 3, ["picture", "side", "text"]], 9.2, 4.3, **sizes)
+    figure = blank(9.2, 4.3)
+    axes = figure.subplot_mosaic([["strip"] * 3, ["picture", "side", "text"]], **sizes)
     cfg, row = clips.cfg, clips.table.iloc[0]
     draw_strip(axes["strip"], clips.render([0])[0])
     axes["picture"].imshow(clips.render([0])[0].max(axis=0), **GREY)

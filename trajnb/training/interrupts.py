@@ -11,8 +11,7 @@ class Interrupts:
     """
 
     def __enter__(self):
-        # Only noted here: a step that is cut has half of its weights moved.
-        self.requested, self.previous = False, {}
+        self.requested, self.previous = False, {}  # only noted: a step that is cut has half of its weights moved
         if threading.current_thread() is threading.main_thread():
             self.previous = {number: signal.signal(number, self.note) for number in (signal.SIGINT, signal.SIGTERM)}
         return self

@@ -1,0 +1,125 @@
+"""Footage as people have it: the object is found where it is, and what is none of it gets a sentence."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import PIL.Image
+import pytest
+
+from trajnb.predict import footage
+from trajnb.predict.footage import NotPredicted
+
+RADIUS = 9.0
+WALL_HW = np.random.default_rng(0).integers(0, 255, (8, 12)).repeat(20, 0).repeat(20, 1)
+
+
+def path(frames):
+    """A line across the picture (T, 2), pixels."""
+    return np.stack([np.linspace(40, 260, frames), np.linspace(150, 60, frames)], axis=1)
+
+
+def discs(xy_Tx2, size=(200, 320), ground=60.0, level=200.0, noise=2.0, radius=RADIUS):
+    """A disc on a ground, drawn by formula: (T, H, W) uint8."""
+    y_H1, x_W = np.arange(size[0])[:, None] + 0.5, np.arange(size[1]) + 0.5
+    away = np.hypot(x_W - xy_Tx2[:, 0, None, None], y_H1 - xy_Tx2[:, 1, None, None])
+    cover = np.clip(radius + 0.5 - away, 0, 1)
+    noisy = np.random.default_rng(0).normal(0, noise, cover.shape)
+    return np.clip(ground + (level - ground) * cover + noisy, 0, 255).round().astype(np.uint8)
+
+
+def encode(path, level_THW, rate=30, rotation=0, times=None):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=rate, options={"crf": "18"})
+        stream.height, stream.width, stream.pix_fmt = *level_THW.shape[1:], "yuv420p"
+        if times is not None:
+            stream.codec_context.time_base = Fraction(1, 90_000)
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for k, image_HW in enumerate(level_THW):
+            frame = av.VideoFrame.from_ndarray(image_HW, format="gray")
+            if times is not None:
+                frame.pts, frame.time_base = int(times[k] * 90_000), Fraction(1, 90_000)
+            container.mux(stream.encode(frame.reformat(format="yuv420p")))
+        container.mux(stream.encode())
+    return path
+
+
+def test_the_object_is_found_where_it_is_and_as_large():
+    for level, ground in ((200.0, 60.0), (30.0, 180.0)):
+        found = footage.find_object(discs(path(24), level=level, ground=ground))
+        np.testing.assert_allclose(found.xy_Tx2, path(24), atol=0.15)
+        np.testing.assert_allclose(found.radius_T, RADIUS, rtol=0.06)
+
+
+def test_a_wall_light_that_changes_and_noise_do_not_matter():
+    wall_HW = np.random.default_rng(1).uniform(60, 120, (200, 320))
+    light_T11 = 10 * np.sin(np.arange(24) / 3)[:, None, None]
+    level_THW = np.maximum(discs(path(24), ground=0, noise=6), wall_HW) + light_T11
+    found = footage.find_object(level_THW.clip(0, 255).astype(np.uint8))
+    np.testing.assert_allclose(found.xy_Tx2, path(24), atol=0.5)
+
+
+@pytest.mark.parametrize(
+    "kind", [".mp4", ".mov", ".avi", ".mkv", "pictures", ".npy", "array", "colours", "transparency"]
+)
+def test_every_kind_of_source_gives_the_same_frames(tmp_path, kind):
+    level_THW = discs(path(20))
+    source = tmp_path / f"a{kind}"
+    if kind == "pictures":
+        source.mkdir()
+        for k, level_HW in enumerate(level_THW):
+            PIL.Image.fromarray(level_HW).save(source / f"{k:03d}.PNG")
+    elif kind == ".npy":
+        np.save(source, level_THW / 255.0)
+    elif kind in ("array", "colours", "transparency"):
+        source = level_THW if kind == "array" else np.stack([level_THW] * (3 if kind == "colours" else 4), axis=-1)
+    else:
+        encode(source, level_THW)
+    ((seconds_T, read_THW, share),) = footage.blocks(source)
+    assert (read_THW.shape, share) == (level_THW.shape, 1)
+    np.testing.assert_allclose(seconds_T - seconds_T[0], np.arange(20) / 30, atol=1e-3)
+    assert np.abs(read_THW.astype(int) - level_THW).mean() < 3
+
+
+def test_large_frames_are_reduced_and_turned_and_say_so(tmp_path):
+    large = discs(path(16) * 4, size=(800, 1280), radius=4 * RADIUS)
+    ((_, plain_THW, share),) = footage.blocks(encode(tmp_path / "a.mp4", large))
+    assert (plain_THW.shape, share) == ((16, 400, 640), 0.5)
+    np.testing.assert_allclose(footage.find_object(plain_THW).xy_Tx2, path(16) * 2, atol=0.5)
+    ((_, turned_THW, _),) = footage.blocks(encode(tmp_path / "b.mp4", large, rotation=90))
+    assert turned_THW.shape == (16, 640, 400)
+
+
+def test_times_are_those_of_the_frames(tmp_path):
+    times = np.cumsum(np.random.default_rng(0).uniform(0.02, 0.05, 20))
+    ((seconds_T, *_),) = footage.blocks(encode(tmp_path / "a.mp4", discs(path(20)), times=times))
+    np.testing.assert_allclose(np.diff(seconds_T), np.diff(times), atol=1e-3)
+
+
+def test_long_footage_comes_in_blocks(monkeypatch):
+    monkeypatch.setattr(footage, "BLOCK", 20)
+    assert [len(seconds_T) for seconds_T, *_ in footage.blocks(discs(path(50)))] == [20, 20], "ten frames are too few"
+
+
+NOTHING = {
+    "shows a moving object in 0 frames": lambda: discs(np.full((20, 2), 99.0)),
+    "shows several moving things": lambda: np.maximum(discs(path(20)), discs(path(20)[:, ::-1] * [1, 0.6])),
+    "has 9 frames: at least 16": lambda: discs(path(9)),
+    "is not from a steady camera": lambda: np.stack([np.roll(WALL_HW, 4 * k, axis=1) for k in range(20)]),
+}
+
+
+@pytest.mark.parametrize("sentence", NOTHING)
+def test_what_shows_no_single_object_is_refused(sentence):
+    with pytest.raises(NotPredicted, match=f"^{sentence}"):
+        [footage.find_object(level_THW) for _, level_THW, _ in footage.blocks(NOTHING[sentence]().astype(np.uint8))]
+
+
+def test_pictures_of_several_sizes_and_empty_folders_are_one_sentence(tmp_path):
+    with pytest.raises(NotPredicted, match="^has no frames"):
+        list(footage.blocks(tmp_path))
+    for k in range(20):
+        PIL.Image.new("L", (40 + k, 40)).save(tmp_path / f"{k:02d}.png")
+    with pytest.raises(ValueError, match="^has pictures of several sizes"):
+        list(footage.blocks(tmp_path))

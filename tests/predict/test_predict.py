@@ -1,0 +1,129 @@
+"""Windows, and what is said of them in the source's own pixels and seconds; the network is a stand-in or untrained."""
+
+import json
+
+import av
+import numpy as np
+import pytest
+from test_footage import RADIUS, discs, encode, path
+
+from trajnb import ParameterError, models, predict
+from trajnb.config import Config
+from trajnb.evaluation.predictions import Predictions
+from trajnb.predict import annotate, batch, footage
+from trajnb.predict.footage import NotPredicted
+from trajnb.predict.windows import PATH, windows
+
+CFG = Config(run_name="tiny", models=["i3d"], model="i3d")
+
+
+@pytest.fixture
+def network(monkeypatch):
+    """A network that predicts that the object stays where its clip has it in the last frame, and is sure of a line."""
+
+    def answer(network, video_NTSS):
+        last_NHx3 = np.ones((len(video_NTSS), CFG.horizon, 3))
+        for k, video_TSS in enumerate(video_NTSS):
+            y, x = np.argwhere(video_TSS[-1] > 120).mean(axis=0) + 0.5
+            last_NHx3[k, :, :2] = np.array([x, y]) / CFG.size
+        prob_NK = np.tile([0.97, 0.01, 0.01, 0.01], (len(video_NTSS), 1))
+        return Predictions(prob_NK, last_NHx3, np.full_like(last_NHx3, 2 * np.log(1 / CFG.size)))
+
+    monkeypatch.setattr(predict, "answer", answer)
+    monkeypatch.setattr(predict, "unlike", lambda network, video_NTSS: np.full(len(video_NTSS), 0.5))
+    monkeypatch.setattr(predict, "load", lambda run, model: predict.Network(CFG, [], []))
+    return predict.Network(CFG, [], [])
+
+
+def found(level_THW):
+    return footage.find_object(level_THW)
+
+
+def test_a_clip_shows_the_object_as_large_as_the_world_has_it():
+    (window,) = windows(np.arange(16) / 30, found(discs(path(16))), CFG)
+    assert window.video_FSS.shape == (16, 64, 64)
+    assert 1.5 < RADIUS * window.scale < 3.3
+    for video_SS, xy in zip(window.video_FSS, path(16), strict=True):
+        y, x = np.argwhere(video_SS > 120).mean(axis=0) + 0.5
+        np.testing.assert_allclose(np.array([x, y]) / window.scale + window.corner, xy, atol=1.5)
+    assert abs(np.median(window.video_FSS) - 40) < 3 and window.video_FSS.max() > 170
+
+
+def test_slow_objects_are_sampled_in_larger_steps_and_uneven_frames_are_put_in_time():
+    slow = discs(path(96))
+    each = windows(np.arange(96) / 30, found(slow), CFG)
+    assert len({one.step for one in each}) == 1 and each[0].step == pytest.approx(np.diff(each[0].rows_F)[0] / 30)
+    assert np.ptp(each[0].path_Fx2, axis=0).max() >= PATH * RADIUS * 0.95
+    starts = [one.rows_F[0] for one in each]
+    assert starts == sorted(set(starts)) and len(each) >= 2
+    times = np.delete(np.arange(40), [5, 6, 7, 8]) / 30  # frames lost: no window crosses the gap
+    for one in windows(times, found(np.delete(discs(path(40)), [5, 6, 7, 8], axis=0)), CFG):
+        assert np.diff(times[one.rows_F]).max() < 1.5 * one.step
+
+
+def test_what_hardly_moves_is_refused():
+    still = path(16)[:1] + [[1.0, 0.0]] * np.arange(40)[:, None]
+    with pytest.raises(NotPredicted, match=r"^moves too little: [\d.]+ times its own radius"):
+        windows(np.arange(40) / 30, found(discs(still)), CFG)
+
+
+@pytest.mark.parametrize("zoom", [1, 4])
+def test_positions_are_in_the_pixels_and_seconds_of_the_source(network, tmp_path, zoom):
+    large = discs(path(40) * zoom, size=(200 * zoom, 320 * zoom), radius=RADIUS * zoom)
+    table = predict.predict(encode(tmp_path / "a.mp4", large, rate=25), network).table
+    assert list(table.columns) == predict.columns(CFG)
+    assert (table["motion"] == "linear").all() and len(table) >= 2
+    for row in table.itertuples():
+        frame = round(row.end_s * 25)
+        np.testing.assert_allclose([row.x1, row.y1], path(40)[frame] * zoom, atol=1.5 * zoom)
+        assert row.seconds1 > row.end_s and row.rx1 == pytest.approx(row.ry1)
+    assert table["rx1"].between(3 * zoom, 12 * zoom).all(), "a pixel of the clip is four of the footage"
+
+
+def test_a_folder_of_mixed_files_gets_a_line_each_and_nothing_half_written(network, tmp_path, capsys):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    encode(folder / "good\n.mp4", discs(path(24)))
+    (folder / "empty.mp4").touch()
+    (folder / "notes.txt").write_text("no video")
+    assert batch.predict_all([folder], "tiny", "best", 30.0, out, False) == 2
+    printed = capsys.readouterr().out
+    assert "good\\n.mp4: 2 windows: 2 linear; written" in printed
+    assert printed.count("is not a video whose frames can be decoded") == 2
+    assert {one.suffix for one in out.iterdir()} == {".csv", ".json", ".mp4"} and len(list(out.iterdir())) == 3
+    (rows,) = (json.loads(one.read_text()) for one in out.glob("*.json"))
+    assert rows[0]["motion"] == "linear"
+    with av.open(str(next(out.glob("*.mp4")))) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert sum(1 for _ in container.decode(stream)) == 24
+
+
+def test_the_demonstration_needs_no_file(network, tmp_path):
+    assert batch.predict_all([], "tiny", "best", 30.0, tmp_path, True) == 0
+    assert len(list(tmp_path.glob("*.mp4"))) == 5
+    assert annotate.thrown_square().shape == (24, 240, 320)
+
+
+def test_real_networks_answer_alone_and_together_and_know_what_is_unlike():
+    nets = [models.build(CFG.replace(model=name)).eval() for name in ("i3d", "magvit")]
+    rng = np.random.default_rng(0)
+    usual = rng.integers(20, 60, (80, 16, 64, 64), np.uint8)
+    network = predict.Network(CFG, nets, [predict.usual(predict.features(net, usual)) for net in nets])
+    both, one = (predict.answer(network._replace(nets=some), usual[:3]) for some in (nets, nets[:1]))
+    assert both.prob_NK.shape == (3, 4) and both.track_NHx3.shape == (3, 5, 3)
+    assert not np.allclose(both.prob_NK, one.prob_NK)
+    odd = np.zeros((4, 16, 64, 64), np.uint8)
+    odd[:, :, 20:40] = 255
+    assert (predict.unlike(network, usual) < 1).mean() > 0.8
+    assert (predict.unlike(network, odd) > 1).all()
+
+
+def test_a_run_or_model_that_is_not_there_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
+    with pytest.raises(ParameterError, match="run: none has not ended"):
+        predict.load("none")
+    with pytest.raises(ParameterError, match="model: x is not in run tiny: write best or one of i3d"):
+        predict.networks(CFG, "x")
+    with pytest.raises(ParameterError, match="does not exist: write the path of a video"):
+        batch.sources(tmp_path / "nothing")

@@ -1,0 +1,81 @@
+"""The annotated video, and footage for a demonstration."""
+
+import os
+
+import av
+import numpy as np
+import PIL.Image
+from PIL import ImageDraw
+
+from trajnb.data import ClipSet
+from trajnb.predict import UNLIKE
+from trajnb.world import recipes
+
+PATH, FUTURE, WARNING = (0, 190, 255), (255, 110, 30), (255, 220, 60)
+WIDTH = 480  # small footage is enlarged to about that
+
+
+def write(path, result):
+    """Write the footage with path, class and predicted future as H.264 that browsers play; returns its path."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    seconds = np.concatenate([block.seconds_T for block in result.blocks])
+    with av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=max(1, round(1 / float(np.median(np.diff(seconds))))))
+        for number, picture in enumerate(pictures(result)):
+            if number == 0:
+                stream.width, stream.height, stream.pix_fmt = *(side // 2 * 2 for side in picture.size), "yuv420p"
+            even = picture.crop((0, 0, stream.width, stream.height))
+            container.mux(stream.encode(av.VideoFrame.from_image(even)))
+        container.mux(stream.encode())
+    os.replace(temporary, path)
+    return path
+
+
+def pictures(result):
+    """Every frame as a picture; what is drawn in it is of the last window that has ended."""
+    first = 0
+    for _, level_THW, share, some in result.blocks:
+        rows = result.table.iloc[first : first + len(some)]
+        first += len(some)
+        zoom = max(1, WIDTH // level_THW.shape[2])
+        ends = np.array([window.rows_F[-1] for window in some])
+        for k, level_HW in enumerate(level_THW):
+            size = level_HW.shape[1] * zoom, level_HW.shape[0] * zoom
+            picture = PIL.Image.fromarray(level_HW).resize(size, PIL.Image.Resampling.BICUBIC).convert("RGB")
+            if (ended := np.flatnonzero(ends <= k)).size:
+                draw(ImageDraw.Draw(picture), some[ended[-1]], rows.iloc[ended[-1]], zoom, share)
+            yield picture
+
+
+def draw(canvas, window, row, zoom, share):
+    """One window's observed path, its predicted positions with their regions, and its class."""
+    canvas.line([tuple(xy * zoom) for xy in window.path_Fx2], fill=PATH, width=2)
+    for step in range(1, sum(name.startswith("rx") for name in row.index) + 1):
+        x, y, rx, ry = (row[f"{name}{step}"] * zoom * share for name in ("x", "y", "rx", "ry"))
+        canvas.ellipse((x - rx, y - ry, x + rx, y + ry), outline=FUTURE)
+        canvas.ellipse((x - 2, y - 2, x + 2, y + 2), fill=FUTURE)
+    text = f"{row['motion']} {row[f'p_{row.motion}']:.2f}"
+    text += "  (unlike the training clips)" if row["unlike_training"] > UNLIKE else ""
+    canvas.text((6, 6), text, fill=WARNING, font_size=18, stroke_width=2, stroke_fill=(0, 0, 0))
+
+
+def demonstration(cfg):
+    """{name: footage (T, H, W) uint8}: a clip of each motion of the world, and one of another.
+
+    The other is a dark square that is thrown in front of a bright textured wall: not our renderer's.
+    """
+    seed = cfg.data_seed + 1
+    clips = ClipSet(cfg, seed, recipes.draw(cfg, seed, np.arange(len(cfg.motions))))
+    found = {motion: clips.render([k])[0] for k, motion in enumerate(clips.table["motion"])}
+    return found | {"thrown_square": thrown_square()}
+
+
+def thrown_square(frames=24, width=320, height=240, side=12):
+    """A throw at 30 frames a second; the square is as large as the world's object at 60 pixels to the metre."""
+    rng, scene = np.random.default_rng(0), []
+    wall = PIL.Image.fromarray(rng.integers(150, 220, (12, 16), np.uint8)).resize((width, height))
+    for time in np.arange(frames) / 30:
+        picture, x, y = wall.copy(), 60 + 60 * 1.5 * time, 150 - 60 * (3.0 * time - 0.5 * 9.81 * time**2)
+        ImageDraw.Draw(picture).rectangle((x, y, x + side, y + side), fill=40)
+        scene.append(np.asarray(picture))
+    return np.stack(scene)

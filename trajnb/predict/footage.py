@@ -1,0 +1,121 @@
+"""Footage of a steady camera, and the one object that moves in it.
+
+Shapes:   T frames   H, W pixels of the (reduced) footage
+"""
+
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import PIL.Image
+from PIL import ImageOps
+from scipy import ndimage
+
+from trajnb.data import video
+
+LONGEST = 640  # pixels of a side; larger frames are reduced to that
+BLOCK = 600  # frames in memory at a time: 140 MB at most, and the light may change from one block to the next
+FEWEST = 16  # frames
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+SAMPLE = 48  # frames whose median is the background
+SIGMAS, LEAST = 5.0, 10.0  # a moving pixel differs from the background by so many deviations and grey levels
+SMALLEST = 4  # pixels of an object
+OTHER = 0.35  # of the largest moving area: another object
+OFTEN = 0.2  # of the frames in which something moves
+MOVING, LOUD = 0.25, 25.0  # of all pixels, and levels of noise: not an object but the camera
+
+
+class NotPredicted(ValueError):
+    """Footage of which nothing can be said; the message is one sentence."""
+
+
+class Object(NamedTuple):
+    """Where the object is in each frame: centre (x, y) and radius in pixels, NaN where it is not seen."""
+
+    xy_Tx2: np.ndarray
+    radius_T: np.ndarray
+    change_THW: np.ndarray  # levels above the background, float16; negative where the object is the darker one
+
+
+def frames(source, rate):
+    """Yield (seconds, grey levels (H, W) uint8, share) of a video file, a .npy file, a folder of pictures or an array.
+
+    `rate`: frames a second where the source does not say. Raises ValueError, one sentence, for what is none of these.
+    """
+    path = None if isinstance(source, np.ndarray) else Path(source)
+    if path is None or path.suffix.lower() == ".npy":
+        values = video.array(source)
+        yield from ((k / rate, *reduced(PIL.Image.fromarray(level_HW))) for k, level_HW in enumerate(values))
+    elif path.is_dir():
+        pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES and p.name[0] != ".")
+        for k, one in enumerate(pictures):
+            yield k / rate, *reduced(ImageOps.exif_transpose(PIL.Image.open(one)).convert("L"))
+    else:
+        for k, (seconds, *frame) in enumerate(video.frames(path, LONGEST)):
+            yield k / rate if seconds is None else seconds, *frame
+
+
+def reduced(picture):
+    """Grey levels of a picture, of sides of at most LONGEST pixels, and the share of its size that this is."""
+    whole = picture.width
+    picture.thumbnail((LONGEST, LONGEST))
+    return np.asarray(picture), picture.width / whole
+
+
+def blocks(source, rate=30.0):
+    """Yield (seconds (T,), grey levels (T, H, W), share) of at most BLOCK frames each; a short rest is left out."""
+    each, first = frames(source, rate), True
+    while (some := list(islice(each, BLOCK))) and (first or len(some) >= FEWEST):
+        if len(some) < FEWEST:
+            raise NotPredicted(f"has {len(some)} frames: at least {FEWEST} are needed")
+        if len({level_HW.shape for _, level_HW, _ in some}) > 1:
+            raise ValueError("has pictures of several sizes: write all in one size")
+        seconds_T, levels, shares = zip(*some, strict=True)
+        yield in_order(np.array(seconds_T), rate), np.stack(levels), shares[0]
+        first = False
+    if first:
+        raise NotPredicted("has no frames: write a video, or a folder of pictures")
+
+
+def in_order(seconds_T, rate):
+    """Times of frames, which come in their order but in some files have others' times, or none."""
+    seconds_T = np.sort(seconds_T)
+    return seconds_T if (np.diff(seconds_T) > 0).all() else seconds_T[0] + np.arange(len(seconds_T)) / rate
+
+
+def find_object(level_THW):
+    """The Object of a block; NotPredicted where nothing moves, several things do, or the camera."""
+    sample = np.linspace(0, len(level_THW) - 1, min(SAMPLE, len(level_THW))).round().astype(int)
+    back_HW = np.median(level_THW[sample], axis=0).astype(np.float32)
+    change_THW = np.stack([(level_HW - back_HW).astype(np.float16) for level_HW in level_THW])
+    change_THW -= np.median(change_THW[:, ::4, ::4], axis=(1, 2), keepdims=True)  # light that changes everywhere
+    noise = float(np.percentile(np.abs(change_THW[sample][:, ::2, ::2]), 95)) / 1.96  # an object covers less
+    found = [largest(np.abs(one.astype(np.float32)), max(LEAST, SIGMAS * noise)) for one in change_THW]
+    covered_T, others_T, seen = (np.array(part) for part in zip(*found, strict=True))
+    seen_T = np.isfinite(seen[:, 0])
+    if noise > LOUD or (covered_T > MOVING).mean() > OFTEN:
+        raise NotPredicted("is not from a steady camera: too much of the picture changes")
+    if seen_T.sum() < FEWEST:
+        raise NotPredicted(f"shows a moving object in {seen_T.sum()} frames: at least {FEWEST} are needed")
+    if others_T[seen_T].mean() > OFTEN:
+        raise NotPredicted("shows several moving things: cut the picture to one of them")
+    return Object(seen[:, :2], seen[:, 2], change_THW)
+
+
+def largest(size_HW, limit):
+    """(share of the picture that moves, whether there is another object, (x, y, radius) of the largest one or NaN)."""
+    moving_HW = ndimage.uniform_filter(size_HW, 3) > limit / 2
+    number_HW, count = ndimage.label(moving_HW, np.ones((3, 3)))
+    if not count:
+        return 0.0, False, (np.nan,) * 3
+    area_K = np.bincount(number_HW.ravel())[1:]
+    one = int(area_K.argmax()) + 1
+    window = ndimage.find_objects(number_HW)[one - 1]
+    light = np.where(number_HW[window] == one, size_HW[window], 0)
+    total, level = light.sum(), np.percentile(light[light > 0], 80) if (light > 0).any() else 0
+    if area_K.max() < SMALLEST or level < limit:
+        return moving_HW.mean(), False, (np.nan,) * 3
+    x, y = ((light.sum(axis=axis) * (np.arange(light.shape[1 - axis]) + 0.5)).sum() / total for axis in (0, 1))
+    place = x + window[1].start, y + window[0].start, (total / level / np.pi) ** 0.5
+    return moving_HW.mean(), bool((np.sort(area_K)[:-1] > max(SMALLEST, OTHER * area_K.max())).any()), place
