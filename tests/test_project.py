@@ -97,6 +97,16 @@ def test_every_import_is_a_declared_dependency():
     assert outside <= {canonical(re.match(r"[\w.-]+", line)[0]) for line in PROJECT["dependencies"]}
 
 
+def test_every_locked_release_runs_on_the_oldest_python():
+    """Debian 12 has Python 3.11.2, and some releases ask for a later 3.11."""
+    from importlib import metadata
+
+    from packaging.specifiers import SpecifierSet
+
+    asked = {name: metadata.metadata(name)["Requires-Python"] for name in locked()}
+    assert {name: range for name, range in asked.items() if range and "3.11.0" not in SpecifierSet(range)} == {}
+
+
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_imports_run_downward(path):
     room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
