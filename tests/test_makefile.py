@@ -67,6 +67,15 @@ def test_a_copy_has_an_environment_of_its_own(lab, python, tmp_path, name):
     assert len(make(copy, python)) == len(make(lab, python)) == 2
 
 
+def test_a_home_that_cannot_be_written_is_not_needed(lab, python):
+    def command(home):
+        words = ["make", "-n", f"PYTHON={python}", "run"]
+        return subprocess.run(words, cwd=lab, env=os.environ | {"HOME": home}, capture_output=True, text=True).stdout
+
+    assert 'env XDG_CACHE_HOME="$(pwd -P)/.snakemake/cache" .venv/bin/python -m snakemake' in command("/dev/null")
+    assert "XDG_CACHE_HOME" not in command(str(lab))
+
+
 @pytest.mark.parametrize("name", ["a$b", "a{b}", "a:b"])
 def test_a_folder_in_which_python_makes_no_environment_is_refused(lab, python, name):
     ended = subprocess.run(

@@ -35,7 +35,7 @@ def environment(folder):
     fixed |= {"PYTHONPATH": str(PACKAGE.parent), "PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
     if os.environ.get("TRAJNB_OUTPUTS"):
         fixed["TRAJNB_OUTPUTS"] = str(outputs())  # kernels start in other folders
-    if os.path.expanduser("~") == "~":  # no HOME, and a user without a name
+    if not os.access(os.path.expanduser("~"), os.W_OK):  # also without HOME, of a user without a name
         fixed["HOME"] = str(folder)
     return {name: value for name, value in os.environ.items() if not PERSONAL.fullmatch(name)} | fixed
 

@@ -285,7 +285,7 @@ def ensure(cfg, *steps):
         targets = ["trained" if step == "train" else step for step in steps]
         options = ["--profile", "profiles/local", "--quiet", "all", "--configfile", str(path)]
         command = [sys.executable, "-m", "snakemake", *targets, *options]
-        waiting = os.environ | {WAIT: "1"}  # another notebook may be making the same
+        waiting = {"LOGNAME": "user"} | os.environ | {WAIT: "1"}  # another notebook may be making the same
         done = subprocess.run(command, cwd=ROOT, env=waiting, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         raise RuntimeError(f"{', '.join(steps)} could not be made:\n{done.stderr}")
