@@ -33,13 +33,14 @@ def windows(seconds_T, found, cfg):
     """The Windows of an Object, each beginning in the middle of the one before; NotPredicted where there is none."""
     made, why = [], "is too short: no 16 evenly spaced frames show the object"
     for rows in segments(found):
-        stride, extent = stride_of(found, rows, cfg.frames)
+        interval = float(np.median(np.diff(seconds_T[rows]))) if len(rows) > 1 else 1.0
+        stride, extent = stride_of(found, rows, cfg.frames, max(1, round(1 / cfg.frame_rate / interval)))
         if stride is None:
             why = (
                 f"moves too little: {extent:.1f} times its own radius in {len(rows)} frames, at least {PATH:.0f} needed"
             )
             continue
-        step = stride * float(np.median(np.diff(seconds_T[rows])))
+        step = stride * interval
         for start in np.arange(seconds_T[rows[0]], seconds_T[rows[-1]], step * cfg.frames / 2):
             time_F = start + step * np.arange(cfg.frames)
             rows_F = rows[np.abs(seconds_T[rows][:, None] - time_F).argmin(axis=0)]
@@ -59,10 +60,14 @@ def segments(found):
     return [np.arange(part[0], part[-1] + 1) for part in np.split(seen, np.flatnonzero(np.diff(seen) > GAP) + 1)]
 
 
-def stride_of(found, rows, frames):
-    """(the smallest stride at which a window's path is long enough, or None; its extent at the largest, in radii)."""
+def stride_of(found, rows, frames, least):
+    """(the smallest stride from `least` at which a window's path is long enough, or None; the last extent, in radii).
+
+    `least`: at which the footage has the world's frame rate, if it has that many frames.
+    """
     xy_Tx2, radius, extent = filled(found.xy_Tx2[rows]), float(np.nanmedian(found.radius_T[rows])), 0.0
-    for stride in range(1, (len(rows) - 1) // (frames - 1) + 1):
+    most = (len(rows) - 1) // (frames - 1)
+    for stride in range(min(least, max(most, 1)), most + 1):
         starts = range(0, len(rows) - stride * (frames - 1), stride)
         extent = float(np.median([np.ptp(xy_Tx2[s : s + stride * frames], axis=0).max() for s in starts])) / radius
         if extent >= PATH:
