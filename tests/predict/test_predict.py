@@ -63,7 +63,7 @@ def test_slow_objects_are_sampled_in_larger_steps_and_uneven_frames_are_put_in_t
 
 def test_what_hardly_moves_is_refused():
     still = path(16)[:1] + [[1.0, 0.0]] * np.arange(40)[:, None]
-    with pytest.raises(NotPredicted, match=r"^moves too little: [\d.]+ times its own radius"):
+    with pytest.raises(NotPredicted, match=r"^moves too little: [\d.]+ times its radius"):
         windows(np.arange(40) / 30, found(discs(still)), CFG)
 
 

@@ -36,9 +36,7 @@ def windows(seconds_T, found, cfg):
         interval = float(np.median(np.diff(seconds_T[rows]))) if len(rows) > 1 else 1.0
         stride, extent = stride_of(found, rows, cfg.frames, max(1, round(1 / cfg.frame_rate / interval)))
         if stride is None:
-            why = (
-                f"moves too little: {extent:.1f} times its own radius in {len(rows)} frames, at least {PATH:.0f} needed"
-            )
+            why = f"moves too little: {extent:.1f} times its radius in {len(rows)} frames, {PATH:.0f} are needed"
             continue
         step = stride * interval
         for start in np.arange(seconds_T[rows[0]], seconds_T[rows[-1]], step * cfg.frames / 2):
