@@ -46,6 +46,8 @@ def sections(folder):
     yield "Mean accuracy over the severities of each corruption", wide[accuracy["model"].unique()]
     maps = pd.read_csv(folder / "attention" / "scores.csv").set_index(["model", "clips", "method"])
     yield "Attention maps", maps[MAPS]
+    if (folder / "predict" / "footage.csv").is_file():
+        yield "The best network on footage", pd.read_csv(folder / "predict" / "footage.csv").set_index("footage")
 
 
 def section(folder):

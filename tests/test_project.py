@@ -3,7 +3,6 @@
 import ast
 import itertools
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -184,28 +183,3 @@ def test_a_run_for_a_gpu_is_refused_without_one_and_else_planned_whole(tmp_path)
     printed = done.stdout + done.stderr
     assert printed.count("\nJob ") == 1 + 4 * 10 + 6
     assert not (tmp_path / "outputs").exists()
-
-
-@pytest.mark.parametrize(
-    ("user", "present", "code", "asked", "said"),
-    [
-        (0, "chromium", 0, 0, ""),
-        (0, "google-chrome", 0, 0, ""),
-        (0, "", 0, 2, ""),
-        (0, "", 100, 1, "chromium could not be installed: the browser tests will be skipped\n"),
-        (1000, "", 0, 0, "no browser, and none can be installed here: the browser tests will be skipped\n"),
-    ],
-)
-def test_continuous_integration_installs_a_browser_where_it_can_and_goes_on_where_not(
-    tmp_path, user, present, code, asked, said
-):
-    stubs = {"make": "echo $@", "id": f"echo {user}", "apt-get": f"echo $@ >> {tmp_path}/asked; exit {code}"}
-    for name, line in (stubs | ({present: "true"} if present else {})).items():
-        (tmp_path / name).write_text(f"#!{shutil.which('bash')}\n{line}\n")
-        (tmp_path / name).chmod(0o755)
-    (tmp_path / "dirname").symlink_to(shutil.which("dirname"))
-    command = [shutil.which("bash"), ROOT / ".ci/run"]
-    done = subprocess.run(command, env={"PATH": str(tmp_path)}, capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{said}test\n", "")
-    log = tmp_path / "asked"
-    assert len(log.read_text().splitlines() if log.exists() else []) == asked
