@@ -43,8 +43,8 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 # Snakemake insists on a name, which a container's user may lack.
 export LOGNAME ?= $(or $(USER),user)
 # Snakemake insists on a cache: in this folder where a person has no home, or may not write there.
-HOMELESS := $(shell mkdir -p "$${XDG_CACHE_HOME:-$${HOME:-/dev/null}/.cache}/snakemake" 2>/dev/null || echo 'env XDG_CACHE_HOME="$$(pwd -P)/.snakemake/cache"')
-SNAKEMAKE := $(HOMELESS) $(BIN)/python -m snakemake --profile profiles/local
+HOMELESS = $(shell mkdir -p "$${XDG_CACHE_HOME:-$${HOME:-/dev/null}/.cache}/snakemake" 2>/dev/null || echo 'env XDG_CACHE_HOME="$$(pwd -P)/.snakemake/cache"')
+SNAKEMAKE = $(HOMELESS) $(BIN)/python -m snakemake --profile profiles/local
 
 run: env  ## The lab: data, training, evaluation, pages (PARAMS=params/quick.yaml ARGS="--config epochs=2" REMOTE=s3:bucket/lab)
 	@$(BIN)/python -m trajnb.config $(PARAMS)

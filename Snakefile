@@ -78,7 +78,7 @@ rule robustness:
     input: rules.data.output, TRAINED, rules.evaluate.output[0]
     output: [OUT / "robustness" / name for name in ("curves.csv", "mean_accuracy.csv")]
     params: **runs.job("robustness", run.cfg)
-    threads: workflow.cores or THREADS  # nothing else is left to run beside it
+    threads: workflow.cores or THREADS  # the longest step after training: it waits for all cores
     resources: mem_mb=runs.memory_mb("robustness", run.cfg), gpu=GPUS
     message: "robustness"
     shell: EXECUTE + " robustness {OUT}/robustness {params:q}"
@@ -120,8 +120,9 @@ rule report:
 rule pages:
     """Every executed notebook as a page, the manifest, and SHA256SUMS of all files."""
     input:
-        [step.output for step in (rules.data, rules.evaluate, rules.robustness, rules.attention)],
-        TRAINED, rules.predict.output, rules.report.output,
+        [step.output for step in (rules.data, rules.evaluate, rules.robustness, rules.attention, rules.predict)],
+        TRAINED,
+        rules.report.output,
     output: OUT / "index.html", OUT / "manifest.json", OUT / "SHA256SUMS"
     params:
         code=runs.pages_code(),

@@ -1,4 +1,4 @@
-"""Foreign footage: physics by pymunk, drawn by Pillow, encoded by PyAV; what a run's network says of it.
+"""Foreign footage: physics by pymunk, drawn by Pillow, encoded by PyAV; what a run's network predicts for it.
 
 Command   make .venv/foreign/.ready        installs pymunk, the exact version of tests/foreign.lock
           PYTHONPATH=.venv/foreign .venv/bin/python benchmarks/foreign.py [VIDEOS] [RUN] [MODEL] [FOLDER]
@@ -33,6 +33,7 @@ VARIED = {
     "noise": (0, 3, 8),
     "size": ((320, 240), (640, 360), (360, 640)),
 }
+COLUMNS = ("correct", "predicted", "error", "constant_velocity", "flagged", "refused")
 PER_METRE = 10.0  # radii
 STEP = 1 / 300  # seconds of simulated physics
 WANDER, PUSHES = 0.1, 30  # correlation time of a random motion's velocity, s; pushes a second
@@ -131,35 +132,43 @@ def film(path, motion, scene, seconds, rng):
 
 
 def judged(network, path, motion, scene, uv_Fx2):
-    """One row: what was said of the first window, errors in radii, or why nothing was."""
+    """One row: the prediction for the first window, errors in radii, or why there is none."""
     row = {"motion": motion, **scene, "size": "x".join(map(str, scene["size"]))}
     try:
-        said = predict.predict(path, network).table.iloc[0]
+        first = predict.of_footage(network, path).table.iloc[0]
     except ValueError as reason:
         return row | {"refused": str(reason).split(":")[0]}
     time_F, steps = np.arange(len(uv_Fx2)) / scene["rate"], range(1, network.cfg.horizon + 1)
-    future = np.array([[np.interp(said[f"seconds{k}"], time_F, axis_F) for axis_F in uv_Fx2.T] for k in steps])
-    inside = np.array([said[f"seconds{k}"] <= time_F[-1] for k in steps])
-    predicted = np.array([[said[f"x{k}"], said[f"y{k}"]] for k in steps])
-    last = np.array([np.interp(said["end_s"] - back, time_F, axis_F) for axis_F in uv_Fx2.T for back in (0, 1 / 30)])
-    step = (last[[0, 2]] - last[[1, 3]]) * 30 * (said["seconds1"] - said["end_s"])
+    future = np.array([[np.interp(first[f"seconds{k}"], time_F, axis_F) for axis_F in uv_Fx2.T] for k in steps])
+    inside = np.array([first[f"seconds{k}"] <= time_F[-1] for k in steps])
+    predicted = np.array([[first[f"x{k}"], first[f"y{k}"]] for k in steps])
+    last = np.array([np.interp(first["end_s"] - back, time_F, axis_F) for axis_F in uv_Fx2.T for back in (0, 1 / 30)])
+    step = (last[[0, 2]] - last[[1, 3]]) * 30 * (first["seconds1"] - first["end_s"])
     forecast = last[[0, 2]] + step * np.arange(1, len(future) + 1)[:, None]
     error, other = (
         np.linalg.norm(one - future, axis=1)[inside].mean() / scene["radius"] for one in (predicted, forecast)
     )
-    row |= {"correct": said["motion"] == motion, "said": said["motion"], "error": error, "constant_velocity": other}
-    return row | {"unlike": said["unlike_training"] > predict.UNLIKE}
+    row |= {
+        "correct": first["motion"] == motion,
+        "predicted": first["motion"],
+        "error": error,
+        "constant_velocity": other,
+    }
+    return row | {"flagged": first["ood_score"] > predict.OOD}
 
 
 def summary(rows, by):
     """A table by one condition."""
     lines = {}
     for value, part in rows.groupby(by):
-        answered = part[part["refused"].isna()]
+        answered = part[part["refused"].isna()].infer_objects()
         low, high = metrics.wilson(answered["correct"].sum(), max(len(answered), 1))
         lines[value] = {"videos": len(part), "answered": len(answered), "accuracy": answered["correct"].mean()}
         lines[value] |= {"from": low, "to": high, "error": answered["error"].mean()}
-        lines[value] |= {"constant velocity": answered["constant_velocity"].mean(), "unlike": answered["unlike"].mean()}
+        lines[value] |= {
+            "constant velocity": answered["constant_velocity"].mean(),
+            "flagged": answered["flagged"].mean(),
+        }
     return pd.DataFrame(lines).T.rename_axis(by).round(3).to_string()
 
 
@@ -174,10 +183,10 @@ def main(videos="96", run_name="quick", model="best", folder=None):
             path = where / f"{k:04d}-{motion}.{scene['codec'].split()[-1]}"
             uv_Fx2 = film(path, motion, scene, rng.uniform(0.85, 1.4), rng)
             rows.append(judged(network, path, motion, scene, uv_Fx2))
-    rows = pd.DataFrame(rows).reindex(columns=[*rows[0], "refused"]).loc[:, lambda t: ~t.columns.duplicated()]
+    rows = pd.DataFrame(rows, columns=["motion", *VARIED, *COLUMNS])
     for by in ("motion", *VARIED):
         print(summary(rows, by), end="\n\n")
-    print(pd.crosstab(rows["motion"], rows["said"].fillna("refused")).to_string(), end="\n\n")
+    print(pd.crosstab(rows["motion"], rows["predicted"].fillna("refused")).to_string(), end="\n\n")
     print(rows["refused"].value_counts().to_string())
 
 

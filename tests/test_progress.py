@@ -2,7 +2,7 @@
 
 import pytest
 
-from trajnb.progress import progress, say
+from trajnb.progress import progress, write_line
 
 
 def test_a_log_gets_a_line_a_minute_with_the_time_left(monkeypatch, capsys):
@@ -13,7 +13,7 @@ def test_a_log_gets_a_line_a_minute_with_the_time_left(monkeypatch, capsys):
             monkeypatch.setattr(bar, "_time", lambda now=now: now)
             bar.set_postfix(clips_per_second=7, refresh=False)
             bar.update(count)
-        say("epoch 1 of 2")
+        write_line("epoch 1 of 2")
     out, err = capsys.readouterr()
     lines = [line.strip() for line in out.splitlines() if line.strip()]
     assert lines == ["training: step 610 of 3010, about 04:00 left, clips_per_second=7", "epoch 1 of 2"]
@@ -30,7 +30,7 @@ def test_a_person_sees_a_bar_and_keeps_the_line_alone(where, monkeypatch, capsys
         monkeypatch.setenv("JPY_SESSION_NAME", "a notebook")
     with progress(2, "training", "steps") as bar:
         bar.update(2)
-        say("epoch 1 of 1")
+        write_line("epoch 1 of 1")
     out, err = capsys.readouterr()
     assert "training" in (err if where == "terminal" else out)
     assert where == "terminal" or err == ""

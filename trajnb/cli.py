@@ -58,8 +58,7 @@ Examples:
   trajnb predict clips --model ensemble --out results
   trajnb predict --demo --out demo             no file needed
 One steady camera and one moving object: a video, a folder of pictures, a .npy array, or a folder of these.
-Written: a table (.csv), the same as .json, and a video (.mp4) for each file. Exit code 1: nothing could be
-said of a file; its line says why."""
+Written: a table as .csv and .json, and a video (.mp4). Exit code 1: a file was refused; its line has the reason."""
 
 
 @app.command(epilog=PREDICT_EXAMPLES)
@@ -71,7 +70,7 @@ def predict(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where results are written.")] = Path("predictions"),
     demo: Annotated[bool, typer.Option("--demo", help="Clips of the run's world, and of another one.")] = False,
 ):
-    """Say how the object in a video moves and where it goes next, with the networks of a run."""
+    """Predict how the object in a video moves and where it goes next, with the networks of a run."""
     from trajnb.predict import batch
 
     if not paths and not demo:

@@ -31,6 +31,6 @@ def progress(total, label, unit="it", done=0):
     return tqdm(**options, **seconds, file=sys.stdout, bar_format=line)
 
 
-def say(text):
+def write_line(text):
     """Print one line of plain text, above the bar if there is one."""
     tqdm.write(text) if interactive() else print(text, flush=True)

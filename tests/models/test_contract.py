@@ -127,6 +127,7 @@ def test_overfits_32_clips(net, discs, cfg):
         for group in optimizer.param_groups:
             group["lr"] = torch.tensor(1e-2 * min(1, (step + 1) / 10))
         output = train_step(net, optimizer, clips, cfg)
-        if (output.logits_BK.argmax(1) == clips[1]).all() and step > 10:
-            return
-    pytest.fail(f"32 clips not overfitted in {step + 1} steps")
+        correct = (output.logits_BK.argmax(1) == clips[1]).all()
+        if correct and step > 10:
+            break
+    assert correct, f"32 clips not overfitted in {step + 1} steps"

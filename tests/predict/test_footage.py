@@ -123,3 +123,9 @@ def test_pictures_of_several_sizes_and_empty_folders_are_one_sentence(tmp_path):
         PIL.Image.new("L", (40 + k, 40)).save(tmp_path / f"{k:02d}.png")
     with pytest.raises(ValueError, match="^has pictures of several sizes"):
         list(footage.blocks(tmp_path))
+
+
+def test_a_broken_picture_is_one_sentence(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match="^'a.png' is no picture that can be read"):
+        list(footage.blocks(tmp_path))

@@ -1,4 +1,4 @@
-"""Windows, and what is said of them in the source's own pixels and seconds; the network is a stand-in or untrained."""
+"""Windows, and predictions in the source's own pixels and seconds; the network is a stand-in or untrained."""
 
 import json
 
@@ -21,16 +21,16 @@ CFG = Config(run_name="tiny", models=["i3d"], model="i3d")
 def network(monkeypatch):
     """A network that predicts that the object stays where its clip has it in the last frame, and is sure of a line."""
 
-    def answer(network, video_NTSS):
+    def of_clips(network, video_NTSS):
         last_NHx3 = np.ones((len(video_NTSS), CFG.horizon, 3))
         for k, video_TSS in enumerate(video_NTSS):
             y, x = np.argwhere(video_TSS[-1] > 120).mean(axis=0) + 0.5
             last_NHx3[k, :, :2] = np.array([x, y]) / CFG.size
         prob_NK = np.tile([0.97, 0.01, 0.01, 0.01], (len(video_NTSS), 1))
-        return Predictions(prob_NK, last_NHx3, np.full_like(last_NHx3, 2 * np.log(1 / CFG.size)))
+        certain = Predictions(prob_NK, last_NHx3, np.full_like(last_NHx3, 2 * np.log(1 / CFG.size)))
+        return certain, np.full(len(video_NTSS), 0.5)
 
-    monkeypatch.setattr(predict, "answer", answer)
-    monkeypatch.setattr(predict, "unlike", lambda network, video_NTSS: np.full(len(video_NTSS), 0.5))
+    monkeypatch.setattr(predict, "of_clips", of_clips)
     monkeypatch.setattr(predict, "load", lambda run, model: predict.Network(CFG, [], []))
     return predict.Network(CFG, [], [])
 
@@ -70,7 +70,7 @@ def test_what_hardly_moves_is_refused():
 @pytest.mark.parametrize("zoom", [1, 4])
 def test_positions_are_in_the_pixels_and_seconds_of_the_source(network, tmp_path, zoom):
     large = discs(path(40) * zoom, size=(200 * zoom, 320 * zoom), radius=RADIUS * zoom)
-    table = predict.predict(encode(tmp_path / "a.mp4", large, rate=25), network).table
+    table = predict.of_footage(network, encode(tmp_path / "a.mp4", large, rate=25)).table
     assert list(table.columns) == predict.columns(CFG)
     assert (table["motion"] == "linear").all() and len(table) >= 2
     for row in table.itertuples():
@@ -99,24 +99,38 @@ def test_a_folder_of_mixed_files_gets_a_line_each_and_nothing_half_written(netwo
         assert sum(1 for _ in container.decode(stream)) == 24
 
 
+def test_long_footage_is_drawn_whole_a_block_at_a_time(network, tmp_path, monkeypatch):
+    """A block without windows, in which nothing moves, is shown, too; frames keep their own times."""
+    monkeypatch.setattr(footage, "BLOCK", 20)
+    level_THW = np.concatenate([discs(path(20)), discs(np.full((20, 2), 500.0)), discs(path(20))])
+    source = encode(tmp_path / "a.mp4", level_THW, rate=25)
+    result = predict.of_footage(network, source)
+    assert [len(block.windows) for block in result.blocks] == [1, 0, 1]
+    assert not any(isinstance(part, np.ndarray) and part.ndim == 3 for block in result.blocks for part in block)
+    with av.open(str(annotate.write(tmp_path / "b.mp4", source, result, 30.0))) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    np.testing.assert_allclose(np.array(times) - times[0], np.arange(60) / 25, atol=2e-3)
+
+
 def test_the_demonstration_needs_no_file(network, tmp_path):
     assert batch.predict_all([], "tiny", "best", 30.0, tmp_path, True) == 0
     assert len(list(tmp_path.glob("*.mp4"))) == 5
     assert annotate.thrown_square().shape == (24, 240, 320)
 
 
-def test_real_networks_answer_alone_and_together_and_know_what_is_unlike():
+def test_networks_predict_alone_and_together_and_flag_what_is_out_of_distribution():
     nets = [models.build(CFG.replace(model=name)).eval() for name in ("i3d", "magvit")]
     rng = np.random.default_rng(0)
-    usual = rng.integers(20, 60, (80, 16, 64, 64), np.uint8)
-    network = predict.Network(CFG, nets, [predict.usual(predict.features(net, usual)) for net in nets])
-    both, one = (predict.answer(network._replace(nets=some), usual[:3]) for some in (nets, nets[:1]))
+    clean = rng.integers(20, 60, (80, 16, 64, 64), np.uint8)
+    network = predict.Network(CFG, nets, [predict.distribution(predict.forward(net, clean)[1]) for net in nets])
+    alone = predict.Network(CFG, nets[:1], network.distributions[:1])
+    both, one = (predict.of_clips(each, clean[:3])[0] for each in (network, alone))
     assert both.prob_NK.shape == (3, 4) and both.track_NHx3.shape == (3, 5, 3)
     assert not np.allclose(both.prob_NK, one.prob_NK)
     odd = np.zeros((4, 16, 64, 64), np.uint8)
     odd[:, :, 20:40] = 255
-    assert (predict.unlike(network, usual) < 1).mean() > 0.8
-    assert (predict.unlike(network, odd) > 1).all()
+    assert (predict.of_clips(network, clean)[1] < predict.OOD).mean() > 0.8
+    assert (predict.of_clips(network, odd)[1] > predict.OOD).all()
 
 
 def test_a_run_or_model_that_is_not_there_is_one_sentence(tmp_path, monkeypatch):

@@ -1,7 +1,4 @@
-"""Clips in memory, and batches of them on the device that trains.
-
-Shapes:   K steps   B clips of a batch
-"""
+"""Clips in memory, and batches of them on the device that trains: B clips in each of K steps."""
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor

@@ -1,5 +1,6 @@
 """Frames of video files and arrays: grey levels, turned as players turn them."""
 
+import contextlib
 from itertools import islice
 
 import av
@@ -7,39 +8,42 @@ import numpy as np
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".gif", ".mpg", ".mpeg", ".wmv", ".3gp")
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue (ITU-R BT.601)
-FIX = "copy it from its source again, or write it as H.264 in mp4"
 
 
 def read(path, most=None):
     """(grey levels (T, H, W) uint8, frames a second or None) of a file; at most `most` frames. Raises as `frames`."""
-    levels = [level_HW for _, level_HW, _ in islice(frames(path), most)]
-    with av.open(str(path)) as container:
-        return np.stack(levels), float(container.streams.video[0].average_rate or 0) or None
+    with video_stream(path) as stream:
+        levels = [upright(frame) for frame in islice(stream.container.decode(stream), most)]
+        return np.stack(levels), float(stream.average_rate or 0) or None
 
 
-def frames(path, longest=None):
+def frames(path, longest):
     """Yield (seconds, grey levels (H, W) uint8, share) of each frame of a file's first video stream.
 
-    Where a side has more than `longest` pixels, frames are reduced to a share of their size. Raises ValueError, one
-    sentence, if the file is missing, holds no video or no frame, decodes with errors, or changes its frame size.
+    A side of more than `longest` pixels is reduced to that. Raises ValueError, one sentence, if there is no video, or
+    one that decodes with errors or changes its frame size.
     """
-    sizes = set()
+    with video_stream(path) as stream:
+        share = min(1.0, longest / max(stream.width, stream.height))
+        for frame in stream.container.decode(stream):
+            yield frame.time, upright(frame, share), share
+
+
+@contextlib.contextmanager
+def video_stream(path):
+    """The first video stream of a file; whatever is wrong with it becomes a ValueError of one sentence."""
     try:
         with av.open(str(path)) as container:
-            for frame in container.decode(container.streams.video[0]):
-                sizes.add((frame.width, frame.height))
-                if frame.is_corrupt or len(sizes) > 1:
-                    raise ValueError
-                share = min(1.0, (longest or np.inf) / max(frame.width, frame.height))
-                yield frame.time, upright(frame, share), share
-            if not sizes:
-                raise ValueError
+            yield container.streams.video[0]
     except (av.error.FFmpegError, IndexError, ValueError):
-        raise ValueError(f"is not a video whose frames can be decoded, all of one size: {FIX}") from None
+        what = "is not a video whose frames can be decoded, all of one size"
+        raise ValueError(f"{what}: copy it from its source again, or write it as H.264 in mp4") from None
 
 
-def upright(frame, share):
+def upright(frame, share=1.0):
     """Grey levels (H, W) uint8 of a decoded frame at a share of its size, rotated as its display matrix says."""
+    if frame.is_corrupt:
+        raise ValueError
     size = [max(1, round(share * side)) for side in (frame.width, frame.height)]
     image = frame.to_ndarray(format="rgb24", width=size[0], height=size[1], interpolation="AREA")
     return np.rot90(grey(image), round(frame.rotation / 90))

@@ -1,4 +1,4 @@
-"""What a trained network says of somebody's own video: one steady camera, one moving object.
+"""A trained network on somebody's own video: one steady camera, one moving object.
 
 predict("throw.mp4", run="quick").table      # a row for each window of 16 frames
 
@@ -15,34 +15,30 @@ from sklearn.covariance import LedoitWolf
 
 from trajnb import ParameterError, data, files, outputs
 from trajnb.config import Config
-from trajnb.data import Batch
 from trajnb.evaluation import ensembles, predictions
 from trajnb.models.trained import load_trained
 from trajnb.predict import footage
 from trajnb.predict.footage import NotPredicted
 from trajnb.predict.windows import windows
-from trajnb.training import predict as outputs_of
 
-UNLIKE = 1.0  # of `unlike`: above, a window looks like few validation clips
+OOD = 1.0  # out-of-distribution scores above it are flagged
+QUANTILE = 0.95  # of validation clips have a score below it: 5 % are flagged
+CLIPS, BATCH = 600, 50  # validation clips for the score; clips in a forward pass
 REGION = 0.80  # probability of the ellipses around predicted positions
-USUAL = 0.95  # of validation clips look less unlike the training clips than the limit: 5 % are called unlike
-CLIPS = 600  # validation clips that this is measured on
-ENSEMBLE = "ensemble"  # short for ensemble_all
 
 
 class Network(NamedTuple):
-    """The trained networks that answer together, their Config, and for each how usual features look."""
+    """Trained networks that predict together, their Config, and for each the distribution of its features."""
 
     cfg: Config
     nets: list
-    usual: list  # (LedoitWolf, limit) of each
+    distributions: list  # (LedoitWolf, limit) of each
 
 
 class Block(NamedTuple):
-    """Footage at a `share` of the source's size, and its windows."""
+    """A block of footage at a `share` of the source's size, and its windows, if it has any."""
 
     seconds_T: np.ndarray
-    level_THW: np.ndarray
     share: float
     windows: list
 
@@ -51,20 +47,7 @@ class Result(NamedTuple):
     """What was predicted: `table`, a row for each window of the blocks, in their order."""
 
     table: pd.DataFrame
-    blocks: list  # those that have windows
-
-
-class Clips:
-    """Clips (N, S, S) as `training.predict` takes them."""
-
-    def __init__(self, video_NTSS):
-        self.video_NTSS = video_NTSS
-
-    def __len__(self):
-        return len(self.video_NTSS)
-
-    def batch(self, rows):
-        return Batch(torch.from_numpy(self.video_NTSS[rows])[:, None], None, None)
+    blocks: list
 
 
 def load(run="quick", model="best") -> Network:
@@ -74,8 +57,8 @@ def load(run="quick", model="best") -> Network:
     """
     manifest = outputs() / run / "manifest.json"
     if not manifest.is_file():
-        there = ", ".join(sorted(path.parent.name for path in outputs().glob("*/manifest.json"))) or "none"
-        raise ParameterError(f"run: {run} has not ended in {outputs()} (runs there: {there}): `make run` makes quick.")
+        runs = ", ".join(sorted(path.parent.name for path in outputs().glob("*/manifest.json"))) or "none"
+        raise ParameterError(f"run: {run} has not ended in {outputs()} (runs there: {runs}): `make run` makes quick.")
     return networks(Config(**files.read_json(manifest)["parameters"]), model)
 
 
@@ -84,70 +67,78 @@ def networks(cfg, model="best") -> Network:
     if model == "best":
         model = max(cfg.models, key=lambda name: measured(cfg, name)["val_top1"])
     names = {name: (name,) for name in cfg.models} | ensembles.of_run(cfg.models)
-    names |= {ENSEMBLE: names.get("ensemble_all", ())}
-    if not names.get(model):
+    members = names.get("ensemble_all" if model == "ensemble" else model)
+    if not members:
         raise ParameterError(f"model: {model} is not in run {cfg.run_name}: write best or one of {', '.join(names)}.")
-    nets = [load_trained(cfg.replace(model=name)) for name in names[model]]
+    nets = [load_trained(cfg.replace(model=name)) for name in members]
     val = data.load(cfg, "val").spread(CLIPS)
     video_NTSS = val.render(np.arange(len(val)))
-    return Network(cfg, nets, [usual(features(net, video_NTSS)) for net in nets])
+    return Network(cfg, nets, [distribution(forward(net, video_NTSS)[1]) for net in nets])
 
 
 def measured(cfg, model):
     """What 02_train has measured of the first seed's network."""
-    one = cfg.replace(model=model)
-    return files.read_json(one.stage_dir(one.train_stage) / "metrics.json")
+    run = cfg.replace(model=model)
+    return files.read_json(run.stage_dir(run.train_stage) / "metrics.json")
 
 
 @torch.inference_mode()
-def features(net, video_NTSS):
-    """Mean features (N, D) of clips over their grid."""
-    device, found = next(net.parameters()).device, []
-    for part in torch.from_numpy(video_NTSS)[:, None].split(50):
-        grid_BTHWD, _ = net.features(part.to(device).float() / 255)
-        found.append(grid_BTHWD.float().mean(dim=(1, 2, 3)).cpu().numpy())
-    return np.concatenate(found)
+def forward(net, video_NTSS):
+    """The Predictions of a network for clips (N, T, S, S) uint8, and their features (N, D), means over its grid."""
+    device, parts = next(net.parameters()).device, []
+    for video_BTSS in torch.from_numpy(video_NTSS).split(BATCH):
+        grid_BTHWD, _ = net.features(video_BTSS[:, None].to(device).float() / 255)
+        output = net.head(grid_BTHWD)
+        parts.append((output.logits_BK, output.future_BFx6, grid_BTHWD.float().mean(dim=(1, 2, 3))))
+    logits_NK, future_NHx6, feature_ND = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
+    raw = {"logits_NK": logits_NK, "mean_NHx3": future_NHx6[..., :3], "logvar_NHx3": future_NHx6[..., 3:]}
+    return predictions.from_output(raw), feature_ND
 
 
-def usual(feature_ND):
-    """(covariance, limit): Mahalanobis distances of every second clip, and what USUAL of the others stay below.
+def distribution(feature_ND):
+    """(covariance, limit): of every second clip, and the Mahalanobis distance that QUANTILE of the others stay below.
 
     Source: A Simple Unified Framework for Detecting Out-of-Distribution Samples, https://arxiv.org/abs/1807.03888,
     with one Gaussian instead of one for each class, and shrinkage for few clips.
     """
     fitted = LedoitWolf().fit(feature_ND[::2])
-    return fitted, float(np.quantile(fitted.mahalanobis(feature_ND[1::2]), USUAL))
+    return fitted, float(np.quantile(fitted.mahalanobis(feature_ND[1::2]), QUANTILE))
 
 
-def unlike(network, video_NTSS):
-    """How unlike the training clips each clip (N,) looks: above 1 as few validation clips do. Mean over networks."""
-    pairs = zip(network.nets, network.usual, strict=True)
-    return np.mean([fitted.mahalanobis(features(net, video_NTSS)) / limit for net, (fitted, limit) in pairs], axis=0)
+def of_clips(network, video_NTSS):
+    """The Predictions, of an ensemble its mixture's, and out-of-distribution scores (N,) of clips (N, T, S, S) uint8.
 
-
-def answer(network, video_NTSS):
-    """The Predictions of the network, or of the ensemble, for clips (N, T, S, S) uint8."""
-    members = [predictions.from_output(outputs_of(net, Clips(video_NTSS), network.cfg)) for net in network.nets]
-    return members[0] if len(members) == 1 else ensembles.join(members)
+    Scores are distances over their limits, means over the members.
+    """
+    members, features = zip(*(forward(net, video_NTSS) for net in network.nets), strict=True)
+    pairs = zip(features, network.distributions, strict=True)
+    score_N = np.mean([fitted.mahalanobis(feature_ND) / limit for feature_ND, (fitted, limit) in pairs], axis=0)
+    return members[0] if len(members) == 1 else ensembles.join(members), score_N
 
 
 def predict(source, run="quick", model="best", rate=30.0) -> Result:
     """The Result for a video file, a folder of pictures, a .npy file or an array (T, H, W) or (T, H, W, colours).
 
-    `run`: a run's name, or what `load` returned; `rate`: frames a second where the source does not say. Positions are
-    in the source's own pixels. Raises NotPredicted, one sentence, for footage that shows no
-    single moving object, ValueError for what cannot be read, ParameterError for a run that is not there.
+    `rate`: frames a second where the source does not say. Positions are in the source's own pixels. Raises
+    NotPredicted, one sentence, for footage that does not show one moving object, ValueError for what cannot be read,
+    ParameterError for a run or a model that is not there.
     """
-    network, made, why = run if isinstance(run, Network) else load(run, model), [], None
+    return of_footage(load(run, model), source, rate)
+
+
+def of_footage(network, source, rate=30.0) -> Result:
+    """As `predict`, by networks that are loaded."""
+    blocks, clips, reason = [], [], None
     for seconds_T, level_THW, share in footage.blocks(source, rate):
         try:
-            some = windows(seconds_T, footage.find_object(level_THW), network.cfg)
-            made.append(Block(seconds_T, level_THW, share, some))
-        except NotPredicted as reason:
-            why = why or reason
-    if not made:
-        raise why
-    return Result(table(network, made), made)
+            each = windows(seconds_T, footage.find_object(level_THW), network.cfg)
+        except NotPredicted as error:
+            each, reason = [], reason or error
+        blocks.append(Block(seconds_T, share, each))
+        clips += [window.video_FSS for window in each]
+    if not clips:
+        raise reason
+    return Result(table(network, blocks, np.stack(clips)), blocks)
 
 
 def of_each(network, sources):
@@ -155,7 +146,7 @@ def of_each(network, sources):
     rows, refused = {}, {}
     for name, source in sources.items():
         try:
-            rows[name] = predict(source, network).table.iloc[0]
+            rows[name] = of_footage(network, source).table.iloc[0]
         except NotPredicted as reason:
             refused[name] = str(reason)
     return pd.DataFrame(rows.values(), index=list(rows), columns=columns(network.cfg)), refused
@@ -164,26 +155,24 @@ def of_each(network, sources):
 def columns(cfg):
     """Names of a table's columns: seconds, class, probabilities, then time, position and region of each future step."""
     future = [f"{name}{step}" for step in range(1, cfg.horizon + 1) for name in ("seconds", "x", "y", "rx", "ry")]
-    return ["start_s", "end_s", "motion", *(f"p_{motion}" for motion in cfg.motions), "unlike_training", *future]
+    return ["start_s", "end_s", "motion", *(f"p_{motion}" for motion in cfg.motions), "ood_score", *future]
 
 
-def table(network, blocks):
-    """A row of `columns` for each Window of Blocks; positions are in pixels of the source."""
-    each = [window for block in blocks for window in block.windows]
-    times = [block.seconds_T[window.rows_F] for block in blocks for window in block.windows]
-    share_W = np.array([block.share for block in blocks for _ in block.windows])
-    size_W = network.cfg.size / np.array([window.scale for window in each]) / share_W
-    corner_Wx2 = np.array([window.corner for window in each]) / share_W[:, None]
-    video_WTSS = np.stack([window.video_FSS for window in each])
-    predicted, motions = answer(network, video_WTSS), network.cfg.motions
-    rows = pd.DataFrame({"start_s": [time_F[0] for time_F in times], "end_s": [time_F[-1] for time_F in times]})
-    rows["motion"] = np.array(motions)[predicted.prob_NK.argmax(axis=1)]
-    rows[[f"p_{motion}" for motion in motions]] = predicted.prob_NK
-    rows["unlike_training"] = unlike(network, video_WTSS)
-    sd_WHx2 = np.exp(0.5 * predicted.logvar_NHx3[..., :2])
+def table(network, blocks, video_WTSS):
+    """A row of `columns` for each Window of Blocks, whose clips are given; positions in pixels of the source."""
+    places = [(block, window) for block in blocks for window in block.windows]
+    share_W, scale_W = np.array([(block.share, window.scale) for block, window in places]).T
+    size_W = network.cfg.size / scale_W / share_W
+    corner_Wx2 = np.array([window.corner for _, window in places]) / share_W[:, None]
+    predicted, score_W = of_clips(network, video_WTSS)
+    ends_Wx2 = [block.seconds_T[window.rows_F[[0, -1]]] for block, window in places]
+    rows = pd.DataFrame(ends_Wx2, columns=["start_s", "end_s"]).assign(ood_score=score_W)
+    rows["motion"] = np.array(network.cfg.motions)[predicted.prob_NK.argmax(axis=1)]
+    rows[[f"p_{motion}" for motion in network.cfg.motions]] = predicted.prob_NK
+    radius_WHx2 = np.exp(0.5 * predicted.logvar_NHx3[..., :2]) * chi2.ppf(REGION, 2) ** 0.5
     for step in range(network.cfg.horizon):
-        rows[f"seconds{step + 1}"] = rows["end_s"] + [(step + 1) * window.step for window in each]
+        rows[f"seconds{step + 1}"] = rows["end_s"] + [(step + 1) * window.step for _, window in places]
         for axis, name in enumerate("xy"):
             rows[f"{name}{step + 1}"] = predicted.track_NHx3[:, step, axis] * size_W + corner_Wx2[:, axis]
-            rows[f"r{name}{step + 1}"] = sd_WHx2[:, step, axis] * size_W * chi2.ppf(REGION, 2) ** 0.5
+            rows[f"r{name}{step + 1}"] = radius_WHx2[:, step, axis] * size_W
     return rows[columns(network.cfg)]

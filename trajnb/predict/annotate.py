@@ -1,69 +1,70 @@
 """The annotated video, and footage for a demonstration."""
 
-import os
+import tempfile
+from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
 import PIL.Image
 from PIL import ImageDraw
 
+from trajnb import files
 from trajnb.data import ClipSet
-from trajnb.predict import UNLIKE
+from trajnb.predict import OOD, footage
 from trajnb.world import recipes
 
 PATH, FUTURE, WARNING = (0, 190, 255), (255, 110, 30), (255, 220, 60)
 WIDTH = 480  # small footage is enlarged to about that
+TICKS = 90_000  # a second: frames are shown at their own times
 
 
-def write(path, result):
+def write(path, source, result, rate):
     """Write the footage with path, class and predicted future as H.264 that browsers play; returns its path."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    seconds = np.concatenate([block.seconds_T for block in result.blocks])
-    with av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream("libx264", rate=max(1, round(1 / float(np.median(np.diff(seconds))))))
-        for number, picture in enumerate(pictures(result)):
-            if number == 0:
-                stream.width, stream.height, stream.pix_fmt = *(side // 2 * 2 for side in picture.size), "yuv420p"
-            even = picture.crop((0, 0, stream.width, stream.height))
-            container.mux(stream.encode(av.VideoFrame.from_image(even)))
-        container.mux(stream.encode())
-    os.replace(temporary, path)
-    return path
+    seconds_T = np.concatenate([block.seconds_T for block in result.blocks])
+    with tempfile.TemporaryDirectory() as folder:  # an encoder leaves half a file where it is stopped
+        with av.open(f"{folder}/video.mp4", "w", options={"movflags": "faststart"}) as container:
+            stream = container.add_stream("libx264", rate=max(1, round(1 / float(np.median(np.diff(seconds_T))))))
+            stream.codec_context.time_base = Fraction(1, TICKS)
+            for seconds, picture in zip(seconds_T, pictures(source, result, rate), strict=True):
+                if not stream.codec_context.is_open:
+                    stream.width, stream.height, stream.pix_fmt = *(side // 2 * 2 for side in picture.size), "yuv420p"
+                frame = av.VideoFrame.from_image(picture.crop((0, 0, stream.width, stream.height)))
+                frame.pts, frame.time_base = round((seconds - seconds_T[0]) * TICKS), Fraction(1, TICKS)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        return files.write_bytes(path, Path(folder, "video.mp4").read_bytes())
 
 
-def pictures(result):
-    """Every frame as a picture; what is drawn in it is of the last window that has ended."""
-    first = 0
-    for _, level_THW, share, some in result.blocks:
-        rows = result.table.iloc[first : first + len(some)]
-        first += len(some)
-        zoom = max(1, WIDTH // level_THW.shape[2])
-        ends = np.array([window.rows_F[-1] for window in some])
+def pictures(source, result, rate=30.0):
+    """Every frame as a picture, read once more; what is drawn in it is of the last window that has ended."""
+    rows = iter(result.table.itertuples())
+    for block, (_, level_THW, share) in zip(result.blocks, footage.blocks(source, rate), strict=True):
+        zoom, ended = max(1, WIDTH // level_THW.shape[2]), None
+        ends = {window.rows_F[-1]: (window, next(rows)) for window in block.windows}
         for k, level_HW in enumerate(level_THW):
             size = level_HW.shape[1] * zoom, level_HW.shape[0] * zoom
             picture = PIL.Image.fromarray(level_HW).resize(size, PIL.Image.Resampling.BICUBIC).convert("RGB")
-            if (ended := np.flatnonzero(ends <= k)).size:
-                draw(ImageDraw.Draw(picture), some[ended[-1]], rows.iloc[ended[-1]], zoom, share)
+            ended = ends.get(k, ended)
+            if ended:
+                draw(ImageDraw.Draw(picture), *ended, zoom, share)
             yield picture
 
 
 def draw(canvas, window, row, zoom, share):
     """One window's observed path, its predicted positions with their regions, and its class."""
     canvas.line([tuple(xy * zoom) for xy in window.path_Fx2], fill=PATH, width=2)
-    for step in range(1, sum(name.startswith("rx") for name in row.index) + 1):
-        x, y, rx, ry = (row[f"{name}{step}"] * zoom * share for name in ("x", "y", "rx", "ry"))
+    for step in range(1, sum(name.startswith("rx") for name in row._fields) + 1):
+        x, y, rx, ry = (getattr(row, f"{name}{step}") * zoom * share for name in ("x", "y", "rx", "ry"))
         canvas.ellipse((x - rx, y - ry, x + rx, y + ry), outline=FUTURE)
         canvas.ellipse((x - 2, y - 2, x + 2, y + 2), fill=FUTURE)
-    text = f"{row['motion']} {row[f'p_{row.motion}']:.2f}"
-    text += "  (unlike the training clips)" if row["unlike_training"] > UNLIKE else ""
+    text = f"{row.motion} {getattr(row, f'p_{row.motion}'):.2f}"
+    text += "  (out of distribution)" if row.ood_score > OOD else ""
     canvas.text((6, 6), text, fill=WARNING, font_size=18, stroke_width=2, stroke_fill=(0, 0, 0))
 
 
 def demonstration(cfg):
-    """{name: footage (T, H, W) uint8}: a clip of each motion of the world, and one of another.
-
-    The other is a dark square that is thrown in front of a bright textured wall: not our renderer's.
-    """
+    """{name: footage (T, H, W) uint8}: a clip of each motion of the world, and a throw not drawn by our renderer."""
     seed = cfg.data_seed + 1
     clips = ClipSet(cfg, seed, recipes.draw(cfg, seed, np.arange(len(cfg.motions))))
     found = {motion: clips.render([k])[0] for k, motion in enumerate(clips.table["motion"])}

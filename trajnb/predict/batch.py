@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 from trajnb import ParameterError, files, predict
+from trajnb.data import video
 from trajnb.predict import annotate, footage
-from trajnb.progress import progress, say
+from trajnb.progress import progress, write_line
 
 
 def predict_all(paths, run, model, rate, out, demo):
@@ -20,23 +21,25 @@ def predict_all(paths, run, model, rate, out, demo):
         for name, source in todo:
             shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
             try:
-                result = predict.predict(source, network, rate=rate)
+                result = predict.of_footage(network, source, rate)
             except (ValueError, OSError) as reason:
                 failed += 1
-                say(f"{shown}: {getattr(reason, 'strerror', None) or reason}")
+                write_line(f"{shown}: {getattr(reason, 'strerror', None) or reason}")
             else:
-                where = save(result, out / unused(Path(name).name, written))
-                say(f"{shown}: {sentence(result)}; written: {where}")
+                where = save(source, result, rate, out / unused(Path(name).name, written))
+                write_line(f"{shown}: {sentence(result)}; written: {where}")
             bar.update()
     return failed
 
 
 def sources(path):
-    """The files to predict at a path: itself if it is a file or a folder of pictures, else what lies in the folder."""
+    """What to predict at a path: itself if it is a file or a folder of pictures alone, else all that lies in it."""
     if not path.exists():
         raise ParameterError(f"{path} does not exist: write the path of a video or of a folder.")
     inside = sorted(p for p in path.iterdir() if p.name[0] != ".") if path.is_dir() else []
-    return inside if inside and not any(p.suffix.lower() in footage.PICTURES for p in inside) else [path]
+    suffixes = {p.suffix.lower() for p in inside}
+    footages = suffixes & {*video.SUFFIXES, ".npy"} or not suffixes & {*footage.PICTURES}
+    return inside if inside and footages else [path]
 
 
 def unused(name, written):
@@ -48,17 +51,16 @@ def unused(name, written):
     return stem
 
 
-def save(result, path):
-    """Write a Result as path.csv, path.json and path.mp4; returns the last one's path."""
+def save(source, result, rate, path):
+    """Write a Result as path.mp4, path.csv and path.json; returns the first one's path."""
     files.write_csv(path.with_suffix(".csv"), result.table)
     files.write_json(path.with_suffix(".json"), result.table.to_dict("records"))
-    return annotate.write(path.with_suffix(".mp4"), result)
+    return annotate.write(path.with_suffix(".mp4"), source, result, rate)
 
 
 def sentence(result):
     """Windows, and how many of each motion, the most frequent first."""
-    counts = result.table["motion"].value_counts()
-    odd = int((result.table["unlike_training"] > predict.UNLIKE).sum())
-    count = len(result.table)
-    text = f"{count} window{'s' if count > 1 else ''}: {', '.join(f'{n} {motion}' for motion, n in counts.items())}"
-    return text + (f"; {odd} unlike the training clips" if odd else "")
+    counts, flagged = result.table["motion"].value_counts(), int((result.table["ood_score"] > predict.OOD).sum())
+    motions = ", ".join(f"{count} {motion}" for motion, count in counts.items())
+    text = f"{len(result.table)} window{'s' * (len(result.table) > 1)}: {motions}"
+    return text + (f"; {flagged} out of distribution" if flagged else "")

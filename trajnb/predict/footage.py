@@ -10,12 +10,13 @@ from typing import NamedTuple
 import numpy as np
 import PIL.Image
 from PIL import ImageOps
+from PIL.Image import DecompressionBombError
 from scipy import ndimage
 
 from trajnb.data import video
 
 LONGEST = 640  # pixels of a side; larger frames are reduced to that
-BLOCK = 600  # frames in memory at a time: 140 MB at most, and the light may change from one block to the next
+BLOCK = 300  # frames in memory at a time: of long footage never more, and the light may change between blocks
 FEWEST = 16  # frames
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 SAMPLE = 48  # frames whose median is the background
@@ -27,7 +28,7 @@ MOVING, LOUD = 0.25, 25.0  # of all pixels, and levels of noise: not an object b
 
 
 class NotPredicted(ValueError):
-    """Footage of which nothing can be said; the message is one sentence."""
+    """Footage that does not show one moving object; the message is one sentence."""
 
 
 class Object(NamedTuple):
@@ -39,21 +40,26 @@ class Object(NamedTuple):
 
 
 def frames(source, rate):
-    """Yield (seconds, grey levels (H, W) uint8, share) of a video file, a .npy file, a folder of pictures or an array.
-
-    `rate`: frames a second where the source does not say. Raises ValueError, one sentence, for what is none of these.
-    """
+    """Yield (seconds, levels (H, W) uint8, share) of a video file, a .npy file, a folder of pictures or an array."""
     path = None if isinstance(source, np.ndarray) else Path(source)
     if path is None or path.suffix.lower() == ".npy":
         values = video.array(source)
         yield from ((k / rate, *reduced(PIL.Image.fromarray(level_HW))) for k, level_HW in enumerate(values))
     elif path.is_dir():
         pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES and p.name[0] != ".")
-        for k, one in enumerate(pictures):
-            yield k / rate, *reduced(ImageOps.exif_transpose(PIL.Image.open(one)).convert("L"))
+        for k, picture in enumerate(pictures):
+            yield k / rate, *reduced(opened(picture))
     else:
         for k, (seconds, *frame) in enumerate(video.frames(path, LONGEST)):
             yield k / rate if seconds is None else seconds, *frame
+
+
+def opened(path):
+    """A picture in grey, turned as viewers turn it; ValueError where it cannot be read."""
+    try:
+        return ImageOps.exif_transpose(PIL.Image.open(path)).convert("L")
+    except (OSError, SyntaxError, DecompressionBombError):
+        raise ValueError(f"{ascii(path.name)} is no picture that can be read: write it again as PNG") from None
 
 
 def reduced(picture):
@@ -65,17 +71,16 @@ def reduced(picture):
 
 def blocks(source, rate=30.0):
     """Yield (seconds (T,), grey levels (T, H, W), share) of at most BLOCK frames each; a short rest is left out."""
-    each, first = frames(source, rate), True
-    while (some := list(islice(each, BLOCK))) and (first or len(some) >= FEWEST):
-        if len(some) < FEWEST:
-            raise NotPredicted(f"has {len(some)} frames: at least {FEWEST} are needed")
-        if len({level_HW.shape for _, level_HW, _ in some}) > 1:
+    each = frames(source, rate)
+    block = list(islice(each, BLOCK))
+    if len(block) < FEWEST:
+        raise NotPredicted(f"has {len(block) or 'no'} frames: at least {FEWEST} are needed")
+    while len(block) >= FEWEST:
+        if len({level_HW.shape for _, level_HW, _ in block}) > 1:
             raise ValueError("has pictures of several sizes: write all in one size")
-        seconds_T, levels, shares = zip(*some, strict=True)
+        seconds_T, levels, shares = zip(*block, strict=True)
         yield in_order(np.array(seconds_T), rate), np.stack(levels), shares[0]
-        first = False
-    if first:
-        raise NotPredicted("has no frames: write a video, or a folder of pictures")
+        block = list(islice(each, BLOCK))
 
 
 def in_order(seconds_T, rate):
@@ -88,11 +93,14 @@ def find_object(level_THW):
     """The Object of a block; NotPredicted where nothing moves, several things do, or the camera."""
     sample = np.linspace(0, len(level_THW) - 1, min(SAMPLE, len(level_THW))).round().astype(int)
     back_HW = np.median(level_THW[sample], axis=0).astype(np.float32)
-    change_THW = np.stack([(level_HW - back_HW).astype(np.float16) for level_HW in level_THW])
+    change_THW = np.empty(level_THW.shape, np.float16)
+    for level_HW, change_HW in zip(level_THW, change_THW, strict=True):  # float32 for one frame at a time
+        change_HW[:] = level_HW - back_HW
     change_THW -= np.median(change_THW[:, ::4, ::4], axis=(1, 2), keepdims=True)  # light that changes everywhere
     noise = float(np.percentile(np.abs(change_THW[sample][:, ::2, ::2]), 95)) / 1.96  # an object covers less
-    found = [largest(np.abs(one.astype(np.float32)), max(LEAST, SIGMAS * noise)) for one in change_THW]
-    covered_T, others_T, seen = (np.array(part) for part in zip(*found, strict=True))
+    limit = max(LEAST, SIGMAS * noise)
+    measured = [largest(np.abs(change_HW.astype(np.float32)), limit) for change_HW in change_THW]
+    covered_T, others_T, seen = (np.array(part) for part in zip(*measured, strict=True))
     seen_T = np.isfinite(seen[:, 0])
     if noise > LOUD or (covered_T > MOVING).mean() > OFTEN:
         raise NotPredicted("is not from a steady camera: too much of the picture changes")
@@ -110,9 +118,9 @@ def largest(size_HW, limit):
     if not count:
         return 0.0, False, (np.nan,) * 3
     area_K = np.bincount(number_HW.ravel())[1:]
-    one = int(area_K.argmax()) + 1
-    window = ndimage.find_objects(number_HW)[one - 1]
-    light = np.where(number_HW[window] == one, size_HW[window], 0)
+    object_number = int(area_K.argmax()) + 1
+    window = ndimage.find_objects(number_HW)[object_number - 1]
+    light = np.where(number_HW[window] == object_number, size_HW[window], 0)
     total, level = light.sum(), np.percentile(light[light > 0], 80) if (light > 0).any() else 0
     if area_K.max() < SMALLEST or level < limit:
         return moving_HW.mean(), False, (np.nan,) * 3

@@ -29,12 +29,14 @@ class Window(NamedTuple):
     video_FSS: np.ndarray
 
 
-def windows(seconds_T, found, cfg):
+def windows(seconds_T, track, cfg):
     """The Windows of an Object, each beginning in the middle of the one before; NotPredicted where there is none."""
-    made, why = [], "is too short: no 16 evenly spaced frames show the object"
-    for rows in segments(found):
-        interval = float(np.median(np.diff(seconds_T[rows]))) if len(rows) > 1 else 1.0
-        stride, extent = stride_of(found, rows, cfg.frames, max(1, round(1 / cfg.frame_rate / interval)))
+    made, why = [], f"is too short: no {cfg.frames} evenly spaced frames show the object"
+    for rows in segments(track):
+        if len(rows) < cfg.frames:
+            continue
+        interval = float(np.median(np.diff(seconds_T[rows])))
+        stride, extent = stride_of(track, rows, cfg.frames, max(1, round(1 / cfg.frame_rate / interval)))
         if stride is None:
             why = f"moves too little: {extent:.1f} times its radius in {len(rows)} frames, {PATH:.0f} are needed"
             continue
@@ -44,7 +46,7 @@ def windows(seconds_T, found, cfg):
             rows_F = rows[np.abs(seconds_T[rows][:, None] - time_F).argmin(axis=0)]
             if np.abs(seconds_T[rows_F] - time_F).max() > UNEVEN * step:
                 continue
-            window = cut(found, rows_F, step, cfg)
+            window = cut(track, rows_F, step, cfg)
             made += [window] if window else []
             why = why if window else "is too small or too large for its path"
     if not made:
@@ -52,20 +54,20 @@ def windows(seconds_T, found, cfg):
     return made
 
 
-def segments(found):
+def segments(track):
     """Row numbers of each run of frames that show the object, with gaps of less than GAP frames."""
-    seen = np.flatnonzero(np.isfinite(found.radius_T))
+    seen = np.flatnonzero(np.isfinite(track.radius_T))
     return [np.arange(part[0], part[-1] + 1) for part in np.split(seen, np.flatnonzero(np.diff(seen) > GAP) + 1)]
 
 
-def stride_of(found, rows, frames, least):
+def stride_of(track, rows, frames, least):
     """(the smallest stride from `least` at which a window's path is long enough, or None; the last extent, in radii).
 
     `least`: at which the footage has the world's frame rate, if it has that many frames.
     """
-    xy_Tx2, radius, extent = filled(found.xy_Tx2[rows]), float(np.nanmedian(found.radius_T[rows])), 0.0
+    xy_Tx2, radius, extent = filled(track.xy_Tx2[rows]), float(np.nanmedian(track.radius_T[rows])), 0.0
     most = (len(rows) - 1) // (frames - 1)
-    for stride in range(min(least, max(most, 1)), most + 1):
+    for stride in range(min(least, most), most + 1):
         starts = range(0, len(rows) - stride * (frames - 1), stride)
         extent = float(np.median([np.ptp(xy_Tx2[s : s + stride * frames], axis=0).max() for s in starts])) / radius
         if extent >= PATH:
@@ -79,21 +81,20 @@ def filled(xy_Tx2):
     return np.stack([np.interp(row_T, row_T[seen_T], axis_T[seen_T]) for axis_T in xy_Tx2.T], axis=1)
 
 
-def cut(found, rows_F, step, cfg):
+def cut(track, rows_F, step, cfg):
     """The Window of these rows, None where the object is too small or too large for its path."""
-    xy_Fx2, radius = filled(found.xy_Tx2[rows_F]), float(np.nanmedian(found.radius_T[rows_F]))
+    xy_Fx2, radius = filled(track.xy_Tx2[rows_F]), float(np.nanmedian(track.radius_T[rows_F]))
     low, high = xy_Fx2.min(axis=0), xy_Fx2.max(axis=0)
-    share, extent = cfg.size / 64, max(float((high - low).max()), 1e-6)
-    scale = float(np.clip(RADIUS_PX * share / radius, LEAST_PX * share / extent, MOST_PX * share / extent))
-    if not SMALLEST_PX * share <= scale * radius <= LARGEST_PX * share:
+    unit, extent = cfg.size / 64, max(float((high - low).max()), 1e-6)
+    scale = float(np.clip(RADIUS_PX * unit / radius, LEAST_PX * unit / extent, MOST_PX * unit / extent))
+    if not SMALLEST_PX * unit <= scale * radius <= LARGEST_PX * unit:
         return None
     side = cfg.size / scale
     corner = (low + high) / 2 - side / 2
-    change_FSS = np.stack([crop(found.change_THW[row], corner, side, cfg.size) for row in rows_F])
+    change_FSS = np.stack([crop(track.change_THW[row], corner, side, cfg.size) for row in rows_F])
     bright, dark = np.percentile(change_FSS, 99.5), -np.percentile(change_FSS, 0.5)
-    change_FSS = (
-        np.abs(change_FSS) if min(bright, dark) > max(bright, dark) / 3 else np.sign(bright - dark) * change_FSS
-    )
+    two_tones = min(bright, dark) > max(bright, dark) / 3  # brighter than the background in parts, darker in others
+    change_FSS = np.abs(change_FSS) if two_tones else np.sign(bright - dark) * change_FSS
     level = np.median([np.partition(change_SS.ravel(), -4)[-4] for change_SS in change_FSS])
     clip_FSS = BACKGROUND + CONTRAST / max(level, 1e-6) * change_FSS
     return Window(rows_F, xy_Fx2, step, corner, scale, np.clip(clip_FSS.round(), 0, 255).astype(np.uint8))

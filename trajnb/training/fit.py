@@ -12,7 +12,7 @@ from torch import nn
 
 from trajnb import data, files
 from trajnb.models import trained
-from trajnb.progress import progress, say
+from trajnb.progress import progress, write_line
 from trajnb.training import checkpoints, optimizers
 from trajnb.training.augment import Draws, augment, draw
 from trajnb.training.graph import Replayed
@@ -72,7 +72,7 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
             state = checkpoints.TrainState([*state.history, row])
             keeper.save(state)
             files.write_csv(stage_dir / "history.csv", pd.DataFrame(state.history))
-            say(describe(row, cfg.epochs))
+            write_line(describe(row, cfg.epochs))
             interrupts.obey()
 
     files.write_csv(stage_dir / "history.csv", pd.DataFrame(state.history))  # a run cut after its last checkpoint
