@@ -29,6 +29,12 @@ env: .venv/.ready  ## Make .venv with the exact versions of requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@pwd -P > $@
 
+# For the page to draw on; without npm, or without a network, a run has all other pages.
+.venv/web/.ready: .venv/.ready $(wildcard trajnb/template/package*.json)
+	@mkdir -p .venv/web && cp trajnb/template/package*.json .venv/web 2>&1 && \
+	  npm ci --prefix .venv/web --ignore-scripts --no-audit --no-fund --silent && touch $@ || \
+	  echo "npm is missing or could not install onnxruntime-web: runs go without play.html, the page to draw on."
+
 .venv/%/.ready: .venv/.ready tests/%.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --upgrade --target .venv/$* -r tests/$*.lock
 	@touch $@
@@ -46,11 +52,11 @@ export LOGNAME ?= $(or $(USER),user)
 HOMELESS = $(shell mkdir -p "$${XDG_CACHE_HOME:-$${HOME:-/dev/null}/.cache}/snakemake" 2>/dev/null || echo 'env XDG_CACHE_HOME="$$(pwd -P)/.snakemake/cache"')
 SNAKEMAKE = $(HOMELESS) $(BIN)/python -m snakemake --profile profiles/local
 
-run: env  ## The lab: data, training, evaluation, pages (PARAMS=params/quick.yaml ARGS="--config epochs=2" REMOTE=s3:bucket/lab)
+run: env .venv/web/.ready  ## The lab: data, training, evaluation, pages (PARAMS=params/quick.yaml ARGS="--config epochs=2" REMOTE=s3:bucket/lab)
 	@$(BIN)/python -m trajnb.config $(PARAMS)
 	$(if $(REMOTE),$(BIN)/python -m trajnb.remote push "$(REMOTE)" "$(RUN)") $(SNAKEMAKE) $(ARGS) --configfile $(PARAMS)
 
-test: lint .venv/parity/.ready  ## Lint, unit tests, the smoke lab through the runner, committed notebooks against their outputs
+test: lint .venv/parity/.ready .venv/web/.ready  ## Lint, unit tests, the smoke lab through the runner, committed notebooks against their outputs
 	OMP_NUM_THREADS=1 $(PYTEST)
 	rm -rf outputs/.nbval  # weights of other code would be refused
 	TRAJNB_OUTPUTS=outputs/.nbval $(SNAKEMAKE) trained --configfile params/smoke.yaml --config threads=1

@@ -106,6 +106,18 @@ rule predict:
     shell: EXECUTE + " predict {OUT}/predict {params:q}"
 
 
+rule export:
+    """The best network as ONNX, and the page to draw on."""
+    input: rules.data.output, TRAINED, rules.evaluate.output[0]
+    output: OUT / "export" / "network.onnx"
+    params:
+        code=runs.export_code(),
+    threads: THREADS
+    resources: mem_mb=runs.memory_mb("predict", run.cfg), gpu=GPUS
+    message: "export"
+    shell: "exec {sys.executable} -m trajnb.predict.export {VALUES} {OUT}/export"
+
+
 rule report:
     """The front page: answer, chart, table, clips."""
     input: rules.evaluate.output[:2], rules.robustness.output[:2], rules.attention.output[0], rules.predict.output
@@ -122,6 +134,7 @@ rule pages:
     input:
         [step.output for step in (rules.data, rules.evaluate, rules.robustness, rules.attention, rules.predict)],
         TRAINED,
+        rules.export.output,
         rules.report.output,
     output: OUT / "index.html", OUT / "manifest.json", OUT / "SHA256SUMS"
     params:

@@ -22,6 +22,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from trajnb import predict
 from trajnb.evaluation import metrics
+from trajnb.predict import trained
 
 MOTIONS = ("linear", "parabolic", "circular", "random")
 VARIED = {
@@ -173,7 +174,7 @@ def summary(rows, by):
 
 
 def main(videos="96", run_name="quick", model="best", folder=None):
-    network, rows = predict.load(run_name, model), []
+    network, rows = trained.load(run_name, model), []
     with tempfile.TemporaryDirectory() as temporary:
         where = Path(folder or temporary)
         where.mkdir(parents=True, exist_ok=True)

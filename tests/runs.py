@@ -24,6 +24,7 @@ cfg = Config.from_notebook(globals())
 print("epochs", cfg.epochs)
 for name in {names}:
     (cfg.stage_dir(f"{folder}") / name).write_text("x" * {size})"""
+EXPORT = "import sys, pathlib; f = pathlib.Path(sys.argv[2]); f.mkdir(); (f / 'network.onnx').write_text('x')\n"
 PAGES = "import sys; from trajnb import outputs; (outputs() / sys.argv[1] / 'index.html').write_text('page')\n"
 
 
@@ -37,6 +38,7 @@ class Lab:
         for name in ("Snakefile", "pyproject.toml"):
             shutil.copy(ROOT / name, folder / name)
         (folder / "trajnb" / "pages.py").write_text(PAGES)
+        (folder / "trajnb" / "predict" / "export.py").write_text(EXPORT)
         for name, (step, names) in PRODUCTS.items():
             self.write(name, BODY.format(names=names, folder=step, size=1))
 

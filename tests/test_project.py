@@ -15,7 +15,7 @@ from trajnb import PACKAGE, ROOT, __version__
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA_NAMES = {"pytorch": "torch", "playwright-python": "playwright"}
 RANKS = [
-    {"files", "progress", "config"},
+    {"files", "progress", "config", "video"},
     {"world"},
     {"data", "models"},
     {"training"},
@@ -41,7 +41,7 @@ def canonical(name):
 
 def declared():
     """{name: version range} of pyproject.toml, dev tools included."""
-    lines = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    lines = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["lab"] + PROJECT["optional-dependencies"]["dev"]
     return {canonical(re.match(r"[\w.-]+", line)[0]): re.sub(r"^[\w.-]+", "", line) for line in lines}
 
 
@@ -93,7 +93,8 @@ def imports(path):
 def test_every_import_is_a_declared_dependency():
     names = {name.split(".")[0] for path in PACKAGE.rglob("*.py") for name in imports(path)}
     outside = {canonical(IMPORT_NAMES.get(name, name)) for name in names - {"trajnb"} - sys.stdlib_module_names}
-    assert outside <= {canonical(re.match(r"[\w.-]+", line)[0]) for line in PROJECT["dependencies"]}
+    lines = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["lab"]
+    assert outside <= {canonical(re.match(r"[\w.-]+", line)[0]) for line in lines}
 
 
 def test_every_locked_release_runs_on_the_oldest_python():
@@ -181,5 +182,5 @@ def test_a_run_for_a_gpu_is_refused_without_one_and_else_planned_whole(tmp_path)
         assert refused.stderr.endswith("device: 'cuda' is not available, torch finds no such GPU: write auto or cpu.\n")
     done = planned("--config", "device=cpu", "batch_size=16", "threads=1")
     printed = done.stdout + done.stderr
-    assert printed.count("\nJob ") == 1 + 4 * 10 + 6
+    assert printed.count("\nJob ") == 1 + 4 * 10 + 7
     assert not (tmp_path / "outputs").exists()

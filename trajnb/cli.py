@@ -69,13 +69,43 @@ def predict(
     rate: Annotated[float, typer.Option(min=1, max=10_000, help="Frames a second where the file does not say.")] = 30.0,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where results are written.")] = Path("predictions"),
     demo: Annotated[bool, typer.Option("--demo", help="Clips of the run's world, and of another one.")] = False,
+    onnx: Annotated[Path | None, typer.Option(metavar="FOLDER", help="An exported network instead of a run's.")] = None,
 ):
     """Predict how the object in a video moves and where it goes next, with the networks of a run."""
-    from trajnb.predict import batch
-
     if not paths and not demo:
         raise ParameterError("PATH: none given: write the path of a video, or --demo.")
-    raise typer.Exit(FAILED if batch.predict_all(paths or [], run, model, rate, out, demo) else 0)
+    if onnx:  # does without torch
+        from trajnb.predict import exported
+
+        network = exported.load(onnx)
+    else:
+        from trajnb.predict import trained
+
+        network = trained.load(run, model)
+    from trajnb.predict import batch
+
+    raise typer.Exit(FAILED if batch.predict_all(network, paths or [], rate, out, demo) else 0)
+
+
+EXPORT_EXAMPLES = """\b
+Examples:
+  trajnb export quick                         the best network of outputs/quick, into export/
+  trajnb export quick --model magvit --out magvit
+Written: network.onnx, the weights as safetensors, network.json (what goes in and comes out), README.md (model card)."""
+
+
+@app.command(epilog=EXPORT_EXAMPLES)
+def export(
+    run: Annotated[str, typer.Argument(help="The run whose network is exported.")] = "quick",
+    model: Annotated[str, typer.Option(help="A model's name, or best (on validation clips).")] = "best",
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="A new folder.")] = Path("export"),
+):
+    """Export a trained network for use elsewhere, compared with torch on 1,000 test clips."""
+    from trajnb.predict import export as exporting
+    from trajnb.predict import trained
+
+    difference = exporting.export(trained.config_of(run), out, model)
+    print(f"written: {out}; ONNX and torch differ by {difference:.1e} at most")
 
 
 @app.command(epilog="Example:  trajnb params epochs")

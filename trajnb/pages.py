@@ -21,6 +21,7 @@ from trajnb import PACKAGE, ROOT, ParameterError, files, outputs
 from trajnb.evaluation.verdict import NAMES
 
 ORDER = ["report", "data", "train", "evaluate", "robustness", "attention", "predict", "explain"]  # others follow
+PLAY = "play.html"  # the page to draw on, where a run has it
 SHOWN = ["text/html", "text/markdown", "image/png", "image/jpeg", "text/plain"]  # of an output: the first that it has
 TAGS = """a abbr b blockquote br caption code dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i img kbd li ol p pre s
 small span strong sub summary sup table tbody td tfoot th thead tr u ul""".split()
@@ -61,6 +62,8 @@ def page(notebook, run, step, pages):
     """The HTML page of one step's notebook; `pages` {step: path below the run's folder} are what it links to."""
     front = step == "report"
     links = [(label(other), path if front else f"../{path}", other == step) for other, path in pages.items()]
+    if (outputs() / run / PLAY).is_file():
+        links.append(("Draw a path", PLAY if front else f"../{PLAY}", False))
     light, dark = (HtmlFormatter(style=style).get_style_defs(".highlight") for style in ("xcode", "github-dark"))
     options = {"CoalesceStreamsPreprocessor": {"enabled": True}, "NbConvertBase": {"display_data_priority": SHOWN}}
     template = {"template_name": "template", "extra_template_basedirs": [str(PACKAGE)], "filters": {"clean": clean}}
@@ -88,7 +91,7 @@ def zipped(run, pages):
     """Pack a run's pages into outputs/RUN/RUN.zip; returns its path."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in pages:
+        for path in [*pages, *(outputs() / run).glob(PLAY)]:
             archive.write(path, path.relative_to(outputs()))
     return files.write_bytes(outputs() / run / f"{run}.zip", packed.getvalue())
 

@@ -103,6 +103,11 @@ def pages_code():
     return files.hash_of([*(PACKAGE / "template").rglob("*.*"), PACKAGE / "pages.py", PACKAGE / "provenance.py"])
 
 
+def export_code():
+    """A hash of what exports a network and writes the page to draw on."""
+    return config.code_hash(CODE["predict"], None) + files.hash_of((PACKAGE / "template").glob("play.*"))
+
+
 def gpus(cfg):
     """GPUs that a step takes: 1 or 0."""
     automatic = cfg.device == "auto" and (sys.platform == "darwin" or shutil.which("nvidia-smi") is not None)

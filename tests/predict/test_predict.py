@@ -10,7 +10,7 @@ from test_footage import RADIUS, discs, encode, path
 from trajnb import ParameterError, models, predict
 from trajnb.config import Config
 from trajnb.evaluation.predictions import Predictions
-from trajnb.predict import annotate, batch, footage
+from trajnb.predict import annotate, batch, footage, trained
 from trajnb.predict.footage import NotPredicted
 from trajnb.predict.windows import PATH, windows
 
@@ -31,8 +31,7 @@ def network(monkeypatch):
         return certain, np.full(len(video_NTSS), 0.5)
 
     monkeypatch.setattr(predict, "of_clips", of_clips)
-    monkeypatch.setattr(predict, "load", lambda run, model: predict.Network(CFG, [], []))
-    return predict.Network(CFG, [], [])
+    return predict.Network(CFG, [])
 
 
 def found(level_THW):
@@ -86,7 +85,7 @@ def test_a_folder_of_mixed_files_gets_a_line_each_and_nothing_half_written(netwo
     encode(folder / "good\n.mp4", discs(path(24)))
     (folder / "empty.mp4").touch()
     (folder / "notes.txt").write_text("no video")
-    assert batch.predict_all([folder], "tiny", "best", 30.0, out, False) == 2
+    assert batch.predict_all(network, [folder], 30.0, out, False) == 2
     printed = capsys.readouterr().out
     assert "good\\n.mp4: 2 windows: 2 linear; written" in printed
     assert printed.count("is not a video whose frames can be decoded") == 2
@@ -113,17 +112,17 @@ def test_long_footage_is_drawn_whole_a_block_at_a_time(network, tmp_path, monkey
 
 
 def test_the_demonstration_needs_no_file(network, tmp_path):
-    assert batch.predict_all([], "tiny", "best", 30.0, tmp_path, True) == 0
+    assert batch.predict_all(network, [], 30.0, tmp_path, True) == 0
     assert len(list(tmp_path.glob("*.mp4"))) == 5
     assert annotate.thrown_square().shape == (24, 240, 320)
 
 
 def test_networks_predict_alone_and_together_and_flag_what_is_out_of_distribution():
-    nets = [models.build(CFG.replace(model=name)).eval() for name in ("i3d", "magvit")]
+    nets = [trained.Scored(models.build(CFG.replace(model=name))).eval() for name in ("i3d", "magvit")]
     rng = np.random.default_rng(0)
     clean = rng.integers(20, 60, (80, 16, 64, 64), np.uint8)
-    network = predict.Network(CFG, nets, [predict.distribution(predict.forward(net, clean)[1]) for net in nets])
-    alone = predict.Network(CFG, nets[:1], network.distributions[:1])
+    network = predict.Network(CFG, [net.measure(clean).of_array for net in nets])
+    alone = predict.Network(CFG, network.members[:1])
     both, one = (predict.of_clips(each, clean[:3])[0] for each in (network, alone))
     assert both.prob_NK.shape == (3, 4) and both.track_NHx3.shape == (3, 5, 3)
     assert not np.allclose(both.prob_NK, one.prob_NK)
@@ -136,8 +135,8 @@ def test_networks_predict_alone_and_together_and_flag_what_is_out_of_distributio
 def test_a_run_or_model_that_is_not_there_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
     with pytest.raises(ParameterError, match="run: none has not ended"):
-        predict.load("none")
+        trained.load("none")
     with pytest.raises(ParameterError, match="model: x is not in run tiny: write best or one of i3d"):
-        predict.networks(CFG, "x")
+        trained.networks(CFG, "x")
     with pytest.raises(ParameterError, match="does not exist: write the path of a video"):
         batch.sources(tmp_path / "nothing")

@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 from pyarrow import ArrowException
 
-from trajnb import ParameterError
-from trajnb.data import video
+from trajnb import ParameterError, video
 
 TRAIN = "train"  # the split that networks are trained on
 SUFFIXES = (".npy", *video.SUFFIXES)

@@ -10,8 +10,6 @@ import pandas as pd
 
 from trajnb import files
 from trajnb.evaluation import metrics
-from trajnb.models.trained import load_trained
-from trajnb.training import predict
 
 
 class Predictions(NamedTuple):
@@ -35,6 +33,9 @@ def of_training_runs(runs, clips):
 
 def of_training_run(cfg, clips):
     """The Predictions of a trained network for clips."""
+    from trajnb.models.trained import load_trained  # here: torch, which an exported network does without
+    from trajnb.training import predict
+
     return from_output(predict(load_trained(cfg), clips, cfg))
 
 

@@ -75,15 +75,15 @@ class Block(nn.Module):
         # The class token takes no part: the authors' code, not the paper's equation 8.
         track_GTD = rearrange(self.temporal_norm(x_BTPD), "b t p d -> (b p) t d")
         y_GTD = self.temporal_fc(self.temporal_attention(track_GTD))
-        return rearrange(y_GTD, "(b p) t d -> b t p d", b=len(x_BTPD))
+        return rearrange(y_GTD, "(b p) t d -> b t p d", p=x_BTPD.shape[2])
 
     def space(self, x_BTPD, cls_B1D):
         """Each moment over its own places."""
-        B, T = x_BTPD.shape[:2]
+        T = x_BTPD.shape[1]
         if cls_B1D is not None:  # every moment sees a copy of the class token; the copies are averaged (authors' code)
             x_BTPD = torch.cat([repeat(cls_B1D, "b one d -> b t one d", t=T), x_BTPD], dim=2)
         y_GPD = self.spatial_attention(rearrange(self.spatial_norm(x_BTPD), "b t p d -> (b t) p d"))
-        y_BTPD = rearrange(y_GPD, "(b t) p d -> b t p d", b=B)
+        y_BTPD = rearrange(y_GPD, "(b t) p d -> b t p d", t=T)
         if cls_B1D is None:
             return y_BTPD, None
         return y_BTPD[:, :, 1:], reduce(y_BTPD[:, :, :1], "b t one d -> b one d", "mean")
@@ -160,4 +160,4 @@ class Transformer(nn.Module):
         x_BTPD = self.embed(x_BTPK) + (where_PD + self.when_T1D)
         if self.cls_11D is None:
             return x_BTPD, None
-        return x_BTPD, (self.cls_11D + self.where_LD[:1]).expand(len(x_BTPD), -1, -1)
+        return x_BTPD, (self.cls_11D + self.where_LD[:1]).expand(x_BTPD.shape[0], -1, -1)

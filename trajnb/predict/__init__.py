@@ -5,34 +5,32 @@ predict("throw.mp4", run="quick").table      # a row for each window of 16 frame
 Shapes:   W windows   N clips   K classes   H future frames   D features   S pixels a side of a clip
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.stats import chi2
-from sklearn.covariance import LedoitWolf
 
-from trajnb import ParameterError, data, files, outputs
 from trajnb.config import Config
 from trajnb.evaluation import ensembles, predictions
-from trajnb.models.trained import load_trained
 from trajnb.predict import footage
 from trajnb.predict.footage import NotPredicted
 from trajnb.predict.windows import windows
 
 OOD = 1.0  # out-of-distribution scores above it are flagged
-QUANTILE = 0.95  # of validation clips have a score below it: 5 % are flagged
-CLIPS, BATCH = 600, 50  # validation clips for the score; clips in a forward pass
+BATCH = 50  # clips in a forward pass
 REGION = 0.80  # probability of the ellipses around predicted positions
 
 
 class Network(NamedTuple):
-    """Trained networks that predict together, their Config, and for each the distribution of its features."""
+    """Trained networks that predict together, and the Config of their run.
+
+    A member: clips (B, T, S, S) uint8 -> logits (B, K), future (B, H, 6), out-of-distribution scores (B,).
+    """
 
     cfg: Config
-    nets: list
-    distributions: list  # (LedoitWolf, limit) of each
+    members: list[Callable]
 
 
 class Block(NamedTuple):
@@ -50,70 +48,21 @@ class Result(NamedTuple):
     blocks: list
 
 
-def load(run="quick", model="best") -> Network:
-    """The networks of a run: a model's name, `best` (on validation clips), `ensemble` or another ensemble's name.
-
-    Raises ParameterError where the run or the model is not there.
-    """
-    manifest = outputs() / run / "manifest.json"
-    if not manifest.is_file():
-        runs = ", ".join(sorted(path.parent.name for path in outputs().glob("*/manifest.json"))) or "none"
-        raise ParameterError(f"run: {run} has not ended in {outputs()} (runs there: {runs}): `make run` makes quick.")
-    return networks(Config(**files.read_json(manifest)["parameters"]), model)
-
-
-def networks(cfg, model="best") -> Network:
-    """As `load`, of the run of cfg, which may not have ended."""
-    if model == "best":
-        model = max(cfg.models, key=lambda name: measured(cfg, name)["val_top1"])
-    names = {name: (name,) for name in cfg.models} | ensembles.of_run(cfg.models)
-    members = names.get("ensemble_all" if model == "ensemble" else model)
-    if not members:
-        raise ParameterError(f"model: {model} is not in run {cfg.run_name}: write best or one of {', '.join(names)}.")
-    nets = [load_trained(cfg.replace(model=name)) for name in members]
-    val = data.load(cfg, "val").spread(CLIPS)
-    video_NTSS = val.render(np.arange(len(val)))
-    return Network(cfg, nets, [distribution(forward(net, video_NTSS)[1]) for net in nets])
-
-
-def measured(cfg, model):
-    """What 02_train has measured of the first seed's network."""
-    run = cfg.replace(model=model)
-    return files.read_json(run.stage_dir(run.train_stage) / "metrics.json")
-
-
-@torch.inference_mode()
-def forward(net, video_NTSS):
-    """The Predictions of a network for clips (N, T, S, S) uint8, and their features (N, D), means over its grid."""
-    device, parts = next(net.parameters()).device, []
-    for video_BTSS in torch.from_numpy(video_NTSS).split(BATCH):
-        grid_BTHWD, _ = net.features(video_BTSS[:, None].to(device).float() / 255)
-        output = net.head(grid_BTHWD)
-        parts.append((output.logits_BK, output.future_BFx6, grid_BTHWD.float().mean(dim=(1, 2, 3))))
-    logits_NK, future_NHx6, feature_ND = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
-    raw = {"logits_NK": logits_NK, "mean_NHx3": future_NHx6[..., :3], "logvar_NHx3": future_NHx6[..., 3:]}
-    return predictions.from_output(raw), feature_ND
-
-
-def distribution(feature_ND):
-    """(covariance, limit): of every second clip, and the Mahalanobis distance that QUANTILE of the others stay below.
-
-    Source: A Simple Unified Framework for Detecting Out-of-Distribution Samples, https://arxiv.org/abs/1807.03888,
-    with one Gaussian instead of one for each class, and shrinkage for few clips.
-    """
-    fitted = LedoitWolf().fit(feature_ND[::2])
-    return fitted, float(np.quantile(fitted.mahalanobis(feature_ND[1::2]), QUANTILE))
-
-
 def of_clips(network, video_NTSS):
     """The Predictions, of an ensemble its mixture's, and out-of-distribution scores (N,) of clips (N, T, S, S) uint8.
 
-    Scores are distances over their limits, means over the members.
+    Scores are means over the members.
     """
-    members, features = zip(*(forward(net, video_NTSS) for net in network.nets), strict=True)
-    pairs = zip(features, network.distributions, strict=True)
-    score_N = np.mean([fitted.mahalanobis(feature_ND) / limit for feature_ND, (fitted, limit) in pairs], axis=0)
-    return members[0] if len(members) == 1 else ensembles.join(members), score_N
+    members, scores = zip(*(of_member(member, video_NTSS) for member in network.members), strict=True)
+    return members[0] if len(members) == 1 else ensembles.join(members), np.mean(scores, axis=0)
+
+
+def of_member(member, video_NTSS):
+    """One member's Predictions and scores (N,)."""
+    parts = [member(video_NTSS[start : start + BATCH]) for start in range(0, len(video_NTSS), BATCH)]
+    logits_NK, future_NHx6, score_N = (np.concatenate(part) for part in zip(*parts, strict=True))
+    raw = {"logits_NK": logits_NK, "mean_NHx3": future_NHx6[..., :3], "logvar_NHx3": future_NHx6[..., 3:]}
+    return predictions.from_output(raw), score_N
 
 
 def predict(source, run="quick", model="best", rate=30.0) -> Result:
@@ -123,7 +72,9 @@ def predict(source, run="quick", model="best", rate=30.0) -> Result:
     NotPredicted, one sentence, for footage that does not show one moving object, ValueError for what cannot be read,
     ParameterError for a run or a model that is not there.
     """
-    return of_footage(load(run, model), source, rate)
+    from trajnb.predict import trained  # needs torch, which an exported network does without
+
+    return of_footage(trained.load(run, model), source, rate)
 
 
 def of_footage(network, source, rate=30.0) -> Result:

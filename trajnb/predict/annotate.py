@@ -10,9 +10,8 @@ import PIL.Image
 from PIL import ImageDraw
 
 from trajnb import files
-from trajnb.data import ClipSet
 from trajnb.predict import OOD, footage
-from trajnb.world import recipes
+from trajnb.world import recipes, renderer
 
 PATH, FUTURE, WARNING = (0, 190, 255), (255, 110, 30), (255, 220, 60)
 WIDTH = 480  # small footage is enlarged to about that
@@ -66,9 +65,9 @@ def draw(canvas, window, row, zoom, share):
 def demonstration(cfg):
     """{name: footage (T, H, W) uint8}: a clip of each motion of the world, and a throw not drawn by our renderer."""
     seed = cfg.data_seed + 1
-    clips = ClipSet(cfg, seed, recipes.draw(cfg, seed, np.arange(len(cfg.motions))))
-    found = {motion: clips.render([k])[0] for k, motion in enumerate(clips.table["motion"])}
-    return found | {"thrown_square": thrown_square()}
+    table = recipes.draw(cfg, seed, np.arange(len(cfg.motions)))
+    video_KTSS = renderer.render(cfg, seed, table, recipes.tracks(cfg, seed, table))
+    return dict(zip(table["motion"], video_KTSS, strict=True)) | {"thrown_square": thrown_square()}
 
 
 def thrown_square(frames=24, width=320, height=240, side=12):

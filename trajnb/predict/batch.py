@@ -3,19 +3,17 @@
 import re
 from pathlib import Path
 
-from trajnb import ParameterError, files, predict
-from trajnb.data import video
+from trajnb import ParameterError, files, predict, video
 from trajnb.predict import annotate, footage
 from trajnb.progress import progress, write_line
 
 
-def predict_all(paths, run, model, rate, out, demo):
+def predict_all(network, paths, rate, out, demo):
     """Predict all footage at `paths`, write the results into `out`, print a line for each; returns how many failed.
 
     Of each file: NAME.csv, a row for each window; NAME.json, the same; NAME.mp4, the footage with what was predicted.
     """
     todo, failed, written = [(str(one), one) for path in paths for one in sources(path)], 0, set()
-    network = predict.load(run, model)
     todo += annotate.demonstration(network.cfg).items() if demo else []
     with progress(len(todo), "predict", "file") as bar:
         for name, source in todo:

@@ -13,7 +13,7 @@ from PIL import ImageOps
 from PIL.Image import DecompressionBombError
 from scipy import ndimage
 
-from trajnb.data import video
+from trajnb import video
 
 LONGEST = 640  # pixels of a side; larger frames are reduced to that
 BLOCK = 300  # frames in memory at a time: of long footage never more, and the light may change between blocks

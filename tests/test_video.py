@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from trajnb.data import video
+from trajnb import video
 
 LEVEL_THW = np.linspace(16, 235, 20 * 32 * 48).reshape(20, 32, 48).astype(np.uint8)
 

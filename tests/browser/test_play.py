@@ -1,0 +1,111 @@
+"""The page to draw on, in a real browser, from a file: what is drawn is answered as Python answers the same frames."""
+
+import math
+
+import numpy as np
+import pytest
+
+from trajnb import files, models
+from trajnb.config import Config
+from trajnb.evaluation.metrics import softmax
+from trajnb.predict import OOD, export, exported, play, trained
+
+CFG = Config(model="magvit")
+MISSING = "onnxruntime-web is not installed: the page to draw on was not looked at (make .venv/web/.ready)"
+TIMES = np.linspace(0, 1, 21)
+WANDER = np.random.default_rng(0).normal(0, 4, (21, 2)).cumsum(axis=0)
+STROKES = {
+    "line": [(14 + 36 * t, 20 + 20 * t) for t in TIMES],
+    "parabola": [(14 + 36 * t, 30 - 32 * t + 32 * t * t) for t in TIMES],
+    "circle": [(32 + 14 * math.cos(5 * t), 32 + 14 * math.sin(5 * t)) for t in TIMES],
+    "scribble": [tuple(xy) for xy in 12 + 40 * (WANDER - WANDER.min()) / np.ptp(WANDER)],
+}
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A network with weights of no training, and the limit of its score far above any."""
+    scored = trained.Scored(models.build(CFG)).eval()
+    scored.precision_DD *= 1000
+    return scored
+
+
+@pytest.fixture(scope="module")
+def path(network, tmp_path_factory):
+    if not (play.RUNTIME / play.PROGRAM).is_file():
+        pytest.skip(MISSING)
+    folder = tmp_path_factory.mktemp("page")
+    files.write_bytes(folder / exported.WEIGHTS, export.onnx_file(network, CFG))
+    files.write_json(folder / exported.ABOUT, export.about(CFG))
+    return play.write(folder / "play.html", folder)
+
+
+def opened(page, path):
+    page.goto(path.as_uri())
+    for _ in range(300):
+        if page.evaluate("window.trajnb.ready"):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(page.locator("#note").text_content())
+
+
+def drawn(page, points, hold=20):
+    """Draw a stroke with the mouse; what the page answers once it has ended."""
+    box, view = page.locator("canvas").bounding_box(), 84  # pixels of the clip across the canvas
+    where = [[box[axis] + (v + 10) / view * box["width"] for axis, v in zip("xy", xy, strict=True)] for xy in points]
+    page.mouse.move(*where[0])
+    page.mouse.down()
+    for xy in where[1:]:
+        page.mouse.move(*xy)
+        page.wait_for_timeout(hold)
+    before = page.evaluate("window.trajnb.answers")
+    page.mouse.up()
+    while page.evaluate("window.trajnb.answers") == before:
+        page.wait_for_timeout(50)
+    page.wait_for_timeout(300)
+    return page.evaluate("window.trajnb.answer")
+
+
+@pytest.mark.slow
+def test_drawings_are_answered_as_python_answers_their_frames(page, path, network):
+    requested, errors = [], []
+    page.on("request", lambda request: requested.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    opened(page, path)
+    for name, points in STROKES.items():
+        answer = drawn(page, points)
+        clip = np.array(answer["clip"], np.uint8).reshape(1, CFG.frames, CFG.size, CFG.size)
+        logits, future, score = network.of_array(clip)
+        np.testing.assert_allclose(answer["probabilities"], softmax(logits)[0], atol=1e-3, err_msg=name)
+        np.testing.assert_allclose(np.reshape(answer["future"], future.shape), future, atol=1e-3, err_msg=name)
+        np.testing.assert_allclose(answer["score"], score[0], rtol=1e-3, err_msg=name)
+        assert page.locator(".bar b").all_text_contents() == [f"{p:.2f}" for p in answer["probabilities"]]
+        places = np.array(answer["path"])[:, :2]
+        line = np.stack([np.interp(np.linspace(0, 20, 2001), range(21), axis) for axis in np.array(points).T], axis=1)
+        away = np.linalg.norm(places[:, None] - line, axis=2)
+        assert away.min(axis=1).max() < 0.5 and away[0].argmin() == 0 and away[-1].argmin() == 2000, "as drawn"
+        for place, frame in zip(places, clip[0], strict=True):
+            y, x = np.argwhere(frame > frame.min() + 0.6 * np.ptp(frame)).mean(axis=0) + 0.5
+            np.testing.assert_allclose([x, y], place, atol=1.0, err_msg=f"{name}: the disc is where the pen was")
+    assert errors == []
+    assert all(url == path.as_uri() or url.startswith("blob:null/") for url in requested), "nothing is loaded"
+
+
+@pytest.mark.slow
+def test_examples_play_and_odd_drawings_are_called_odd(page, path, network):
+    opened(page, path)
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    for motion in CFG.motions:
+        before = page.evaluate("window.trajnb.answers")
+        page.get_by_role("button", name=motion).click()
+        while page.evaluate("window.trajnb.answers") < before + 3:
+            page.wait_for_timeout(50)
+    page.wait_for_timeout(2000)
+    note = page.locator("#note")
+    assert page.evaluate("window.trajnb.answer.score") > OOD
+    assert "out-of-distribution score" in note.text_content()
+    for points, reason in (([(32 + 4 * t, 32) for t in TIMES], "smaller"), ([(64 * t, 32) for t in TIMES], "leaves")):
+        drawn(page, points)
+        assert reason in note.text_content()

@@ -1,0 +1,143 @@
+"""Exported networks: the same answers as torch, without torch; a card that says what was exported; the page."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from packaging.requirements import Requirement
+
+from trajnb import ROOT, ParameterError, data, files, models
+from trajnb.config import Config
+from trajnb.models.trained import save
+from trajnb.predict import export, exported, play, trained
+
+CFG = Config(run_name="tiny", models=["i3d", "magvit"], model="magvit", clips=80, test_clips=40)
+BOARD = {"clips_seen": 512, "n_test": 40, "seeds": 1, "test_top1": 0.25, "test_top1_low": 0.14, "test_top1_high": 0.4}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of two networks with random weights."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRAJNB_OUTPUTS", str(tmp_path_factory.mktemp("outputs")))
+        data.make(CFG, CFG.stage_dir("data"))
+        for k, model in enumerate(CFG.models):
+            cfg = CFG.replace(model=model)
+            folder = cfg.stage_dir(cfg.train_stage)
+            save(folder / "final.safetensors", models.build(cfg), cfg)
+            files.write_json(folder / "metrics.json", {"val_top1": 0.1 * k})
+        board = pd.DataFrame([{"model": model, "ade_px": 9.0, "ece": 0.1} | BOARD for model in CFG.models])
+        files.write_csv(CFG.stage_dir("evaluate") / "leaderboard.csv", board)
+        yield CFG.run_dir
+
+
+@pytest.fixture(scope="module")
+def folder(run):
+    export.main(CFG.model_dump_json(), str(run / "export"))
+    return run / "export"
+
+
+def test_the_best_network_is_exported_and_any_batch_equals_torch(folder):
+    network, video = exported.load(folder), data.load(CFG, "test").render(np.arange(7))
+    assert network.cfg.model == "magvit", "the highest validation accuracy"
+    torch_one = trained.networks(CFG, "magvit").members[0]
+    for count in (1, 7):
+        for one, other in zip(network.members[0](video[:count]), torch_one(video[:count]), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_means_over_several_axes_are_taken_one_axis_at_a_time(run):
+    """In one sum of 65,536 float32 numbers onnxruntime loses four digits."""
+    cfg = CFG.replace(model="i3d")
+    scored = trained.scored(cfg)
+    model = onnx.load_from_string(export.onnx_file(scored, cfg))
+    constants = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
+    sums = [node for node in model.graph.node if node.op_type in ("ReduceMean", "ReduceSum")]
+    assert sums and all(constants[node.input[1]].size == 1 for node in sums)
+    assert constants.keys() <= {name for node in model.graph.node for name in node.input}
+
+
+def test_an_export_that_differs_from_torch_is_not_written(run, monkeypatch):
+    monkeypatch.setattr(export, "axis_by_axis", noisy)
+    with pytest.raises(ValueError, match="^ONNX and torch differ by"):
+        export.export(CFG, run / "wrong", "magvit")
+    assert not (run / "wrong").exists()
+
+
+def noisy(model):
+    """The model with its largest constants off by 1 %."""
+    for one in model.graph.initializer:
+        value = onnx.numpy_helper.to_array(one)
+        if value.size > 1000:
+            one.CopyFrom(onnx.numpy_helper.from_array(value * np.float32(1.01), one.name))
+    return model
+
+
+def test_the_card_has_metrics_intervals_and_true_hashes(folder):
+    card = (folder / "README.md").read_text()
+    words = " ".join(card.split())
+    assert "# MAGVIT nano" in words and "accuracy 0.250 (95 %: 0.140 to 0.400), ADE 9.00 px" in words
+    lines = [line.split() for line in card.splitlines() if line.startswith("    ")]
+    assert {name for _, name in lines} == {"final.safetensors", "network.json", "network.onnx"}
+    assert all(files.sha256(folder / name) == digest for digest, name in lines)
+    about = json.loads((folder / "network.json").read_text())
+    assert about["motions"] == CFG.motions and about["parameters"]["frame_rate"] == 30
+
+
+def test_what_cannot_be_exported_or_read_is_one_sentence(run, folder):
+    for model in ("ensemble_all", "x"):
+        with pytest.raises(ParameterError, match=f"model: {model} is no network of run tiny: write i3d, magvit"):
+            export.export(CFG, run / "new", model)
+    with pytest.raises(ParameterError, match="is not empty"):
+        export.export(CFG, folder)
+    for broken in ("{}", "{"):
+        files.write_text(run / "broken" / "network.json", broken)
+        with pytest.raises(ParameterError, match="holds no exported network"):
+            exported.load(run / "broken")
+
+
+def needed(line, extra, found):
+    """Distributions that a requirement takes along, into `found`."""
+    wanted = Requirement(line)
+    if wanted.marker and not wanted.marker.evaluate({"extra": extra}):
+        return
+    dist = metadata.distribution(wanted.name)
+    if dist.name not in found:
+        found[dist.name] = dist
+        for each in dist.requires or []:
+            for inner in wanted.extras or {""}:
+                needed(each, inner, found)
+
+
+def test_prediction_works_in_an_environment_that_holds_the_extra_onnx_alone(folder, tmp_path):
+    """An environment of its own: only what `pip install trajnb[onnx]` takes along is there, and torch is not."""
+    found, site = {}, tmp_path / "site"
+    needed("trajnb[onnx]", "", found)
+    assert {"onnxruntime", "numpy", "av"} <= found.keys() and not {"torch", "scikit-learn"} & found.keys()
+    site.mkdir()
+    for dist in found.values():
+        for top in {Path(str(file)).parts[0] for file in dist.files or []} - {"..", "__pycache__"}:
+            if not (site / top).exists():
+                (site / top).symlink_to(dist.locate_file(top))
+    code = (
+        "import sys; sys.path[:0] = sys.argv[1:3]; from trajnb.cli import main; sys.argv = ['trajnb', *sys.argv[3:]]; "
+    )
+    code += "assert not any('site-packages' in path for path in sys.path); main()"
+    words = ["predict", "--demo", "--onnx", str(folder), "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-I", "-S", "-c", code, str(site), str(ROOT), *words]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("written:") == 5 and len(list((tmp_path / "out").glob("*.mp4"))) == 5
+
+
+def test_without_onnxruntime_web_there_is_no_page(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(play, "RUNTIME", tmp_path)
+    assert play.write(tmp_path / "play.html", folder) is None
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,23 @@
+"""An exported network, for use without torch: onnxruntime runs it."""
+
+from pathlib import Path
+
+import onnxruntime
+
+from trajnb import ParameterError, files
+from trajnb.config import Config
+from trajnb.predict import Network
+
+WEIGHTS, ABOUT = "network.onnx", "network.json"
+OUTPUTS = ("logits", "future", "ood_score")
+
+
+def load(folder) -> Network:
+    """The network in a folder that `trajnb export` has written; ParameterError where there is none."""
+    folder = Path(folder)
+    try:
+        parameters = files.read_json(folder / ABOUT)["parameters"]
+        session = onnxruntime.InferenceSession(folder / WEIGHTS, providers=["CPUExecutionProvider"])
+    except (OSError, ValueError, KeyError, RuntimeError, onnxruntime.capi.onnxruntime_pybind11_state.Fail):
+        raise ParameterError(f"{folder} holds no exported network: write one by `trajnb export`.") from None
+    return Network(Config(**parameters), [lambda video_BTSS: session.run(OUTPUTS, {"clips": video_BTSS})])

@@ -1,0 +1,105 @@
+"""Networks of a run, and their out-of-distribution score.
+
+Shapes:   N clips   B clips of a batch   D features   T, S frames and pixels a side of a clip
+"""
+
+import numpy as np
+import torch
+from sklearn.covariance import LedoitWolf
+from torch import nn
+
+from trajnb import ParameterError, data, files, outputs
+from trajnb.config import Config
+from trajnb.evaluation import ensembles
+from trajnb.models.trained import load_trained
+from trajnb.predict import BATCH, Network
+
+QUANTILE = 0.95  # of validation clips have a score below 1: 5 % are flagged
+CLIPS = 600  # validation clips for the score
+
+
+class Scored(nn.Module):
+    """A network from clips (B, T, S, S) uint8 to logits (B, K), future (B, H, 6) and out-of-distribution scores (B,).
+
+    A score is the Mahalanobis distance of the features, means over the grid, over its limit; `measure` sets both.
+    Source: A Simple Unified Framework for Detecting Out-of-Distribution Samples, https://arxiv.org/abs/1807.03888,
+    with one Gaussian instead of one for each class, and shrinkage for few clips.
+    """
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+        features = net.extractor.num_features
+        self.register_buffer("mean_D", torch.zeros(features))
+        self.register_buffer("precision_DD", torch.eye(features))
+
+    def forward(self, video_BTSS):
+        grid_BTHWD, _ = self.net.features(video_BTSS[:, None].float() / 255)
+        away_BD = grid_BTHWD.float().mean(dim=(1, 2, 3)) - self.mean_D
+        output = self.net.head(grid_BTHWD)
+        return output.logits_BK, output.future_BFx6, ((away_BD @ self.precision_DD) * away_BD).sum(dim=1)
+
+    @torch.inference_mode()
+    def of_array(self, video_BTSS):
+        """The outputs for clips in an array, as arrays."""
+        return [part.cpu().numpy() for part in self(torch.from_numpy(video_BTSS).to(self.mean_D.device))]
+
+    def measure(self, video_NTSS):
+        """Fit the Gaussian to every second clip; the limit is what QUANTILE of the others stay below. Returns self."""
+        feature_ND = self.features(video_NTSS)
+        fitted = LedoitWolf().fit(feature_ND[::2])
+        limit = float(np.quantile(fitted.mahalanobis(feature_ND[1::2]), QUANTILE))
+        self.mean_D.copy_(torch.from_numpy(fitted.location_))
+        self.precision_DD.copy_(torch.from_numpy(fitted.precision_ / limit))
+        return self
+
+    @torch.inference_mode()
+    def features(self, video_NTSS):
+        """Means of the features over the grid (N, D) of clips (N, T, S, S) uint8, as an array."""
+        parts = torch.from_numpy(video_NTSS)[:, None].to(self.mean_D.device).split(BATCH)
+        grids = (self.net.features(part.float() / 255)[0] for part in parts)
+        return torch.cat([grid_BTHWD.float().mean(dim=(1, 2, 3)) for grid_BTHWD in grids]).cpu().numpy()
+
+
+def load(run="quick", model="best") -> Network:
+    """The networks of a run: a model's name, `best` (on validation clips), `ensemble` or another ensemble's name.
+
+    Raises ParameterError where the run or the model is not there.
+    """
+    return networks(config_of(run), model)
+
+
+def config_of(run):
+    """The Config of a run that has ended; ParameterError where there is none of this name."""
+    manifest = outputs() / run / "manifest.json"
+    if not manifest.is_file():
+        runs = ", ".join(sorted(path.parent.name for path in outputs().glob("*/manifest.json"))) or "none"
+        raise ParameterError(f"run: {run} has not ended in {outputs()} (runs there: {runs}): `make run` makes quick.")
+    return Config(**files.read_json(manifest)["parameters"])
+
+
+def networks(cfg, model="best") -> Network:
+    """As `load`, of the run of cfg, which may not have ended."""
+    names = {name: (name,) for name in cfg.models} | ensembles.of_run(cfg.models)
+    model = best(cfg) if model == "best" else model
+    members = names.get("ensemble_all" if model == "ensemble" else model)
+    if not members:
+        raise ParameterError(f"model: {model} is not in run {cfg.run_name}: write best or one of {', '.join(names)}.")
+    return Network(cfg, [scored(cfg.replace(model=name)).of_array for name in members])
+
+
+def scored(cfg) -> Scored:
+    """The trained network of cfg with the score that its validation clips give."""
+    val, net = data.load(cfg, "val").spread(CLIPS), load_trained(cfg)
+    return Scored(net).to(next(net.parameters()).device).eval().measure(val.render(np.arange(len(val))))
+
+
+def best(cfg):
+    """The model with the highest accuracy on validation clips, of the first seeds' networks."""
+    return max(cfg.models, key=lambda model: measured(cfg, model)["val_top1"])
+
+
+def measured(cfg, model):
+    """What 02_train has measured of the first seed's network."""
+    run = cfg.replace(model=model)
+    return files.read_json(run.stage_dir(run.train_stage) / "metrics.json")
