@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from trajnb import ParameterError, __version__
-from trajnb.config import describe
+from trajnb.config import Config, describe
 
 BAD_INPUT, FAILED = 2, 1
 
@@ -106,6 +106,42 @@ def export(
 
     difference = exporting.export(trained.config_of(run), out, model)
     print(f"written: {out}; ONNX and torch differ by {difference:.1e} at most")
+
+
+CHECK_EXAMPLES = """\b
+Examples:
+  trajnb check mine.py:MyNet
+  make run ARGS="--config models=[i3d,mine.py:MyNet] run_name=mine"
+MyNet() is a torch module with num_features and forward(clip (B, 1, T, H, W) in [0, 1]) -> grid (B, T, H, W,
+num_features). Exit code 1: it breaks the contract. The file's code is run."""
+
+
+@app.command(epilog=CHECK_EXAMPLES)
+def check(
+    network: Annotated[str, typer.Argument(metavar="FILE.py:CLASS", help="Your own network.")],
+    params: Annotated[Path | None, typer.Option(metavar="YAML", help="A run's parameter file, for its clips.")] = None,
+):
+    """Check that a network of your own can be trained and compared like the lab's four, and what it costs."""
+    import torch
+
+    from trajnb import models
+    from trajnb.evaluation.cost import cost
+    from trajnb.models import own
+
+    cfg = Config.from_files([params] if params else [], {"model": network})
+    try:
+        net, shape = models.build(cfg), (1, cfg.frames, cfg.size, cfg.size)
+        found = list(own.problems(net, torch.rand(3, *shape)))
+    except (own.Unusable, RuntimeError) as error:
+        found = [str(error).strip().splitlines()[0]]
+    for problem in found:
+        print(f"{network}: {problem}")
+    if not found:
+        of = cost(net, shape)
+        print(
+            f"{network}: ok; {of['parameters'] / 1e6:.2f} M parameters, {of['macs'] / 1e6:.0f} M multiply-adds a clip"
+        )
+    raise typer.Exit(FAILED if found else 0)
 
 
 @app.command(epilog="Example:  trajnb params epochs")

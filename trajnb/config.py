@@ -10,15 +10,16 @@ import functools
 import re
 import sys
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from trajnb import PACKAGE, ParameterError, files, outputs
+from trajnb import PACKAGE, ROOT, ParameterError, files, outputs
 
 Motion = Literal["linear", "parabolic", "circular", "random", "helical"]
 Extractor = Literal["transformer", "i3d", "slowfast", "magvit"]
+Own = Annotated[str, StringConstraints(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")]  # somebody's own, see trajnb.models.own
 Preset = Literal["nano", "base", "paper"]
 Attention = Literal["head", "gradient_attention", "activation", "gradcam", "integrated_gradients"]
 LARGEST_FILE = 100_000  # bytes; a parameter file is a page, not a data set
@@ -101,7 +102,9 @@ class DataParams(BaseModel):
 class ModelParams(BaseModel):
     """Which network."""
 
-    model: Extractor = parameter("transformer", text="the extractor that 02_train trains")
+    model: Extractor | Own = parameter(
+        "transformer", text="the extractor that a single 02_train trains; a run has models"
+    )
     preset: Preset = parameter("nano", text="its size: nano (two cores), base (one GPU), paper (the publication's)")
 
 
@@ -139,7 +142,9 @@ class RunParams(BaseModel):
     """What belongs to one run."""
 
     run_name: str = parameter("smoke", text="folder under outputs/; letters, digits, dot, dash and underscore")
-    models: list[Extractor] = parameter(["transformer", "i3d", "slowfast", "magvit"], text="the extractors to compare")
+    models: list[Extractor | Own] = parameter(
+        ["transformer", "i3d", "slowfast", "magvit"], text="the extractors to compare; your own is FILE.py:CLASS"
+    )
     seeds: int = parameter(1, 1, 100, "", "training runs of each extractor, from `seed` upward")
     controls: list[Literal["shuffled", "permuted"]] = parameter([], text="further runs of each that should fail")
     robustness_clips: int = parameter(8, 4, 1_000_000, "clips", "clips for each corruption and severity")
@@ -237,16 +242,23 @@ class Config(*reversed(GROUPS)):
     def train_stage(self):
         """The folder of `model`, `control` and `seed`: train-i3d, train-i3d-s1 of several, train-i3d-shuffled."""
         control = "" if self.control == "none" else f"-{self.control}"
-        return f"train-{self.model}{control}" + (f"-s{self.seed}" if self.seeds > 1 else "")
+        return f"train-{short(self.model)}{control}" + (f"-s{self.seed}" if self.seeds > 1 else "")
 
     def stage_dir(self, stage):
         return self.run_dir / stage
 
 
+def short(model):
+    """A model's name in paths and figures: of FILE.py:CLASS the class."""
+    return model.rpartition(":")[2]
+
+
 def code_hash(rooms, model):
-    """A hash of the source in these folders of the package; `model`: without the files of all other extractors."""
+    """A hash of the source in these folders of the package; `model`: of extractors' files only this one's."""
     others = {f"{name}.py" for name in get_args(Extractor) if model and name != model}
-    return files.hash_of(p for room in rooms for p in (PACKAGE / room).glob("*.py") if p.name not in others)
+    own = [ROOT / model.rpartition(":")[0]] if model and ":" in model else []
+    source = (p for room in rooms for p in (PACKAGE / room).glob("*.py") if p.name not in others)
+    return files.hash_of([*source, *(path for path in own if path.is_file())])
 
 
 def contradictions(cfg):
@@ -268,6 +280,7 @@ def contradictions(cfg):
         value = getattr(cfg, name)
         if len(value) < least:
             yield f"{name}: {len(value)} given, at least {least} needed: write more names in the list."
+        value = [short(word) for word in value]
         if len(set(value)) < len(value):
             yield f"{name}: {max(value, key=value.count)} is given twice: write each name once."
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", cfg.run_name):
@@ -292,13 +305,21 @@ def bounds(name):
     if field.annotation in (bool, str):
         return {bool: "true or false", str: "letters, digits, dots, dashes and underscores"}[field.annotation]
     if field.annotation not in (int, float):
-        choices = get_args(field.annotation)
-        return f"a list of {', '.join(get_args(choices[0]))}" if get_args(choices[0]) else " or ".join(choices)
+        names, whole = choices(field.annotation), str(field.annotation).startswith("list")
+        return f"a list such as [{names[0]}], of {', '.join(names)}" if whole else " or ".join(names)
     rules = {
         key: getattr(rule, key) for rule in field.metadata for key in ("ge", "le", "multiple_of") if hasattr(rule, key)
     }
     step = f", a multiple of {rules['multiple_of']}" if "multiple_of" in rules else ""
     return f"{'a whole number' if field.annotation is int else 'a number'} from {rules['ge']} to {rules['le']}{step}"
+
+
+def choices(annotation):
+    """The words that a type allows."""
+    if annotation == Own:
+        return ["FILE.py:CLASS"]
+    parts = get_args(annotation)
+    return [word for part in parts for word in ([part] if isinstance(part, str) else choices(part))]
 
 
 def describe():

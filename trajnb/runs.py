@@ -145,7 +145,8 @@ def check(run):
             recipes.draw(cfg, cfg.data_seed, range(64))
         except recipes.ImpossibleWorld as error:
             raise ParameterError(f"this world is impossible: {error}") from None
-    if cfg.device in ("cuda", "mps") or any(getattr(cfg, n) != getattr(Config(), n) for n in SHAPING):
+    own = any(":" in model for model in cfg.models)
+    if own or cfg.device in ("cuda", "mps") or any(getattr(cfg, n) != getattr(Config(), n) for n in SHAPING):
         check_networks(cfg)
     largest = max(memory_mb("train", cfg) for cfg in run.training.values())
     have = psutil.virtual_memory().available / MB
@@ -161,6 +162,7 @@ def check_networks(cfg):
     import torch
 
     from trajnb import models
+    from trajnb.models import own
     from trajnb.models.trained import devices
 
     if cfg.device not in ("auto", *devices()):
@@ -169,6 +171,8 @@ def check_networks(cfg):
         for model in cfg.models:
             with torch.device("meta"):
                 models.build(cfg.replace(model=model))
+    except own.Unusable as error:
+        raise ParameterError(f"models: {model}: {error}; `trajnb check {model}` says more.") from None
     except ValueError as error:
         raise ParameterError(
             f"preset {cfg.preset} does not fit: {error}: write preset: nano or base, or other clips."

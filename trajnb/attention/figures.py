@@ -47,7 +47,7 @@ def pointing_game(board):
         for kind, offset in {"plain": -OFFSET, "decoy": OFFSET}.items():
             part = board[(board["model"] == model) & (board["clips"] == kind)]
             control, y = part["method"].isin(CONTROLS), np.arange(len(part)) + offset
-            colours = np.where(control, "0.5", MODEL_COLOURS[model])
+            colours = np.where(control, "0.5", MODEL_COLOURS.get(model, "C0"))
             axis.hlines(y, part["pointing_game_low"], part["pointing_game_high"], colours, linewidth=1, alpha=0.6)
             faces = colours if kind == "decoy" else "white"
             axis.scatter(part["pointing_game"], y, 25, faces, edgecolors=colours, zorder=2)

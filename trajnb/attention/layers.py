@@ -70,7 +70,7 @@ class Layer(NamedTuple):
 
 def last_fine(explained) -> list[Layer]:
     """The last layer with at least FINE_ROWS rows of cells; the first one, which is the finest, where none has."""
-    each = LAYERS[type(explained.net.extractor)](explained)
+    each = LAYERS.get(type(explained.net.extractor), grid_layers)(explained)
     enough = [depth for depth in each if explained.clip_shape[1] / depth[0].axes[1].step >= FINE_ROWS]
     return enough[-1] if enough else each[0]
 
@@ -78,7 +78,7 @@ def last_fine(explained) -> list[Layer]:
 def grid_axes(explained) -> tuple[Axis, Axis, Axis]:
     """The axes of the head's input grid; a cell of SlowFast's is centred on its alpha fast frames."""
     extractor = explained.net.extractor
-    axes = LAYERS[type(extractor)](explained)[-1][0].axes
+    axes = LAYERS.get(type(extractor), grid_layers)(explained)[-1][0].axes
     return axes if not isinstance(extractor, SlowFast) else (Axis(extractor.alpha / 2, extractor.alpha), *axes[1:])
 
 
@@ -123,7 +123,8 @@ def slowfast_layers(explained):
     return pairs
 
 
-# The layers of each extractor, the feature grid's last; SlowFast has two at each depth, slow and fast.
+# The layers of each extractor, the feature grid's last; SlowFast has two at each depth, slow and fast. Of any other,
+# the grid.
 LAYERS = {Transformer: grid_layers, Magvit: grid_layers, I3D: i3d_layers, SlowFast: slowfast_layers}
 
 

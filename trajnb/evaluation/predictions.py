@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from trajnb import files
+from trajnb.config import short
 from trajnb.evaluation import metrics
 
 
@@ -70,7 +71,9 @@ def table(predictions, test, cfg):
 
 def save(networks, others, clips, cfg, where="predictions"):
     """Write a table for each of {model: [Predictions of each seed]} and {name: Predictions} into evaluate/`where`."""
-    numbered = {f"{model}-s{cfg.seed + k}": one for model, several in networks.items() for k, one in enumerate(several)}
+    numbered = {
+        f"{short(model)}-s{cfg.seed + k}": one for model, several in networks.items() for k, one in enumerate(several)
+    }
     for name, predictions in (numbered | others).items():
         files.write_parquet(cfg.stage_dir("evaluate") / where / f"{name}.parquet", table(predictions, clips, cfg))
 
@@ -87,6 +90,6 @@ def load_networks(cfg, where="predictions"):
     """{model: [Predictions of each seed]} as 03_evaluate has saved them; `where`: or "predictions/val"."""
     folder = cfg.stage_dir("evaluate") / where
     return {
-        model: [load(folder / f"{model}-s{one.seed}.parquet", cfg) for one in several]
+        model: [load(folder / f"{short(model)}-s{one.seed}.parquet", cfg) for one in several]
         for model, several in training_runs(cfg).items()
     }

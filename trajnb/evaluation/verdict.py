@@ -9,6 +9,8 @@ import math
 import numpy as np
 from scipy.stats import binom
 
+from trajnb.config import short
+
 LEVEL = 0.05  # of tests, after Holm's correction
 FEWEST_CLIPS = 1000  # a run with fewer clips, or tested on fewer, is a smoke run
 NAMES = {"transformer": "Transformer", "i3d": "I3D", "slowfast": "SlowFast", "magvit": "MAGVIT"}
@@ -21,8 +23,8 @@ COLUMNS = ["n_test", "test_top1", "test_nll"]  # that an alarm looks at
 
 
 def name(model):
-    """A network's name as its paper writes it."""
-    return NAMES.get(model, model)
+    """A network's name as its paper writes it; of somebody's own, its class."""
+    return NAMES.get(model, short(model))
 
 
 def verdict(board, pairs, cfg):

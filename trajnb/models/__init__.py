@@ -5,7 +5,7 @@ import contextlib
 import torch
 from torch import nn
 
-from trajnb.models import i3d, magvit, slowfast, transformer
+from trajnb.models import i3d, magvit, own, slowfast, transformer
 from trajnb.models.arithmetic import bfloat16
 from trajnb.models.head import Head
 
@@ -44,15 +44,16 @@ class TrajectoryNet(nn.Module):
 def build(cfg) -> TrajectoryNet:
     """The net of cfg.model and cfg.preset for clips of cfg.frames x cfg.size.
 
-    Raises ValueError when the preset is made for clips of another size, or when the size does not divide.
+    Raises ValueError when the preset is made for clips of another size, or when the size does not divide, and for a
+    file of one's own that holds no such network.
     """
-    clip, preset = {"frames": cfg.frames, "size": cfg.size}, PRESETS[cfg.model][cfg.preset]
+    clip, preset = {"frames": cfg.frames, "size": cfg.size}, PRESETS.get(cfg.model, {}).get(cfg.preset, {})
     for name, value in clip.items():
         if preset.get(name, value) != value:
             raise ValueError(f"{cfg.model} {cfg.preset} reads {name} {preset[name]}, these clips have {name} {value}")
     # Forked: the initialisation depends on cfg.seed alone, whatever was drawn before.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cfg.seed)
-        extractor = EXTRACTORS[cfg.model](**(clip | preset))
+        extractor = own.load(cfg.model) if ":" in cfg.model else EXTRACTORS[cfg.model](**(clip | preset))
         head = Head(features=extractor.num_features, classes=len(cfg.motions), frames=cfg.frames, horizon=cfg.horizon)
     return TrajectoryNet(extractor, head, cfg.precision)
