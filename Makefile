@@ -11,6 +11,10 @@ unexport $(filter PYTHON%,$(.VARIABLES))
 export PIP_USER := 0
 
 .DEFAULT_GOAL := help
+# A misspelled variable would start another run than the one meant.
+KNOWN := PYTHON PARAMS ARGS REMOTE RUN NOTEBOOKS MUTANTS
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+$(foreach name,$(filter-out $(KNOWN),$(GIVEN)),$(error $(name) is no variable of this Makefile: write one of $(KNOWN)))
 .PHONY: anew help env run test lint lab notebooks site results pull verify bench mutants clean
 
 help:  ## List the targets
@@ -67,7 +71,8 @@ lint: env  ## ruff over the package, the tests and the notebooks
 	$(BIN)/python -m ruff format --check .
 
 lab: env  ## JupyterLab with the tour open, on this machine only, with a token
-	$(BIN)/python -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb
+	$(BIN)/python -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb \
+	  $(if $(filter 0,$(shell id -u)),--allow-root)
 
 notebooks: env  ## Execute the committed notebooks in place with their smoke defaults
 	rm -rf outputs/smoke outputs/tour  # a run of other code or parameters must not stand in
@@ -81,10 +86,12 @@ results: env  ## Write RESULTS.md from the runs in outputs/
 	$(BIN)/python benchmarks/results.py
 
 pull: env  ## Fetch a run from a remote and check it (REMOTE=s3:bucket/lab RUN=quick)
-	$(BIN)/python -m trajnb.remote pull "$(REMOTE)" "$(RUN)"
+	@test -n "$(REMOTE)" || { echo "REMOTE is missing: write make pull REMOTE=s3:bucket/lab RUN=$(RUN)."; exit 2; }
+	@$(BIN)/python -m trajnb.remote pull "$(REMOTE)" "$(RUN)"
 
 verify:  ## Compare every file of a run with its SHA256SUMS (RUN=quick)
-	cd outputs/$(RUN) && sha256sum --quiet -c SHA256SUMS && echo "$(RUN): every file is as it was left"
+	@test -f outputs/$(RUN)/SHA256SUMS || { echo "outputs/$(RUN) has no SHA256SUMS: RUN is not the name of a run that has ended."; exit 2; }
+	@cd outputs/$(RUN) && sha256sum --quiet -c SHA256SUMS && echo "$(RUN): every file is as it was left"
 
 bench: env  ## Speed of the parts, as ratios to a fixed matrix product
 	@for file in benchmarks/world.py benchmarks/training_speed.py; do echo "$$file"; $(BIN)/python "$$file" || exit 1; done

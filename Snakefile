@@ -159,6 +159,10 @@ onerror:
     atexit.register(runs.print_errors, run.cfg)  # the last thing printed
 
 
+onsuccess:
+    print(f"\nOpen {FRONT.relative_to(OUT.parent.parent) if FRONT.is_relative_to(OUT.parent.parent) else FRONT}", file=sys.stderr)
+
+
 onstart:
     try:
         runs.lock(run.cfg)

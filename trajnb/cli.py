@@ -145,11 +145,14 @@ def check(
 
 
 @app.command(epilog="Example:  trajnb params epochs")
-def params(name: Annotated[str, typer.Argument(help="Only this parameter, or those with this in their name.")] = ""):
+def params(name: Annotated[str, typer.Argument(help="Only those with this in their name or meaning.")] = ""):
     """List the parameters: default, unit, what may be written, meaning."""
-    rows = [(n, str(default), unit, allowed, text) for n, default, unit, allowed, text in describe() if name in n]
+    rows = [
+        (n, str(default), unit, allowed, text) for n, default, unit, allowed, text in describe() if name in n + text
+    ]
     if not rows:
-        raise ParameterError(f"{name} is in no parameter's name: `trajnb params` lists them all.")
+        raise ParameterError(f"{name} is in no parameter's name or meaning: `trajnb params` lists them all.")
+    print("Defaults are those of the smoke run; a run's own are in its file in params/.")
     for n, default, unit, allowed, text in rows:
         print(f"{n} = {default}{' ' + unit if unit else ''}  ({allowed})\n    {text}")
 

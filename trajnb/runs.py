@@ -60,6 +60,8 @@ def read(paths, overrides):
     A training run takes params/models/<model>.yaml over the run's own files; `overrides` win over both.
     """
     cfg, training = Config.from_files(paths, overrides), {}
+    for name in {"model", "control"} & set(overrides if cfg.study == "comparison" else ()):
+        raise ParameterError(f"{name}: a run has {name}s: write {name}s=[{overrides[name]}].")
     ways = [(cfg.seed + i, "none") for i in range(cfg.seeds)] + [(cfg.seed, control) for control in cfg.controls]
     for model in cfg.models:
         path = ROOT / "params" / "models" / f"{model}.yaml"
@@ -245,9 +247,11 @@ def execute(path, folder, parameters, cell_limit_s=None):
     except BaseException as error:
         if running.is_file():
             running.rename(folder / "notebook.failed.ipynb")
-        text = f"{folder.name} did not finish, see {relative(folder / 'notebook.failed.ipynb')}:\n{last_lines(error)}\n"
+        stopped, kept = isinstance(error, KeyboardInterrupt), relative(folder / "notebook.failed.ipynb")
+        text = f"{folder.name} was stopped: the same command goes on from its last checkpoint.\n"
+        text = text if stopped else f"{folder.name} did not finish, see {kept}:\n{last_lines(error)}\n"
         (folder / "error.txt").write_text(text)
-        return 130 if isinstance(error, KeyboardInterrupt) else 1
+        return 130 if stopped else 1
     running.rename(folder / "notebook.ipynb")
     print(f"{folder.name}: done in {time.monotonic() - start:.0f} s")
     return 0

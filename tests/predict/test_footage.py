@@ -6,6 +6,7 @@ import av
 import numpy as np
 import PIL.Image
 import pytest
+from scipy import ndimage
 
 from trajnb.predict import footage
 from trajnb.predict.footage import NotPredicted
@@ -102,10 +103,23 @@ def test_long_footage_comes_in_blocks(monkeypatch):
     assert [len(seconds_T) for seconds_T, *_ in footage.blocks(discs(path(50)))] == [20, 20], "ten frames are too few"
 
 
+def shaken(sd):
+    """A disc before a wall that a shaking camera films."""
+    wall_HW = ndimage.gaussian_filter(np.random.default_rng(1).uniform(0, 1500, (220, 340)), 6)
+    offsets = 10 + np.random.default_rng(2).normal(0, sd, (24, 2))
+    moved = [ndimage.shift(wall_HW, -offset, order=1)[:200, :320] for offset in offsets]
+    return np.where(discs(path(24), ground=0, noise=0) > 100, 255, moved)
+
+
+def test_a_camera_that_hardly_shakes_is_steady():
+    footage.find_object(shaken(0.05).astype(np.uint8))
+
+
 NOTHING = {
     "shows a moving object in 0 frames": lambda: discs(np.full((20, 2), 99.0)),
     "shows several moving things": lambda: np.maximum(discs(path(20)), discs(path(20)[:, ::-1] * [1, 0.6])),
     "has 9 frames: at least 16": lambda: discs(path(9)),
+    "is not from a steady camera: its background moves by": lambda: shaken(1.0),
     "is not from a steady camera": lambda: np.stack([np.roll(WALL_HW, 4 * k, axis=1) for k in range(20)]),
 }
 

@@ -46,6 +46,7 @@ class Report:
         for f in self.findings:
             (_, name, fix), p = CHECKS[f.check], "" if f.p is None else f" (p {f.p:.1g})"
             lines += ["", f"{f.level}: {name} ({f.check})", f"  {f.evidence}{p}", f"  fix: {fix}"]
+        lines += ["", f"{len(CHECKS) - len(self.not_checked)} of {len(CHECKS)} checks made"]
         return "\n".join(lines)
 
     def save(self, folder):

@@ -193,7 +193,7 @@ def permuted(data, f):
 def leak(number, what, scores):
     """The Result of scores: `what` predicts the label."""
     top1, effect, p, n = scores
-    evidence = f"{what} alone predicts {top1:.1%} of {n} training labels ({effect:.0%} above chance)"
+    evidence = f"{what} alone predicts {top1:.1%} of {n} training labels ({effect:.0%} of the way from chance to 1)"
     level = ERROR if effect >= GRAVE and number != 7 else WARNING
     return Result(number, level, n, evidence, effect, LIMITS[number], p)
 

@@ -58,7 +58,7 @@ def draw(canvas, window, row, zoom, share):
         canvas.ellipse((x - rx, y - ry, x + rx, y + ry), outline=FUTURE)
         canvas.ellipse((x - 2, y - 2, x + 2, y + 2), fill=FUTURE)
     text = f"{row.motion} {getattr(row, f'p_{row.motion}'):.2f}"
-    text += "  (out of distribution)" if row.ood_score > OOD else ""
+    text += "  (unlike the training clips)" if row.ood_score > OOD else ""
     canvas.text((6, 6), text, fill=WARNING, font_size=18, stroke_width=2, stroke_fill=(0, 0, 0))
 
 

@@ -50,10 +50,11 @@ def unused(name, written):
 
 
 def save(source, result, rate, path):
-    """Write a Result as path.mp4, path.csv and path.json; returns the first one's path."""
+    """Write a Result as path.mp4, path.csv and path.json; returns their names."""
     files.write_csv(path.with_suffix(".csv"), result.table)
     files.write_json(path.with_suffix(".json"), result.table.to_dict("records"))
-    return annotate.write(path.with_suffix(".mp4"), source, result, rate)
+    annotate.write(path.with_suffix(".mp4"), source, result, rate)
+    return f"{path}.mp4, .csv, .json"
 
 
 def sentence(result):
@@ -61,4 +62,4 @@ def sentence(result):
     counts, flagged = result.table["motion"].value_counts(), int((result.table["ood_score"] > predict.OOD).sum())
     motions = ", ".join(f"{count} {motion}" for motion, count in counts.items())
     text = f"{len(result.table)} window{'s' * (len(result.table) > 1)}: {motions}"
-    return text + (f"; {flagged} out of distribution" if flagged else "")
+    return text + (f"; {flagged} unlike the training clips (ood_score above {predict.OOD:g})" if flagged else "")

@@ -24,6 +24,8 @@ SIGMAS, LEAST = 5.0, 10.0  # a moving pixel differs from the background by so ma
 SMALLEST = 4  # pixels of an object
 OTHER = 0.35  # of the largest moving area: another object
 OFTEN = 0.2  # of the frames in which something moves
+SHAKEN = 0.5  # pixels by which a background moves in most frames: the camera moves
+BLUR, FLAT = 1.5, 0.1  # pixels over which slopes are measured; levels a pixel: flatter backgrounds tell no movement
 MOVING, LOUD = 0.25, 25.0  # of all pixels, and levels of noise: not an object but the camera
 
 
@@ -104,11 +106,27 @@ def find_object(level_THW):
     seen_T = np.isfinite(seen[:, 0])
     if noise > LOUD or (covered_T > MOVING).mean() > OFTEN:
         raise NotPredicted("is not from a steady camera: too much of the picture changes")
+    slope_2HW = np.stack(np.gradient(ndimage.gaussian_filter(back_HW, BLUR)))
+    moved = np.median([camera_shift(change_THW[k].astype(np.float32), slope_2HW, seen[k]) for k in sample[::2]])
+    if moved > SHAKEN:
+        raise NotPredicted(f"is not from a steady camera: its background moves by {moved:.1f} pixels and more")
     if seen_T.sum() < FEWEST:
         raise NotPredicted(f"shows a moving object in {seen_T.sum()} frames: at least {FEWEST} are needed")
     if others_T[seen_T].mean() > OFTEN:
         raise NotPredicted("shows several moving things: cut the picture to one of them")
     return Object(seen[:, :2], seen[:, 2], change_THW)
+
+
+def camera_shift(change_HW, slope_2HW, place):
+    """Pixels by which a background with these slopes has moved, by least squares; what moves at `place` is left out.
+
+    Source: Lucas and Kanade, An Iterative Image Registration Technique, 1981, equation 9, for one step.
+    """
+    y_H1, x_W = np.ogrid[: change_HW.shape[0], : change_HW.shape[1]]
+    beside_HW = ~(np.hypot(x_W - place[0], y_H1 - place[1]) < 3 * place[2])  # true everywhere where nothing was seen
+    slope_2N, change_N = slope_2HW[:, beside_HW], ndimage.gaussian_filter(change_HW, BLUR)[beside_HW]
+    squares_22 = slope_2N @ slope_2N.T + np.eye(2) * FLAT**2 * len(change_N)
+    return float(np.linalg.norm(np.linalg.solve(squares_22, slope_2N @ change_N)))
 
 
 def largest(size_HW, limit):

@@ -73,8 +73,9 @@ def config_of(run):
     """The Config of a run that has ended; ParameterError where there is none of this name."""
     manifest = outputs() / run / "manifest.json"
     if not manifest.is_file():
-        runs = ", ".join(sorted(path.parent.name for path in outputs().glob("*/manifest.json"))) or "none"
-        raise ParameterError(f"run: {run} has not ended in {outputs()} (runs there: {runs}): `make run` makes quick.")
+        runs = sorted(path.parent.name for path in outputs().glob("*/manifest.json"))
+        fix = f"write one of {', '.join(runs)}" if runs else "make one, in minutes: make run PARAMS=params/smoke.yaml"
+        raise ParameterError(f"run: {run} has not ended in {outputs()}: {fix}.")
     return Config(**files.read_json(manifest)["parameters"])
 
 
