@@ -1,6 +1,6 @@
 """Speed of a prediction: every extractor by torch and, exported, by onnxruntime, beside published video networks.
 
-Command   PYTHONPATH=.venv/parity .venv/bin/python benchmarks/inference.py [PRESET] [THREADS]     nano, 2: ten minutes, most of them torch.compile's
+Command   PYTHONPATH=.venv/parity .venv/bin/python benchmarks/inference.py [PRESET] [THREADS]     nano 2: ten minutes
           without .venv/parity (make .venv/parity/.ready) only the lab's own
 
 Every contestant predicts the same clips of 16 x 64 x 64 in turn, ROUNDS times, in one process: milliseconds for one

@@ -21,7 +21,7 @@ Motion = Literal["linear", "parabolic", "circular", "random", "helical"]
 Extractor = Literal["transformer", "i3d", "slowfast", "magvit"]
 Own = Annotated[str, StringConstraints(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")]  # somebody's own, see trajnb.models.own
 Preset = Literal["nano", "base", "paper"]
-Attention = Literal["head", "gradient_attention", "activation", "gradcam", "integrated_gradients"]
+Attention = Literal["head", "gradient_attention", "activation", "gradcam"]
 LARGEST_FILE = 100_000  # bytes; a parameter file is a page, not a data set
 LARGEST_SEED = 2**31 - 1
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
@@ -274,7 +274,7 @@ def contradictions(cfg):
         yield f"dropped_frames: {cfg.dropped_frames} is over half of the frames: write at most {cfg.frames // 2}."
     if cfg.shift_px > cfg.size // 4:
         yield f"shift_px: {cfg.shift_px} is over a quarter of the size: write at most {cfg.size // 4}."
-    if not {"head", "activation", "gradcam", "integrated_gradients"} & {*cfg.attention_methods}:
+    if not {"head", "activation", "gradcam"} & {*cfg.attention_methods}:
         yield "attention_methods: only a Transformer has these maps: write head, too."
     for name, least in {"motions": 2, "models": 1, "controls": 0, "attention_methods": 1}.items():
         value = getattr(cfg, name)

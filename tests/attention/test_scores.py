@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
 from scipy.stats import binomtest
-from torch import nn
 
 from trajnb.attention import scores
-from trajnb.attention.clips import baseline, clip_pairs, decoy_distance_px, distance_px
+from trajnb.attention.clips import clip_pairs, decoy_distance_px, distance_px
 from trajnb.attention.clips import video as as_video
 from trajnb.attention.maps import controls
 
@@ -68,37 +66,3 @@ def test_flipping_signs_is_mcnemars_exact_test_where_clips_are_won_or_lost(won, 
     ahead = np.r_[np.ones(won), -np.ones(lost), np.zeros(40)][:, None]
     (p,) = scores.sign_flip_p(ahead, 20_000)
     assert p == pytest.approx(min(2 * binomtest(won, won + lost, alternative="greater").pvalue, 1), abs=0.012)
-
-
-class Watcher(nn.Module):
-    """Sure of class 1 when enough light is in one corner of the clip: deletion there must undo it."""
-
-    def forward(self, video_BCTHW):
-        lit_B = video_BCTHW[:, 0, :, :8, :8].mean(dim=(1, 2, 3))
-        return torch.stack([torch.zeros_like(lit_B), 40 * (lit_B - 0.4)], dim=1)
-
-
-def test_deleting_and_inserting_what_counts_first_is_best():
-    video = 0.2 + 0.02 * torch.rand(3, 1, 16, 64, 64, generator=torch.Generator().manual_seed(0))
-    video[:, :, :, :8, :8] = 0.7
-    right, wrong = np.zeros((2, 3, 16, 64, 64), np.float32)
-    right[:, :, :8, :8], wrong[:, :, 40:, 40:] = 1, 1
-    target, net = torch.ones(3, dtype=torch.long), Watcher()
-    ends = [scores.probability(net, x, target) for x in (video, baseline(video))]
-    assert (ends[0] > 0.99).all() and (ends[1] < 0.01).all()
-    good, bad = (scores.deletion_and_insertion(net, video, one, target, ends) for one in (right, wrong))
-    assert (good[0] < bad[0] - 0.3).all(), "deletion: the sooner it falls the better"
-    assert (good[1] > bad[1] + 0.3).all(), "insertion: the sooner it rises the better"
-    assert (np.stack([good, bad]) <= 1).all(), "means of probabilities"
-
-
-def test_tubelets_are_ordered_from_the_most_relevant_and_equal_ones_at_random():
-    one = np.zeros((1, 16, 64, 64), np.float32)
-    one[0, 2:4, 8:12, 20:24] = 2
-    one[0, 6:8, 60:, 60:] = 1
-    place = scores.tubelet_ranks(one)
-    assert place.shape == (1, 8, 16, 16)
-    assert (place[0, 1, 2, 5], place[0, 3, 15, 15]) == (0, 1)
-    assert sorted(place.ravel()) == list(range(2048))
-    rest = place[0].ravel()[place[0].ravel() > 1]
-    assert (np.diff(rest) < 0).mean() > 0.3, "no order where there is none"

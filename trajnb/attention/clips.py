@@ -55,16 +55,3 @@ def distance_px(clips):
 def video(clips, device="cpu"):
     """Clips (N, 1, T, S, S) in [0, 1] on a device."""
     return torch.from_numpy(clips.render(np.arange(len(clips)))).to(device).float()[:, None] / 255
-
-
-def baseline(video_BCTHW):
-    """Clips without any object: each clip's median, with normal noise of the clip's own (median absolute) deviation.
-
-    The noise is the same for every clip, whatever else is in the batch.
-    """
-    flat = video_BCTHW.flatten(1)
-    median = flat.median(dim=1).values
-    deviation = 1.4826 * (flat - median[:, None]).abs().median(dim=1).values
-    noise = torch.randn(video_BCTHW.shape[1:], generator=torch.Generator().manual_seed(0)).to(video_BCTHW.device)
-    background, spread = (x.view(-1, 1, 1, 1, 1) for x in (median, deviation))
-    return (background + spread * noise).clamp(0, 1)

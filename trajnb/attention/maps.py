@@ -1,7 +1,7 @@
 """Attribution maps: which cells of space and time matter for the predicted class; and control maps without a network.
 
 Source:   gradient-weighted attention, https://arxiv.org/abs/2103.15679, equations 5 and 6; Grad-CAM,
-          https://arxiv.org/abs/1610.02391, equations 1 and 2; integrated gradients, https://arxiv.org/abs/1703.01365.
+          https://arxiv.org/abs/1610.02391, equations 1 and 2.
 Differs:  attention starts from the head's class query; the divided attention of a block counts as two layers. A row
           vector is propagated down through the layers instead of multiplying their matrices: the same result.
 
@@ -12,16 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from captum.attr import IntegratedGradients, LayerActivation, LayerGradCam
-from einops import rearrange, reduce
+from captum.attr import LayerActivation, LayerGradCam
+from einops import rearrange
 from scipy.ndimage import uniform_filter
 
-from trajnb.attention.clips import baseline
 from trajnb.attention.layers import Axis, Explained, attention_weights, grid_axes, last_fine, tiles
 from trajnb.models.transformer import Transformer
 
-STEPS, BATCH = 16, 64  # points on the path from the baseline, and how many of them are computed together
-TUBELET = (2, 4, 4)  # frames, rows, columns whose attributions are added up
 CENTRE_WIDTH = 0.25  # of the frame: deviation of the Gaussian at its centre
 SMOOTHING = (1, 1, 3, 3)  # pixels over which brightness and change are averaged, against single noisy pixels
 CONTROLS = ("random", "centre", "brightest_pixel", "motion_energy")
@@ -112,20 +109,7 @@ def gradcam(explained, video_BCTHW, target_B):
     return maps
 
 
-def integrated_gradients(explained, video_BCTHW, target_B):
-    """Size of each tubelet's attribution to the target's logit, on the path from the same clip without its object.
-
-    The baseline keeps the clip's noise: networks divide a clip by its deviation, so a flat one would change nothing.
-    """
-    options = {"baselines": baseline(video_BCTHW), "n_steps": STEPS, "internal_batch_size": BATCH}
-    pixels = IntegratedGradients(explained).attribute(video_BCTHW, target=target_B, **options)
-    k, p, q = TUBELET
-    sums = reduce(pixels, "b c (t k) (h p) (w q) -> b t h w", "sum", k=k, p=p, q=q)
-    return {"integrated_gradients": Map(as_array(sums.abs()), tiles(TUBELET))}
-
-
-METHODS = {"head": head, "gradient_attention": gradient_attention, "activation": activation}
-METHODS |= {"gradcam": gradcam, "integrated_gradients": integrated_gradients}
+METHODS = {"head": head, "gradient_attention": gradient_attention, "activation": activation, "gradcam": gradcam}
 
 
 def as_array(tensor) -> np.ndarray:

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 
 from trajnb.attention import maps, sanity, scores
-from trajnb.attention.clips import baseline, clip_pairs, distance_px, video
+from trajnb.attention.clips import clip_pairs, distance_px, video
 from trajnb.attention.layers import device, load_explained
 from trajnb.attention.maps import CONTROLS
 from trajnb.evaluation.statistics import bootstrap_interval, holm
 from trajnb.progress import progress
 
 FLIPS = 49_999  # random signs of a test
-INTERVALS = ["pointing_game", "relevance_mass", "insertion_auc", "deletion_auc"]
+INTERVALS = ["pointing_game", "relevance_mass"]
 
 
 def study(cfg, test) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -42,7 +42,6 @@ def score_batch(explained, clips, kind, cfg):
     video_BCTHW, distance_BTSS = video(clips, device(explained)), distance_px(clips)
     target_B, about = explained.predicted(video_BCTHW), {"clips": kind, **clips.table[["index", "motion"]]}
     about["correct"] = target_B.cpu().numpy() == clips.label_N
-    ends = [scores.probability(explained, x, target_B) for x in (video_BCTHW, baseline(video_BCTHW))]
     found = maps.all_maps(explained, video_BCTHW, target_B, cfg.attention_methods)
     for name, one in (found | maps.controls(video_BCTHW, about["index"])).items():
         row = about | {"method": name, "resolution": "x".join(str(n) for n in one.cells_BTHW.shape[1:])}
@@ -50,9 +49,6 @@ def score_batch(explained, clips, kind, cfg):
         map_BTSS = one.upsampled(distance_BTSS.shape[1:])
         row["pointing_game"] = scores.pointing_game(map_BTSS, distance_BTSS)
         row["relevance_mass"] = scores.relevance_mass(map_BTSS, distance_BTSS)
-        if kind == "plain" and "future" not in name:  # queries of future frames are not about the class
-            both = scores.deletion_and_insertion(explained, video_BCTHW, map_BTSS, target_B, ends)
-            row["deletion_auc"], row["insertion_auc"] = both
         yield pd.DataFrame(row)
 
 
