@@ -1,8 +1,11 @@
 """RESULTS.md: every measured table of the runs in outputs/, with date, commit and command.
 
+Sections of runs that are not in outputs/ stay as they were.
+
 Command   python benchmarks/results.py [RUN...]     without names: all runs that have ended, but for smoke and tour runs
 """
 
+import re
 import sys
 
 import pandas as pd
@@ -70,8 +73,12 @@ def main(names):
     chosen = [folder for folder in ended if folder.name in (names or {f.name for f in ended} - {"smoke", "tour"})]
     if not chosen:
         sys.exit(f"No run has ended in {outputs()}: `make run` makes one.")
-    files.write_text(ROOT / "RESULTS.md", "\n".join([HEAD, *map(section, chosen)]))
-    print(f"RESULTS.md: {', '.join(folder.name for folder in chosen)}")
+    path = ROOT / "RESULTS.md"
+    parts = re.split(r"(?m)^## (.*)\n", path.read_text())[1:] if path.is_file() else []
+    old = {name: f"## {name}\n{text.rstrip()}\n" for name, text in zip(parts[::2], parts[1::2], strict=True)}
+    new = {folder.name: section(folder) for folder in chosen}
+    files.write_text(path, "\n".join([HEAD, *(old | new).values()]))
+    print(f"RESULTS.md: written {', '.join(new)}; kept {', '.join(old.keys() - new.keys()) or 'none'}")
 
 
 if __name__ == "__main__":
