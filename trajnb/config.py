@@ -77,6 +77,9 @@ class WorldParams(BaseModel):
     speed_factor_max: float = parameter(1.0, 0.1, 10.0, "", "largest factor on the image extent of the path")
     size_factor_min: float = parameter(1.0, 0.1, 10.0, "", "least factor on the object's radius")
     size_factor_max: float = parameter(1.0, 0.1, 10.0, "", "largest factor on the object's radius")
+    squares: float = parameter(
+        0.0, 0.0, 1.0, "of the clips", "share whose object is a square of a disc's area; 0 is off"
+    )
     dropped_frames: int = parameter(0, 0, 64, "frames", "observed frames replaced by the one before; 0 is off")
     varied: bool = parameter(
         False,

@@ -153,3 +153,20 @@ def test_the_object_is_as_large_as_its_depth_says():
     assert (image[..., :4] == 140).all(), "a bar halfway between object and background"
     area = (image[..., 4:] - 26.0).sum(axis=(2, 3)) / 229
     assert area == pytest.approx(np.pi * np.array([[16.0], [5.76]]) + np.zeros(4), rel=0.02)
+
+
+def test_squares_have_the_disc_s_area_and_a_flat_side():
+    """Clips of both shapes at the same places: only the shape differs, for about the share asked for."""
+    world = QUIET.replace(radius_m=0.4, extent_max_px=30.0)
+    discs, mixed = clips_of(world, 40), clips_of(world.replace(squares=0.5), 40)
+    assert (discs.table == mixed.table).all(axis=None)
+    changed_N = (discs.render(np.arange(40)) != mixed.render(np.arange(40))).any(axis=(1, 2, 3))
+    assert 10 < changed_N.sum() < 30
+    for k in np.flatnonzero(changed_N)[:5]:
+        disc_SS, square_SS = (clips.render(np.array([k]))[0, 0].astype(float) for clips in (discs, mixed))
+        light = [(one - one.min()).sum() for one in (disc_SS, square_SS)]
+        assert light[1] == pytest.approx(light[0], rel=0.05)
+        sides = np.ptp(np.argwhere(square_SS > square_SS.min() + 0.6 * np.ptp(square_SS)), axis=0) + 1
+        assert abs(sides[0] - sides[1]) <= 1
+        full = (square_SS > square_SS.min() + 0.6 * np.ptp(square_SS)).sum()
+        assert full == pytest.approx(sides.prod(), rel=0.02), "its box is full"

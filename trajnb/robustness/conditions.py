@@ -19,7 +19,7 @@ from trajnb.world import recipes
 CLEAN = "clean"  # the condition without a severity
 CONDITION_SEEDS = 2 * 2**32  # added to data_seed: neither training nor test clips use this range
 SPEEDS = tuple(f"{kind}_{end}" for kind in ("speed", "ou_speed", "helix_speed") for end in ("min", "max"))
-NUISANCES = ("noise_min", "noise_max", "size_factor_min", "size_factor_max", *recipes.OPTIONAL, "varied")
+NUISANCES = ("noise_min", "noise_max", "size_factor_min", "size_factor_max", *recipes.OPTIONAL, "squares", "varied")
 
 
 class Corruption(NamedTuple):

@@ -13,6 +13,7 @@ import numpy as np
 
 from trajnb.world import camera, philox, recipes
 
+SQUARE = 289  # of 256: how much farther from the middle a square's edge counts, so that its area is the disc's
 SUBPIXELS = 256  # positions and radii are multiples of 1/256 px
 FULL_SCALE = 255
 NOISE_ENTRIES = 1 << 20
@@ -37,11 +38,11 @@ def chunk(cfg, seed, scene, xyz_NTx3):
     uv_NTx2 = camera.project(xyz_NTx3, cfg) + jitter(cfg, seed, scene)
     radius_NT = cfg.focal_px * cfg.radius_m * scene["size_factor"][:, None] / xyz_NTx3[..., 2]
     level_N, back_N = grey(scene["brightness"]), grey(scene["background"])
-    image_NTSS = backdrop(cfg, seed, scene, back_N)
+    image_NTSS, square_N = backdrop(cfg, seed, scene, back_N), squares(cfg, seed, scene)
     if scene["decoy"].any():
         hidden_NT = np.where(scene["decoy"][:, None], radius_NT, -1.0 - scene["blur_px"][:, None])  # covers no pixel
-        draw_discs(cfg, image_NTSS, decoy(cfg, seed, scene, uv_NTx2), hidden_NT, level_N, scene["blur_px"])
-    draw_discs(cfg, image_NTSS, uv_NTx2, radius_NT, level_N, scene["blur_px"])
+        draw_discs(cfg, image_NTSS, decoy(cfg, seed, scene, uv_NTx2), hidden_NT, level_N, scene["blur_px"], square_N)
+    draw_discs(cfg, image_NTSS, uv_NTx2, radius_NT, level_N, scene["blur_px"], square_N)
     if scene["occluder_px"].any():
         draw_occluder(cfg, image_NTSS, scene, (level_N + back_N) // 2)
     image_NTSS += sensor_noise(cfg, seed, scene)
@@ -66,8 +67,18 @@ def backdrop(cfg, seed, scene, back_N):
     return image_NTSS
 
 
-def draw_discs(cfg, image_NTSS, uv_NTx2, radius_NT, level_N, blur_N):
-    """Blend one disc into every frame, in place; only the window around it is touched. A negative radius draws none."""
+def squares(cfg, seed, scene):
+    """Which clips (N,) show a square instead of a disc."""
+    if not cfg.squares:
+        return np.zeros(len(scene["index"]), bool)
+    return philox.uniforms(seed, scene["index"], recipes.SQUARE_STREAM, 1)[:, 0] < cfg.squares
+
+
+def draw_discs(cfg, image_NTSS, uv_NTx2, radius_NT, level_N, blur_N, square_N=False):
+    """Blend one disc, or square, into every frame, in place; only the window around it is touched.
+
+    A negative radius draws none.
+    """
     centre_NT2 = np.rint(uv_NTx2 * SUBPIXELS).astype(np.int64)
     radius_NT11 = np.rint(radius_NT * SUBPIXELS).astype(np.int64)[..., None, None]
     edge_N111 = np.rint((1 + blur_N) * SUBPIXELS).astype(np.int64)[:, None, None, None]
@@ -78,6 +89,9 @@ def draw_discs(cfg, image_NTSS, uv_NTx2, radius_NT, level_N, blur_N):
     dx_NTP, dy_NTP = x_NTP * SUBPIXELS - middle_NT2[..., 0, None], y_NTP * SUBPIXELS - middle_NT2[..., 1, None]
     # The square root of a whole number is correctly rounded everywhere, so its floor is the same everywhere.
     distance_NTPP = np.sqrt(dx_NTP[:, :, None, :] ** 2 + dy_NTP[..., None] ** 2).astype(np.int64)
+    if np.any(square_N):
+        across_NTPP = np.maximum(np.abs(dx_NTP)[:, :, None, :], np.abs(dy_NTP)[..., None]) * SQUARE // SUBPIXELS
+        distance_NTPP = np.where(square_N[:, None, None, None], across_NTPP, distance_NTPP)
     cover_NTPP = np.clip((radius_NT11 - distance_NTPP) * SUBPIXELS // edge_N111 + SUBPIXELS // 2, 0, SUBPIXELS)
     inside_NTPP = inside(x_NTP, cfg)[:, :, None, :] & inside(y_NTP, cfg)[..., None] & (cover_NTPP > 0)
     n, t, row, column = np.nonzero(inside_NTPP)
