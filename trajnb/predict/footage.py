@@ -25,6 +25,7 @@ SMALLEST = 4  # pixels of an object
 OTHER = 0.35  # of the largest moving area: another object
 OFTEN = 0.2  # of the frames in which something moves
 SHAKEN = 0.5  # pixels by which a background moves in most frames: the camera moves
+ERRORS = 4.0  # standard errors of that movement: less may be noise
 BLUR, FLAT = 1.5, 0.1  # pixels over which slopes are measured; levels a pixel: flatter backgrounds tell no movement
 MOVING, LOUD = 0.25, 25.0  # of all pixels, and levels of noise: not an object but the camera
 
@@ -126,7 +127,10 @@ def camera_shift(change_HW, slope_2HW, place):
     beside_HW = ~(np.hypot(x_W - place[0], y_H1 - place[1]) < 3 * place[2])  # true everywhere where nothing was seen
     slope_2N, change_N = slope_2HW[:, beside_HW], ndimage.gaussian_filter(change_HW, BLUR)[beside_HW]
     squares_22 = slope_2N @ slope_2N.T + np.eye(2) * FLAT**2 * len(change_N)
-    return float(np.linalg.norm(np.linalg.solve(squares_22, slope_2N @ change_N)))
+    shift = float(np.linalg.norm(np.linalg.solve(squares_22, slope_2N @ change_N)))
+    together = 4 * np.pi * BLUR**2  # pixels that the blur has made alike
+    error = (change_N.var() * together / np.linalg.eigvalsh(squares_22)[0]) ** 0.5
+    return shift if shift > ERRORS * error else 0.0
 
 
 def largest(size_HW, limit):
