@@ -44,36 +44,16 @@ def listed(folder):
 def code():
     """The commit, and a hash of what differs from it; both None without git or in another project's repository.
 
-    Of changed files the content counts, of new ones name and size: whatever large file lies in the folder is not read.
+    Of changed files the content counts, of new ones the name: whatever large file lies in the folder is not read.
     """
     top = git("rev-parse", "--show-toplevel")
     if not top or not os.path.samefile(os.fsdecode(top.removesuffix(b"\n")), ROOT):
         return {"commit": None, "changes": None}
     commit = git("rev-parse", "--verify", "HEAD")
-    tracked = ("diff", "--name-only", "--no-ext-diff", "--no-renames", "HEAD") if commit else ("ls-files",)
-    marks = [(name, content(name)) for name in names(git(*tracked, "-z"))]
-    marks += [
-        (name, size(name)) for name in names(git("ls-files", "--others", "--exclude-per-directory=.gitignore", "-z"))
-    ]
-    changes = hashlib.sha256(repr(marks).encode()).hexdigest() if marks else None
+    changed = git("diff", "--binary", "--no-ext-diff", "--no-textconv", "HEAD") if commit else git("ls-files")
+    differ = (changed or b"") + (git("ls-files", "--others", "--exclude-per-directory=.gitignore") or b"")
+    changes = hashlib.sha256(differ).hexdigest() if differ else None
     return {"commit": commit and commit.decode().strip(), "changes": changes}
-
-
-def names(listing):
-    """The names that git lists with -z, in one order."""
-    return sorted(filter(None, (listing or b"").split(b"\0")))
-
-
-def content(name):
-    """The SHA-256 of a changed file; empty where it is gone, a link or a repository."""
-    path = ROOT / os.fsdecode(name)
-    return files.sha256(path) if path.is_file() else ""
-
-
-def size(name):
-    """The size of a new file in bytes; 0 where it is a link into nowhere or a repository."""
-    path = ROOT / os.fsdecode(name)
-    return path.stat().st_size if path.is_file() else 0
 
 
 def git(*arguments):

@@ -41,7 +41,6 @@ def figures_of_data(clips):
     yield figures.film_strips(clips)
     yield figures.image_paths(clips)
     yield figures.nuisances(controls.nuisance_table(clips), clips.table["motion"].to_numpy(), 0.26, 0.25)
-    yield figures.scene(ClipSet(CFG, 0, recipes.draw(CFG, 0, [3])))
 
 
 def figures_of_results(clips, predicted):
@@ -69,13 +68,6 @@ def test_every_figure_is_drawn_and_saved(clips, predicted, tmp_path):
 def texts(figure):
     titles = [axis.get_title(loc) for axis in figure.axes for loc in ("left", "center")]
     return "\n".join(titles + [text.get_text() for axis in figure.axes for text in axis.texts])
-
-
-def test_a_scene_shows_what_its_recipe_says():
-    clips = ClipSet(CFG, 0, recipes.draw(CFG, 0, [5]))
-    shown, row = texts(figures.scene(clips)), clips.table.iloc[0]
-    assert row["motion"] in shown
-    assert f"extent {row['extent_px']:.0f} px\ndepth {row['depth_m']:.1f} m" in shown
 
 
 def test_predictions_show_class_and_errors_beside_the_truth(clips, predicted):

@@ -1,9 +1,8 @@
 """The plots of notebooks 00 to 03, one function each; each takes the data to draw and returns a matplotlib Figure."""
 
 from trajnb.figures.data import film_strips, image_paths, nuisances
-from trajnb.figures.evaluation import confusion, learning_curves, learning_speed
+from trajnb.figures.evaluation import confusion, learning_curves, learning_speed, predictions
 from trajnb.figures.style import save
-from trajnb.figures.tour import predictions, scene
 
 __all__ = ["confusion", "film_strips", "image_paths", "learning_curves", "learning_speed", "nuisances", "predictions"]
-__all__ += ["save", "scene"]
+__all__ += ["save"]

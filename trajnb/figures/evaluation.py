@@ -2,11 +2,21 @@
 
 import numpy as np
 import seaborn as sns
+from matplotlib.lines import Line2D
+from matplotlib.patches import Ellipse
+from scipy.stats import chi2
 from sklearn.metrics import confusion_matrix
 
 from trajnb.evaluation import metrics
 from trajnb.figures import style
-from trajnb.figures.style import COLOURS, panels
+from trajnb.figures.style import COLOURS, GREY, MOTION_COLOURS, frame_limits, panels
+
+LINES = {  # label: how `draw_prediction` draws it
+    "observed path": {"color": "deepskyblue"},
+    "true future": {"color": "gold", "marker": "x", "linestyle": ""},
+    "network, with 80 % regions": {"color": "orangered", "marker": "."},
+    "constant velocity": {"color": "palegreen", "marker": "s", "markersize": 3, "linestyle": "--"},
+}
 
 
 def confusion(models, test, columns=4):
@@ -61,3 +71,47 @@ def learning_curves(history, chance, constant_velocity_px):
         axis.legend(frameon=False)
         axis.xaxis.get_major_locator().set_params(integer=True)
     return figure
+
+
+def predictions(clips, predicted, velocity_NHx3, rows):
+    """What a network predicts for clips (row numbers) side by side: true and predicted future, class probabilities.
+
+    `velocity_NHx3`: the futures at constant velocity.
+    """
+    figure, axes = panels(2, len(rows), max(2.3, 5 / len(rows)), 1.95, height_ratios=[2.2, 1])
+    errors = {"network": predicted.track_NHx3, "constant velocity": velocity_NHx3}
+    errors = {name: metrics.displacement_px(x, metrics.future(clips), clips.cfg) for name, x in errors.items()}
+    for (top, bottom), row in zip(axes.T, rows, strict=True):
+        motion = clips.cfg.motions[clips.label_N[row]]
+        draw_prediction(top, clips, predicted, velocity_NHx3, row)
+        lines = [motion, *(f"{name} {error_NH[row].mean():.1f} px off" for name, error_NH in errors.items())]
+        top.set_title("\n".join(lines), color=MOTION_COLOURS[motion], fontsize=9)
+        draw_bars(bottom, clips, predicted, row)
+    axes[1, 0].set_yticks(range(len(clips.cfg.motions)), clips.cfg.motions)
+    handles = [Line2D([], [], label=name, **look) for name, look in LINES.items()]
+    look = {"facecolor": "0.35", "labelcolor": "white", "fontsize": 8}  # on grey, as some lines are light
+    figure.legend(handles=handles, loc="outside lower center", ncols=4 if len(rows) > 3 else 2, **look)
+    return figure
+
+
+def draw_prediction(axis, clips, predictions, velocity_NHx3, row):
+    """The brightest value of every pixel; observed path, true future, the network's and constant velocity's."""
+    cfg = clips.cfg
+    axis.imshow(clips.render([row])[0].max(axis=0), **GREY)
+    uv_Fx2, mean_Hx2 = clips.track_NFx3[row, :, :2] * cfg.size, predictions.track_NHx3[row, :, :2] * cfg.size
+    axis.plot(*uv_Fx2[: cfg.frames].T, color="deepskyblue", linewidth=0.8)
+    axis.plot(*uv_Fx2[cfg.frames :].T, "x", color="gold", markersize=4, markeredgewidth=1)
+    axis.plot(*mean_Hx2.T, ".-", color="orangered", markersize=3, linewidth=0.7)
+    diameters_Hx2 = 2 * np.sqrt(chi2.ppf(0.80, 2) * np.exp(predictions.logvar_NHx3[row, :, :2])) * cfg.size
+    for centre, (width, height) in zip(mean_Hx2, diameters_Hx2, strict=True):
+        axis.add_patch(Ellipse(centre, width, height, fill=False, edgecolor="orangered", linewidth=0.5, alpha=0.8))
+    axis.plot(*velocity_NHx3[row, :, :2].T * cfg.size, linewidth=0.8, **LINES["constant velocity"])
+    frame_limits(axis, cfg.size)
+
+
+def draw_bars(axis, clips, predictions, row):
+    """Probability of each class; the true one in its colour, the others grey."""
+    motions, prob_K = clips.cfg.motions, predictions.prob_NK[row]
+    colours = [MOTION_COLOURS[name] if k == clips.label_N[row] else "0.6" for k, name in enumerate(motions)]
+    axis.bar_label(axis.barh(range(len(motions)), prob_K, color=colours), fmt="%.2f", fontsize=8, padding=2)
+    axis.set(xlim=(0, 1.25), ylim=(len(motions) - 0.5, -0.5), xlabel="probability", xticks=[0, 0.5, 1], yticks=[])
