@@ -24,7 +24,9 @@ cfg = Config.from_notebook(globals())
 print("epochs", cfg.epochs)
 for name in {names}:
     (cfg.stage_dir(f"{folder}") / name).write_text("x" * {size})"""
-EXPORT = "import sys, pathlib; f = pathlib.Path(sys.argv[2]); f.mkdir(); (f / 'network.onnx').write_text('x')\n"
+EXPORT = (
+    "import sys, pathlib; f = pathlib.Path(sys.argv[2]); f.mkdir(exist_ok=True); (f / 'network.onnx').write_text('x')\n"
+)
 PAGES = "import sys; from trajnb import outputs; (outputs() / sys.argv[1] / 'index.html').write_text('page')\n"
 
 

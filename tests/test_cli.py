@@ -37,7 +37,9 @@ def test_help_teaches_and_loads_nothing_slow():
 
 def test_params_lists_bounds_and_units():
     printed = subprocess.run([*TRAJNB, "params", "gravity"], capture_output=True, text=True).stdout
-    assert printed.startswith("gravity = 9.81 m/s2  (a number from 0.0 to 30.0)\n")
+    assert "\ngravity = 9.81 m/s2  (a number from 0.0 to 30.0)\n" in printed
+    by_meaning = subprocess.run([*TRAJNB, "params", "learning rate"], capture_output=True, text=True).stdout
+    assert "\nlr = 0.01" in by_meaning
 
 
 @pytest.mark.parametrize(
