@@ -71,8 +71,7 @@ lint: env  ## ruff over the package, the tests and the notebooks
 	$(BIN)/python -m ruff format --check .
 
 lab: env  ## JupyterLab with the tour open, on this machine only, with a token
-	$(BIN)/python -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb \
-	  $(if $(filter 0,$(shell id -u)),--allow-root)
+	$(BIN)/python -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb $(if $(filter 0,$(shell id -u)),--allow-root)
 
 notebooks: env  ## Execute the committed notebooks in place with their smoke defaults
 	rm -rf outputs/smoke outputs/tour  # a run of other code or parameters must not stand in
