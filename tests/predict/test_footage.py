@@ -62,14 +62,14 @@ def test_a_wall_light_that_changes_and_noise_do_not_matter():
 
 
 @pytest.mark.parametrize(
-    "kind", [".mp4", ".mov", ".avi", ".mkv", "pictures", ".npy", "array", "colours", "transparency"]
+    "kind", [".mp4", ".mov", ".avi", ".mkv", "pictures", "16 bits", ".npy", "array", "colours", "transparency"]
 )
 def test_every_kind_of_source_gives_the_same_frames(tmp_path, kind):
     level_THW = discs(path(20))
     source = tmp_path / f"a{kind}"
-    if kind == "pictures":
+    if kind in ("pictures", "16 bits"):
         source.mkdir()
-        for k, level_HW in enumerate(level_THW):
+        for k, level_HW in enumerate(level_THW if kind == "pictures" else level_THW.astype(np.uint16) * 257):
             PIL.Image.fromarray(level_HW).save(source / f"{k:03d}.PNG")
     elif kind == ".npy":
         np.save(source, level_THW / 255.0)

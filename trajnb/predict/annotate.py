@@ -10,10 +10,11 @@ import PIL.Image
 from PIL import ImageDraw
 
 from trajnb import files
-from trajnb.predict import OOD, footage
+from trajnb.predict import OOD, REGION, footage
 from trajnb.world import recipes, renderer
 
 PATH, FUTURE, WARNING = (0, 190, 255), (255, 110, 30), (255, 220, 60)
+LEGEND = f"predicted positions and their {REGION:.0%} regions"
 WIDTH = 480  # small footage is enlarged to about that
 TICKS = 90_000  # a second: frames are shown at their own times
 
@@ -60,6 +61,7 @@ def draw(canvas, window, row, zoom, share):
     text = f"{row.motion} {getattr(row, f'p_{row.motion}'):.2f}"
     text += "  (unlike the training clips)" if row.ood_score > OOD else ""
     canvas.text((6, 6), text, fill=WARNING, font_size=18, stroke_width=2, stroke_fill=(0, 0, 0))
+    canvas.text((6, 28), LEGEND, fill=FUTURE, font_size=12, stroke_width=2, stroke_fill=(0, 0, 0))
 
 
 def demonstration(cfg):

@@ -60,7 +60,10 @@ def frames(source, rate):
 def opened(path):
     """A picture in grey, turned as viewers turn it; ValueError where it cannot be read."""
     try:
-        return ImageOps.exif_transpose(PIL.Image.open(path)).convert("L")
+        picture = ImageOps.exif_transpose(PIL.Image.open(path))
+        if picture.mode.startswith("I"):  # 16 bits, which `convert` would cut off at 255
+            picture = PIL.Image.fromarray((np.asarray(picture) / 257).round().astype(np.uint8))
+        return picture.convert("L")
     except (OSError, SyntaxError, DecompressionBombError):
         raise ValueError(f"{ascii(path.name)} is no picture that can be read: write it again as PNG") from None
 
