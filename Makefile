@@ -36,7 +36,7 @@ env: .venv/.ready  ## Make .venv with the exact versions of requirements.lock
 # For the page to draw on; without npm, or without a network, a run has all other pages.
 .venv/web/.ready: .venv/.ready $(wildcard trajnb/template/package*.json)
 	@mkdir -p .venv/web && cp trajnb/template/package*.json .venv/web 2>&1 && \
-	  npm ci --prefix .venv/web --ignore-scripts --no-audit --no-fund --silent && touch $@ || \
+	  npm ci --prefix .venv/web --ignore-scripts --no-audit --no-fund --fetch-retries=0 --silent && touch $@ || \
 	  echo "npm is missing or could not install onnxruntime-web: runs go without play.html, the page to draw on."
 
 .venv/%/.ready: .venv/.ready tests/%.lock

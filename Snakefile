@@ -109,7 +109,7 @@ rule predict:
 rule export:
     """The best network as ONNX, and the page to draw on."""
     input: rules.data.output, TRAINED, rules.evaluate.output[0]
-    output: OUT / "export" / "network.onnx"
+    output: OUT / "export" / "README.md"
     params:
         code=runs.export_code(),
     threads: THREADS

@@ -25,7 +25,7 @@ print("epochs", cfg.epochs)
 for name in {names}:
     (cfg.stage_dir(f"{folder}") / name).write_text("x" * {size})"""
 EXPORT = (
-    "import sys, pathlib; f = pathlib.Path(sys.argv[2]); f.mkdir(exist_ok=True); (f / 'network.onnx').write_text('x')\n"
+    "import sys, pathlib; f = pathlib.Path(sys.argv[2]); f.mkdir(exist_ok=True); (f / 'README.md').write_text('x')\n"
 )
 PAGES = "import sys; from trajnb import outputs; (outputs() / sys.argv[1] / 'index.html').write_text('page')\n"
 

@@ -113,7 +113,8 @@ Examples:
   trajnb check mine.py:MyNet
   make run ARGS="--config models=[i3d,mine.py:MyNet] run_name=mine"
 MyNet() is a torch module with num_features and forward(clip (B, 1, T, H, W) in [0, 1]) -> grid (B, T, H, W,
-num_features). Exit code 1: it breaks the contract. The file's code is run."""
+num_features). Exit code 1: it breaks the contract. The file's code is run; a run is repeated when the file
+changes, not when what it imports does."""
 
 
 @app.command(epilog=CHECK_EXAMPLES)
@@ -132,15 +133,12 @@ def check(
     try:
         net, shape = models.build(cfg), (1, cfg.frames, cfg.size, cfg.size)
         found = list(own.problems(net, torch.rand(3, *shape)))
-    except (own.Unusable, RuntimeError) as error:
-        found = [str(error).strip().splitlines()[0]]
-    for problem in found:
-        print(f"{network}: {problem}")
-    if not found:
-        of = cost(net, shape)
-        print(
-            f"{network}: ok; {of['parameters'] / 1e6:.2f} M parameters, {of['macs'] / 1e6:.0f} M multiply-adds a clip"
-        )
+        of = cost(net, shape) if not found else {}
+    except Exception as error:  # whatever somebody's code raises
+        found = [(str(error).strip() or type(error).__name__).splitlines()[0]]
+    numbers = "" if found else f"ok; {of['parameters'] / 1e6:.2f} M parameters, {of['macs'] / 1e6:.0f} M multiply-adds"
+    for line in found or [numbers]:
+        print(f"{network}: {line}")
     raise typer.Exit(FAILED if found else 0)
 
 
@@ -167,8 +165,10 @@ def main():
             app()
         finally:
             sys.stdout.flush()
-    except ParameterError as error:
+    except ValueError as error:  # a ParameterError, or a network of other code
         sys.exit(complain(error, BAD_INPUT))
+    except ModuleNotFoundError as error:
+        sys.exit(complain(f"{error.name} is not installed: pip install 'trajnb[lab]'.", BAD_INPUT))
     except BrokenPipeError:  # whoever read has enough: `| head`
         to_nowhere()
         sys.exit(FAILED)

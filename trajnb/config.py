@@ -78,7 +78,7 @@ class WorldParams(BaseModel):
     size_factor_min: float = parameter(1.0, 0.1, 10.0, "", "least factor on the object's radius")
     size_factor_max: float = parameter(1.0, 0.1, 10.0, "", "largest factor on the object's radius")
     squares: float = parameter(
-        0.0, 0.0, 1.0, "of the clips", "share whose object is a square of a disc's area; 0 is off"
+        0.0, 0.0, 1.0, "of clips", "share with a square of the disc's area instead of it; 0 is off"
     )
     dropped_frames: int = parameter(0, 0, 64, "frames", "observed frames replaced by the one before; 0 is off")
     varied: bool = parameter(
@@ -258,8 +258,8 @@ def short(model):
 
 def code_hash(rooms, model):
     """A hash of the source in these folders of the package; `model`: of extractors' files only this one's."""
-    others = {f"{name}.py" for name in get_args(Extractor) if model and name != model}
-    own = [ROOT / model.rpartition(":")[0]] if model and ":" in model else []
+    others = {f"{name}.py" for name in get_args(Extractor) if model in get_args(Extractor) and name != model}
+    own = [ROOT / model.rpartition(":")[0]] if model and ":" in model and "models" in rooms else []
     source = (p for room in rooms for p in (PACKAGE / room).glob("*.py") if p.name not in others)
     return files.hash_of([*source, *(path for path in own if path.is_file())])
 

@@ -107,7 +107,8 @@ def pages_code():
 
 def export_code():
     """A hash of what exports a network and writes the page to draw on."""
-    return config.code_hash(CODE["predict"], None) + files.hash_of((PACKAGE / "template").glob("play.*"))
+    page = [*(PACKAGE / "template").glob("p*a*.*"), *Path(sys.prefix, "web").glob(".ready")]
+    return config.code_hash(CODE["predict"], None) + files.hash_of(page)
 
 
 def gpus(cfg):
@@ -171,8 +172,10 @@ def check_networks(cfg):
         raise ParameterError(f"device: {cfg.device!r} is not available, torch finds no such GPU: write auto or cpu.")
     try:
         for model in cfg.models:
-            with torch.device("meta"):
-                models.build(cfg.replace(model=model))
+            with torch.device("cpu" if ":" in model else "meta"):
+                net = models.build(cfg.replace(model=model))
+            for problem in own.problems(net, torch.rand(3, 1, cfg.frames, cfg.size, cfg.size)) if ":" in model else ():
+                raise own.Unusable(problem)
     except own.Unusable as error:
         raise ParameterError(f"models: {model}: {error}; `trajnb check {model}` says more.") from None
     except ValueError as error:

@@ -24,9 +24,9 @@ STROKES = {
 
 @pytest.fixture(scope="module")
 def network():
-    """A network with weights of no training, and the limit of its score far above any."""
+    """A network with weights of no training, whose scores are far above their limit."""
     scored = trained.Scored(models.build(CFG)).eval()
-    scored.precision_DD *= 1000
+    scored.inverse_DD *= 1000
     return scored
 
 
@@ -58,12 +58,18 @@ def drawn(page, points, hold=20):
     for xy in where[1:]:
         page.mouse.move(*xy)
         page.wait_for_timeout(hold)
-    before = page.evaluate("window.trajnb.answers")
     page.mouse.up()
-    while page.evaluate("window.trajnb.answers") == before:
-        page.wait_for_timeout(50)
-    page.wait_for_timeout(300)
-    return page.evaluate("window.trajnb.answer")
+    return answered(page)
+
+
+def answered(page, least=1):
+    """The page's answer once there are `least` and no more come."""
+    for _ in range(600):
+        before = page.evaluate("window.trajnb.answers")
+        page.wait_for_timeout(400)
+        if least <= before == page.evaluate("window.trajnb.answers"):
+            return page.evaluate("window.trajnb.answer")
+    raise AssertionError("no answer")
 
 
 @pytest.mark.slow
@@ -100,9 +106,7 @@ def test_examples_play_and_odd_drawings_are_called_odd(page, path, network):
     for motion in CFG.motions:
         before = page.evaluate("window.trajnb.answers")
         page.get_by_role("button", name=motion).click()
-        while page.evaluate("window.trajnb.answers") < before + 3:
-            page.wait_for_timeout(50)
-    page.wait_for_timeout(2000)
+        answered(page, before + 3)
     note = page.locator("#note")
     assert page.evaluate("window.trajnb.answer.score") > OOD
     assert "out-of-distribution score" in note.text_content()

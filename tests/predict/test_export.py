@@ -64,6 +64,31 @@ def test_means_over_several_axes_are_taken_one_axis_at_a_time(run):
     assert constants.keys() <= {name for node in model.graph.node for name in node.input}
 
 
+@pytest.mark.parametrize("axes", [[1, 2, 3], [-3, -2, -1]])
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_sums_are_the_same_axis_by_axis(axes, keepdims):
+    node = onnx.helper.make_node("ReduceSum", ["x", "axes"], ["y"], "sum", keepdims=keepdims)
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in "xy"]
+    constant = onnx.numpy_helper.from_array(np.array(axes), "axes")
+    graph = onnx.helper.make_graph([node], "sums", ends[:1], ends[1:], [constant])
+    model = export.axis_by_axis(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)]))
+    assert len(model.graph.node) == 3
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
+    (y,) = onnx.reference.ReferenceEvaluator(model).run(None, {"x": x})
+    np.testing.assert_allclose(y, x.sum(axis=tuple(axes), keepdims=bool(keepdims)), rtol=1e-5)
+
+
+def test_bfloat16_is_exported_as_float32_and_what_cannot_be_exported_stops_no_run(run, monkeypatch):
+    scored = trained.scored(CFG)
+    scored.net.precision = "bfloat16"
+    assert b"bfloat16" not in export.onnx_file(scored, CFG) and scored.net.precision == "float32"
+    (run / "play.html").write_text("of an earlier network")
+    monkeypatch.setattr(export, "onnx_file", lambda scored, cfg: 1 / 0)
+    export.main(CFG.model_dump_json(), str(run / "failed"))
+    assert (run / "failed" / "README.md").read_text().startswith("Not exported (ZeroDivisionError)")
+    assert not (run / "play.html").exists() and not list(run.glob(".export-*"))
+
+
 def test_an_export_that_differs_from_torch_is_not_written(run, monkeypatch):
     monkeypatch.setattr(export, "axis_by_axis", noisy)
     with pytest.raises(ValueError, match="^ONNX and torch differ by"):
@@ -97,7 +122,8 @@ def test_what_cannot_be_exported_or_read_is_one_sentence(run, folder):
             export.export(CFG, run / "new", model)
     with pytest.raises(ParameterError, match="is not empty"):
         export.export(CFG, folder)
-    for broken in ("{}", "{"):
+    files.write_bytes(run / "broken" / "network.onnx", (folder / "network.onnx").read_bytes()[:1000])
+    for broken in ("{}", "{", (folder / "network.json").read_text()):
         files.write_text(run / "broken" / "network.json", broken)
         with pytest.raises(ParameterError, match="holds no exported network"):
             exported.load(run / "broken")

@@ -71,11 +71,10 @@ def table(predictions, test, cfg):
 
 def save(networks, others, clips, cfg, where="predictions"):
     """Write a table for each of {model: [Predictions of each seed]} and {name: Predictions} into evaluate/`where`."""
-    numbered = {
-        f"{short(model)}-s{cfg.seed + k}": one for model, several in networks.items() for k, one in enumerate(several)
-    }
+    numbered = {f"{model}-s{cfg.seed + k}": one for model, several in networks.items() for k, one in enumerate(several)}
     for name, predictions in (numbered | others).items():
-        files.write_parquet(cfg.stage_dir("evaluate") / where / f"{name}.parquet", table(predictions, clips, cfg))
+        path = cfg.stage_dir("evaluate") / where / f"{short(name)}.parquet"
+        files.write_parquet(path, table(predictions, clips, cfg))
 
 
 def load(path, cfg):

@@ -7,6 +7,8 @@ Shapes:   B clips   C channels   T, H, W   D = num_features
 
 import copy
 import importlib.util
+import sys
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -14,7 +16,7 @@ from torch import nn
 from trajnb import ROOT
 
 FEWEST_ROWS = 4  # of a grid: fewer cannot say where
-CHANGED = 1e-3  # that reversing a clip changes in the grid, at least
+CHANGED = 1e-3  # least change of the grid when a clip is reversed
 
 
 class Unusable(ValueError):
@@ -41,8 +43,8 @@ def load(name) -> Own:
     path, _, wanted = name.rpartition(":")
     if not (ROOT / path).is_file():
         raise Unusable("there is no such file")
-    spec = importlib.util.spec_from_file_location("trajnb_own", ROOT / path)
-    module = importlib.util.module_from_spec(spec)
+    spec = importlib.util.spec_from_file_location(f"trajnb_own_{Path(path).stem}", ROOT / path)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
         net = getattr(module, wanted)()
@@ -54,7 +56,7 @@ def load(name) -> Own:
 
 
 def problems(net, video_BCTHW):
-    """Clauses on what a TrajectoryNet breaks of the contract, with a few different clips; none where it keeps it."""
+    """A clause for each promise that a TrajectoryNet breaks, found with a few different clips."""
     net = copy.deepcopy(net)
     with torch.no_grad():
         grid_BTHWD, _ = net.eval().features(video_BCTHW)

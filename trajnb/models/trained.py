@@ -49,8 +49,8 @@ def training_identity(cfg) -> dict:
 
 def save(path: Path, net, cfg):
     """Write the weights as safetensors; `identity(cfg)` and net.precision are their metadata."""
-    # On the CPU and contiguous: the file is the same wherever the network was trained.
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    # On the CPU, contiguous, and tied weights twice: the file is the same wherever the network was trained.
+    weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in net.state_dict().items()}
     # One JSON under one name: safetensors writes several names in no fixed order, and the same training has to leave
     # the same bytes.
     metadata = {"trajnb": json.dumps({"identity": identity(cfg), "precision": net.precision})}

@@ -24,13 +24,14 @@ from trajnb.predict import OOD, Network, exported, of_member, play, trained
 
 CLIPS = 1000  # test clips on which ONNX and torch are compared
 TOLERANCE = 1e-4  # of probabilities and of positions in frame widths and log metres; of scores, relative
-USED = WORLD | MODEL | {"horizon"}
+USED, CARD = WORLD | MODEL, "README.md"
 
 
 def export(cfg, folder, model="best"):
     """Write a run's network into a folder, which must be new or empty; returns the largest difference from torch.
 
-    Raises ParameterError for a folder that holds something, a model that the run lacks, an ensemble.
+    Raises ParameterError for a folder that holds something, a model that the run lacks, an ensemble; ValueError where
+    ONNX and torch differ. The folder is there whole or not at all.
     """
     if folder.exists() and any(folder.iterdir()):
         raise ParameterError(f"{folder} is not empty: write the name of a new folder.")
@@ -39,20 +40,21 @@ def export(cfg, folder, model="best"):
         raise ParameterError(f"model: {model} is no network of run {cfg.run_name}: write {', '.join(cfg.models)}.")
     cfg = cfg.replace(model=model)
     scored = trained.scored(cfg).cpu()
-    with tempfile.TemporaryDirectory() as temporary:
-        whole = Path(temporary)
+    files.make_folder(folder.absolute().parent)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=folder.absolute().parent) as temporary:
+        whole = Path(temporary) / "whole"
         files.write_bytes(whole / exported.WEIGHTS, onnx_file(scored, cfg))
         files.write_bytes(whole / FILE, (cfg.stage_dir(cfg.train_stage) / FILE).read_bytes())
         files.write_json(whole / exported.ABOUT, about(cfg))
         difference = compare(Network(cfg, [scored.of_array]), exported.load(whole))
-        for path in sorted(whole.iterdir()):
-            files.write_bytes(folder / path.name, path.read_bytes())
-    files.write_text(folder / "README.md", card(cfg, folder, difference))
+        files.write_text(whole / CARD, card(cfg, whole, difference))
+        whole.rename(folder)
     return difference
 
 
 def onnx_file(scored, cfg):
     """The bytes of an ONNX file of any batch: clips (B, T, S, S) uint8 -> logits, future, out-of-distribution score."""
+    scored.net.precision = "float32"  # onnxruntime has no bfloat16 on a CPU
     video_BTSS = torch.zeros(2, cfg.frames, cfg.size, cfg.size, dtype=torch.uint8)
     scored.of_array(video_BTSS.numpy())  # fills the caches of constants, which would keep tensors of the export
     how = {"dynamic_shapes": {"video_BTSS": {0: torch.export.Dim("batch")}}, "external_data": False, "verbose": False}
@@ -74,12 +76,13 @@ def axis_by_axis(model):
     nodes = list(model.graph.node)
     del model.graph.node[:]
     for node in nodes:
-        axes = constants.get(node.input[1], ()) if node.op_type in ("ReduceMean", "ReduceSum") else ()
-        if len(axes) < 2 or min(axes) < 0:
+        axes = constants.get((*node.input, "", "")[1], ()) if node.op_type in ("ReduceMean", "ReduceSum") else ()
+        if len(axes) < 2 or min(axes) < 0 <= max(axes):
             model.graph.node.append(node)
             continue
-        edges = [node.input[0], *(f"{node.name}_{axis}" for axis in sorted(axes)[:0:-1]), node.output[0]]
-        for axis, edge, result in zip(sorted(axes)[::-1], edges, edges[1:], strict=False):  # the last axis first
+        axes = sorted(axes, reverse=bool(max(axes) >= 0))  # so that the number of an axis left is still the same
+        edges = [node.input[0], *(f"{node.name}_{axis}" for axis in axes[:-1]), node.output[0]]
+        for axis, edge, result in zip(axes, edges, edges[1:], strict=False):
             constant = onnx.numpy_helper.from_array(np.array([axis]), f"{node.name}_axis_{axis}")
             model.graph.initializer.append(constant)
             model.graph.node.append(onnx.helper.make_node(node.op_type, [edge, constant.name], [result]))
@@ -118,7 +121,6 @@ def about(cfg):
 
 def card(cfg, folder, difference):
     """A model card: what it is, what it was trained on, how good it is, what it is not for, hashes."""
-    board = pd.read_csv(cfg.stage_dir("evaluate") / "leaderboard.csv").set_index("model").loc[cfg.model]
     sums = "\n".join(f"    {files.sha256(path)}  {path.name}" for path in sorted(folder.iterdir()))
     return f"""# {name(cfg.model)} {cfg.preset}, trained by trajnb {__version__}
 
@@ -128,9 +130,8 @@ Classifies how an object moves ({", ".join(cfg.motions)}) in {cfg.frames} frames
 Use: `trajnb predict --onnx FOLDER VIDEO`, or any ONNX runtime; {exported.ABOUT} says what goes in and comes out.
 
 - Data: rendered clips of one object, {cfg.clips:,} recipes (70 % to train on, 15 % for validation), split by a hash of
-  the recipe; {board.clips_seen:,.0f} clips seen in training, seed {cfg.seed}.
-- Test ({board.n_test:,.0f} further clips, runs trained: {board.seeds:.0f}): accuracy {board.test_top1:.3f} (95 %:
-  {board.test_top1_low:.3f} to {board.test_top1_high:.3f}), ADE {board.ade_px:.2f} px, ECE {board.ece:.3f}.
+  the recipe; seed {cfg.seed}.
+- Test: {scores(cfg)}.
 - ONNX and torch: largest difference {difference:.1e} on {min(CLIPS, cfg.test_clips):,} test clips.
 - Limits: rendered training clips only; a steady camera and one object; other footage is flagged by its
   out-of-distribution score, not always. Not for decisions about people or safety.
@@ -140,14 +141,32 @@ Use: `trajnb predict --onnx FOLDER VIDEO`, or any ONNX runtime; {exported.ABOUT}
 """
 
 
+def scores(cfg):
+    """How good a network is, as one line; of several training runs the mean."""
+    path = cfg.stage_dir("evaluate") / "leaderboard.csv"
+    if not path.is_file():
+        return "not evaluated"
+    row = pd.read_csv(path).set_index("model").loc[cfg.model]
+    found = f"accuracy {row.test_top1:.3f} (95 %: {row.test_top1_low:.3f} to {row.test_top1_high:.3f})"
+    runs = f" (mean of {row.seeds:.0f} training runs, of which this is the first)" if row.seeds > 1 else ""
+    return f"{found}, ADE {row.ade_px:.2f} px, ECE {row.ece:.3f} on {row.n_test:,.0f} further clips{runs}"
+
+
 def main(parameters, folder):
-    """Export the best network of the run with these parameters (JSON), and write its page to draw on."""
+    """Export the best network of the run with these parameters (JSON), and write its page to draw on.
+
+    What cannot be exported does not stop a run: its README says why.
+    """
     cfg, folder = Config(**json.loads(parameters)), Path(folder)
-    for path in folder.glob("*"):  # of an earlier state of the run
-        path.unlink()
-    print(f"export: ONNX and torch differ by {export(cfg, folder):.1e} at most")
+    for path in [cfg.run_dir / "play.html", *folder.glob("*")]:  # of an earlier state of the run
+        path.unlink(missing_ok=True)
+    try:
+        print(f"export: ONNX and torch differ by {export(cfg, folder):.1e} at most")
+    except Exception as error:  # whatever the exporter cannot translate
+        files.write_text(folder / CARD, f"Not exported ({type(error).__name__}): {error}\n")
+        return print(f"export: the best network is left out: {folder / CARD} says why")
     if not play.write(cfg.run_dir / "play.html", folder):
-        print("play.html, the page to draw on, is left out: npm has not installed onnxruntime-web into .venv/web")
+        print("play.html, the page to draw on, is left out: `make` found no npm to install onnxruntime-web")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,6 @@ def load(folder) -> Network:
     try:
         parameters = files.read_json(folder / ABOUT)["parameters"]
         session = onnxruntime.InferenceSession(folder / WEIGHTS, providers=["CPUExecutionProvider"])
-    except (OSError, ValueError, KeyError, RuntimeError, onnxruntime.capi.onnxruntime_pybind11_state.Fail):
+    except Exception:  # onnxruntime's errors have no common class
         raise ParameterError(f"{folder} holds no exported network: write one by `trajnb export`.") from None
     return Network(Config(**parameters), [lambda video_BTSS: session.run(OUTPUTS, {"clips": video_BTSS})])

@@ -128,6 +128,8 @@ def camera_shift(change_HW, slope_2HW, place):
     """
     y_H1, x_W = np.ogrid[: change_HW.shape[0], : change_HW.shape[1]]
     beside_HW = ~(np.hypot(x_W - place[0], y_H1 - place[1]) < 3 * place[2])  # true everywhere where nothing was seen
+    if not beside_HW.any():
+        return 0.0
     slope_2N, change_N = slope_2HW[:, beside_HW], ndimage.gaussian_filter(change_HW, BLUR)[beside_HW]
     squares_22 = slope_2N @ slope_2N.T + np.eye(2) * FLAT**2 * len(change_N)
     shift = float(np.linalg.norm(np.linalg.solve(squares_22, slope_2N @ change_N)))

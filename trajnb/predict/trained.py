@@ -11,6 +11,7 @@ from torch import nn
 from trajnb import ParameterError, data, files, outputs
 from trajnb.config import Config
 from trajnb.evaluation import ensembles
+from trajnb.models.arithmetic import no_tf32
 from trajnb.models.trained import load_trained
 from trajnb.predict import BATCH, Network
 
@@ -31,13 +32,15 @@ class Scored(nn.Module):
         self.net = net
         features = net.extractor.num_features
         self.register_buffer("mean_D", torch.zeros(features))
-        self.register_buffer("precision_DD", torch.eye(features))
+        self.register_buffer("inverse_DD", torch.eye(features))
 
     def forward(self, video_BTSS):
         grid_BTHWD, _ = self.net.features(video_BTSS[:, None].float() / 255)
         away_BD = grid_BTHWD.float().mean(dim=(1, 2, 3)) - self.mean_D
         output = self.net.head(grid_BTHWD)
-        return output.logits_BK, output.future_BFx6, ((away_BD @ self.precision_DD) * away_BD).sum(dim=1)
+        with no_tf32():  # the inverse of a covariance has large entries that cancel
+            score_B = ((away_BD @ self.inverse_DD) * away_BD).sum(dim=1)
+        return output.logits_BK, output.future_BFx6, score_B
 
     @torch.inference_mode()
     def of_array(self, video_BTSS):
@@ -50,7 +53,7 @@ class Scored(nn.Module):
         fitted = LedoitWolf().fit(feature_ND[::2])
         limit = float(np.quantile(fitted.mahalanobis(feature_ND[1::2]), QUANTILE))
         self.mean_D.copy_(torch.from_numpy(fitted.location_))
-        self.precision_DD.copy_(torch.from_numpy(fitted.precision_ / limit))
+        self.inverse_DD.copy_(torch.from_numpy(fitted.precision_ / limit))
         return self
 
     @torch.inference_mode()

@@ -56,7 +56,10 @@ def draw_severities(axis, table, name, score):
     clean = part["clean_severity"].max()
     part = part.assign(severity=part["severity"].where(part["corruption"] == name, clean))
     for model, line in part.sort_values("severity", kind="stable").groupby("model", sort=False):
-        style, look = "o-" if model in MODEL_COLOURS else "--", {"color": COLOURS.get(model), "label": model}
+        style, look = (
+            "o-" if model in MODEL_COLOURS or ":" in model else "--",
+            {"color": COLOURS.get(model), "label": model},
+        )
         axis.plot(line["severity"], line[score], style, markersize=3, linewidth=1.2, **look)
         if model in MODEL_COLOURS:
             ends = line[f"{score}_low"], line[f"{score}_high"]
