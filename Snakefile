@@ -160,7 +160,7 @@ onerror:
 
 
 onsuccess:
-    print(f"\nOpen {FRONT.relative_to(OUT.parent.parent) if FRONT.is_relative_to(OUT.parent.parent) else FRONT}", file=sys.stderr)
+    print(f"\nOpen {runs.relative(FRONT)}", file=sys.stderr)
 
 
 onstart:
