@@ -6,6 +6,7 @@ from matplotlib.patches import Circle
 
 from trajnb.attention.clips import object_px
 from trajnb.attention.maps import CONTROLS
+from trajnb.evaluation import verdict
 from trajnb.figures.style import MODEL_COLOURS, bare, panels
 
 HEAT = matplotlib.colormaps["inferno"]
@@ -53,7 +54,7 @@ def pointing_game(board):
             axis.scatter(part["pointing_game"], y, 25, faces, edgecolors=colours, zorder=2)
             failed = ~control & ~part["passes_randomisation"].astype(bool)
             axis.plot(part["pointing_game"][failed], y[failed], "x", color="black", markersize=8)
-        axis.set(title=model, xlim=(-0.03, 1.03), ylim=(len(part) - 0.5, -0.5), xlabel="pointing game")
+        axis.set(title=verdict.name(model), xlim=(-0.03, 1.03), ylim=(len(part) - 0.5, -0.5), xlabel="pointing game")
         axis.set_yticks(range(len(part)), part["method"].str.replace("_", " "), fontsize=7)
         axis.grid(axis="x", color="0.9")
     return figure

@@ -24,7 +24,7 @@ COLUMNS = ["n_test", "test_top1", "test_nll"]  # that an alarm looks at
 
 def name(model):
     """A network's name as its paper writes it; of somebody's own, its class."""
-    return NAMES.get(model, short(model))
+    return NAMES.get(model, short(model).replace("_", " "))
 
 
 def verdict(board, pairs, cfg):

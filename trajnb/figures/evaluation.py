@@ -7,7 +7,7 @@ from matplotlib.patches import Ellipse
 from scipy.stats import chi2
 from sklearn.metrics import confusion_matrix
 
-from trajnb.evaluation import metrics
+from trajnb.evaluation import metrics, verdict
 from trajnb.figures import style
 from trajnb.figures.style import COLOURS, GREY, MOTION_COLOURS, frame_limits, panels
 
@@ -29,7 +29,7 @@ def confusion(models, test, columns=4):
         counts = confusion_matrix(test.label_N, one.prob_NK.argmax(axis=1), labels=range(len(motions)))
         share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         sns.heatmap(share, annot=counts, fmt="d", cmap="Blues", vmin=0, vmax=1, cbar=False, square=True, ax=axis)
-        axis.set(title=f"{name}\ntop-1 {metrics.top1(one.prob_NK, test.label_N):.4f}", xlabel="predicted")
+        axis.set(title=f"{verdict.name(name)}\ntop-1 {metrics.top1(one.prob_NK, test.label_N):.4f}", xlabel="predicted")
         axis.set_xticklabels(motions, rotation=45, ha="right")
         axis.set_yticklabels([] if number % columns else motions, rotation=0)
         axis.set_ylabel("" if number % columns else "true")
@@ -42,7 +42,9 @@ def learning_speed(histories, chance):
     for name, history in histories.items():
         for column, x in zip(axes.T, (history["clips_seen"], history["seconds"].cumsum()), strict=True):
             for axis, score in zip(column, ("val_top1", "val_ade_px"), strict=True):
-                axis.plot(x, history[score], "o-", color=COLOURS.get(name, "0.5"), markersize=4, label=name)
+                axis.plot(
+                    x, history[score], "o-", color=COLOURS.get(name, "0.5"), markersize=4, label=verdict.name(name)
+                )
     for axis in axes[0]:
         axis.axhline(chance, color="0.4", linestyle=":", linewidth=1)
     axes[0, 0].set(ylabel="validation top-1", ylim=(0, 1.02))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trajnb.evaluation import metrics
+from trajnb.evaluation import metrics, verdict
 from trajnb.figures.style import COLOURS, GREY, MODEL_COLOURS, bare, key, panels
 from trajnb.robustness import conditions
 
@@ -14,7 +14,7 @@ def reliability(models, label_N):
         count, confidence, accuracy = metrics.reliability(one.prob_NK, label_N)
         top.plot([0, 1], [0, 1], color="0.7", linewidth=1)
         top.plot(confidence, accuracy, "o-", color=COLOURS.get(name, "C0"), markersize=4)
-        top.set(title=f"{name}: ECE {metrics.ece(one.prob_NK, label_N):.4f}", ylabel="accuracy")
+        top.set(title=f"{verdict.name(name)}: ECE {metrics.ece(one.prob_NK, label_N):.4f}", ylabel="accuracy")
         bottom.stairs(count, np.linspace(0, 1, len(count) + 1), fill=True, color="0.7")
         bottom.set(yscale="log", xlabel="confidence", ylabel="clips")
     return figure
@@ -58,7 +58,7 @@ def draw_severities(axis, table, name, score):
     for model, line in part.sort_values("severity", kind="stable").groupby("model", sort=False):
         style, look = (
             "o-" if model in MODEL_COLOURS or ":" in model else "--",
-            {"color": COLOURS.get(model), "label": model},
+            {"color": COLOURS.get(model), "label": verdict.name(model)},
         )
         axis.plot(line["severity"], line[score], style, markersize=3, linewidth=1.2, **look)
         if model in MODEL_COLOURS:
