@@ -2,6 +2,7 @@
 
 import re
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -26,7 +27,11 @@ def outputs_of_a_cell():
     shown = [new_output("display_data", data) for data in kinds]
     shown += [new_output("display_data", {"image/png": PNG}, metadata={"image/png": {"alt": "a chart"}})]
     shown += [new_output("stream", text=f"\x1b[31m{line}\x1b[0m {ROOT}/trajnb\n") for line in ("first", "second")]
-    shown += [new_output("stream", name="stderr", text=f"/tmp/ipykernel_12/3.py: {Path.home()}/x <script>alert(8)")]
+    shown += [
+        new_output(
+            "stream", name="stderr", text=f"{tempfile.gettempdir()}/ipykernel_12/3.py: {Path.home()}/x <script>alert(8)"
+        )
+    ]
     return [*shown, new_output("error", ename="E", evalue="", traceback=["\x1b[31mE\x1b[0m: <script>alert(9)"])]
 
 
@@ -122,7 +127,7 @@ def test_what_a_notebook_shows_is_there(built):
 
 def test_no_folder_of_this_machine(built):
     for text in map(str, built.values()):
-        assert not [place for place in (ROOT, Path.home(), "/tmp/ipykernel") if f"{place}/" in text]
+        assert not [place for place in (ROOT, Path.home(), f"{tempfile.gettempdir()}/ipykernel") if f"{place}/" in text]
         assert "./trajnb" in text and "~/x" in text
 
 

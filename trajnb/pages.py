@@ -7,6 +7,7 @@
 import argparse
 import io
 import re
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def clean(text):
 
 def without_folders(text):
     """A page without the folders of this machine; pictures, which are letters by accident, stay as they are."""
-    parts = re.split(r'(src="data:[^"]*")', re.sub(r"/tmp/ipykernel_\d+/", "", text))
+    parts = re.split(r'(src="data:[^"]*")', re.sub(re.escape(tempfile.gettempdir()) + r"/ipykernel_\d+/", "", text))
     for folder, word in ((outputs(), "outputs"), (ROOT, "."), (Path.home(), "~")):
         pattern = rf"(?<![\w.-]){re.escape(str(folder))}(?![\w-])"
         parts[::2] = [re.sub(pattern, word, part) if len(folder.parts) > 1 else part for part in parts[::2]]

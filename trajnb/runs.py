@@ -107,7 +107,8 @@ def pages_code():
 
 def export_code():
     """A hash of what exports a network and writes the page to draw on."""
-    page = [*(PACKAGE / "template").glob("p*a*.*"), *Path(sys.prefix, "web").glob(".ready")]
+    page = [PACKAGE / "template" / name for name in ("play.html", "package-lock.json")]
+    page += Path(sys.prefix, "web").glob(".ready")  # whether npm has installed what the page embeds
     return config.code_hash(CODE["predict"], None) + files.hash_of(page)
 
 
@@ -174,8 +175,8 @@ def check_networks(cfg):
         for model in cfg.models:
             with torch.device("cpu" if ":" in model else "meta"):
                 net = models.build(cfg.replace(model=model))
-            for problem in own.problems(net, torch.rand(3, 1, cfg.frames, cfg.size, cfg.size)) if ":" in model else ():
-                raise own.Unusable(problem)
+            if ":" in model and (found := list(own.problems(net, torch.rand(3, 1, cfg.frames, cfg.size, cfg.size)))):
+                raise own.Unusable(found[0])
     except own.Unusable as error:
         raise ParameterError(f"models: {model}: {error}; `trajnb check {model}` says more.") from None
     except ValueError as error:

@@ -15,10 +15,8 @@ from torch import nn
 
 from trajnb.models.attention import Attend
 from trajnb.models.i3d import I3D, Mixed, Pool, Unit, same_padding
-from trajnb.models.magvit import Magvit
 from trajnb.models.slowfast import SlowFast
 from trajnb.models.trained import load_trained
-from trajnb.models.transformer import Transformer
 
 FINE_ROWS = 8  # a map with fewer rows of cells says little about place
 
@@ -123,9 +121,8 @@ def slowfast_layers(explained):
     return pairs
 
 
-# The layers of each extractor, the feature grid's last; SlowFast has two at each depth, slow and fast. Of any other,
-# the grid.
-LAYERS = {Transformer: grid_layers, Magvit: grid_layers, I3D: i3d_layers, SlowFast: slowfast_layers}
+# Layers before the feature grid; SlowFast has two at each depth, slow and fast. Other extractors have the grid alone.
+LAYERS = {I3D: i3d_layers, SlowFast: slowfast_layers}
 
 
 @contextlib.contextmanager

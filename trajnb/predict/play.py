@@ -26,11 +26,8 @@ def write(path, folder):
     about = files.read_json(folder / exported.ABOUT)
     cfg = Config(**about["parameters"])
     given = {"about": about, "model": name(cfg.model), "limit": OOD, "region": REGION, "examples": examples(cfg)}
-    seconds = cfg.frames / cfg.frame_rate
-    depth = (cfg.depth_min_m + cfg.depth_max_m) / 2
-    given["bend"] = (
-        cfg.gravity / 2 * (seconds / 2) ** 2 * cfg.focal_px / depth / cfg.size
-    )  # of a throw, in frame widths
+    depth_m, half_s = (cfg.depth_min_m + cfg.depth_max_m) / 2, cfg.frames / cfg.frame_rate / 2
+    given["bend"] = cfg.gravity / 2 * half_s**2 * cfg.focal_px / depth_m / cfg.size  # of a throw, in frame widths
     given["radius"] = chi2.ppf(REGION, 2) ** 0.5  # of the region, in standard deviations
     page = (PACKAGE / "template" / "play.html").read_text()
     parts = {"__GIVEN__": json.dumps(given).replace("<", "\\u003c"), "__RUNTIME__": RUNTIME / "ort.wasm.bundle.min.mjs"}

@@ -100,10 +100,6 @@ def scored(cfg) -> Scored:
 
 def best(cfg):
     """The model with the highest accuracy on validation clips, of the first seeds' networks."""
-    return max(cfg.models, key=lambda model: measured(cfg, model)["val_top1"])
-
-
-def measured(cfg, model):
-    """What 02_train has measured of the first seed's network."""
-    run = cfg.replace(model=model)
-    return files.read_json(run.stage_dir(run.train_stage) / "metrics.json")
+    runs = {model: cfg.replace(model=model) for model in cfg.models}
+    measured = {name: files.read_json(run.stage_dir(run.train_stage) / "metrics.json") for name, run in runs.items()}
+    return max(measured, key=lambda model: measured[model]["val_top1"])

@@ -56,14 +56,12 @@ def draw_severities(axis, table, name, score):
     clean = part["clean_severity"].max()
     part = part.assign(severity=part["severity"].where(part["corruption"] == name, clean))
     for model, line in part.sort_values("severity", kind="stable").groupby("model", sort=False):
-        style, look = (
-            "o-" if model in MODEL_COLOURS or ":" in model else "--",
-            {"color": COLOURS.get(model), "label": verdict.name(model)},
-        )
-        axis.plot(line["severity"], line[score], style, markersize=3, linewidth=1.2, **look)
-        if model in MODEL_COLOURS:
+        network, colour = model in MODEL_COLOURS or model not in COLOURS, COLOURS.get(model, "C0")
+        look = {"color": colour, "label": verdict.name(model), "markersize": 3, "linewidth": 1.2}
+        axis.plot(line["severity"], line[score], "o-" if network else "--", **look)
+        if network:
             ends = line[f"{score}_low"], line[f"{score}_high"]
-            axis.fill_between(line["severity"], *ends, color=MODEL_COLOURS[model], alpha=0.12, linewidth=0)
+            axis.fill_between(line["severity"], *ends, color=colour, alpha=0.12, linewidth=0)
     axis.set(title=name, xlabel=conditions.CORRUPTIONS[name].label)
     axis.locator_params(axis="x", nbins=4)
     if part["severity"].min() < clean:
