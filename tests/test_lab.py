@@ -1,5 +1,6 @@
-"""The lab with real notebooks: a training run that is stopped and goes on."""
+"""The lab with a real notebook: a training run that is stopped and goes on (the runner around it: test_runs.py)."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -13,24 +14,25 @@ from trajnb.training import fit
 WORDS = {"run_name": "cut", "models": ["i3d"], "epochs": 3, "clips": 120, "threads": 1}
 
 
-def snakemake():
-    """The runner as a process."""
-    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", "--until", "train"]
-    command += ["--configfile", "params/smoke.yaml", "--config", *(f"{name}={value}" for name, value in WORDS.items())]
+def train(cfg):
+    """The process of the training run's notebook, as the Snakefile starts it."""
+    settings, job = json.dumps({"threads": 1, "cell_limit_s": 0}), runs.job("train", cfg).values()
+    command = [sys.executable, "-m", "trajnb.runs", settings, "train", cfg.stage_dir(cfg.train_stage), *job]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 @pytest.mark.slow
 def test_a_stopped_training_run_goes_on_to_the_bits_of_a_whole_one(monkeypatch, tmp_path):
     monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
-    process = snakemake()
+    cfg = runs.read([ROOT / "params/smoke.yaml"], WORDS).training["train-i3d"]
+    data.make(cfg, cfg.stage_dir("data"))
+    process = train(cfg)
     stop_at(process, "epoch   1/3", signal.SIGTERM)
-    assert process.wait(60) == 1
+    assert process.wait(60) == 130
     assert not (tmp_path / "cut/train-i3d/final.safetensors").exists()
-    again = snakemake()
+    again = train(cfg)
     printed, code = again.communicate()[0], again.returncode
     assert code == 0 and "epoch   1/3" not in printed, printed
-    cfg = runs.read([ROOT / "params/smoke.yaml"], WORDS).training["train-i3d"]
     fit(models.build(cfg), data.load(cfg, "train"), data.load(cfg, "val"), cfg, tmp_path / "whole")
     first, second = (tmp_path / name / "final.safetensors" for name in ("whole", "cut/train-i3d"))
     assert first.read_bytes() == second.read_bytes()

@@ -22,6 +22,8 @@ Extractor = Literal["transformer", "i3d", "slowfast", "magvit"]
 Own = Annotated[str, StringConstraints(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")]  # somebody's own, see trajnb.models.own
 Preset = Literal["nano", "base", "paper"]
 Attention = Literal["head", "gradient_attention", "activation", "gradcam"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["float32", "bfloat16"]
 LARGEST_FILE = 100_000  # bytes; a parameter file is a page, not a data set
 LARGEST_SEED = 2**31 - 1
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
@@ -77,14 +79,9 @@ class WorldParams(BaseModel):
     speed_factor_max: float = parameter(1.0, 0.1, 10.0, "", "largest factor on the image extent of the path")
     size_factor_min: float = parameter(1.0, 0.1, 10.0, "", "least factor on the object's radius")
     size_factor_max: float = parameter(1.0, 0.1, 10.0, "", "largest factor on the object's radius")
-    squares: float = parameter(
-        0.0, 0.0, 1.0, "of clips", "share with a square of the disc's area instead of it; 0 is off"
-    )
+    squares: float = parameter(0.0, 0.0, 1.0, "of clips", "share with a square of the disc's area instead; 0 is off")
     dropped_frames: int = parameter(0, 0, 64, "frames", "observed frames replaced by the one before; 0 is off")
-    varied: bool = parameter(
-        False,
-        text="each clip draws at most one of blur, texture, occluder, decoy, jitter and drops, and how much of it",
-    )
+    varied: bool = parameter(False, text="each clip draws one of blur, texture, occluder, decoy, jitter, drops or none")
 
 
 class DataParams(BaseModel):
@@ -105,9 +102,7 @@ class DataParams(BaseModel):
 class ModelParams(BaseModel):
     """Which network."""
 
-    model: Extractor | Own = parameter(
-        "transformer", text="the extractor that a single 02_train trains; a run has models"
-    )
+    model: Extractor | Own = parameter("transformer", text="the extractor that 02_train trains; a run has models")
     preset: Preset = parameter("nano", text="its size: nano (two cores), base (one GPU), paper (the publication's)")
 
 
@@ -129,15 +124,11 @@ class TrainParams(BaseModel):
     shift_px: int = parameter(4, 0, 64, "px", "largest random shift of clip and target")
     checkpoint_seconds: float = parameter(60.0, 0.0, 1.0e6, "s", "most seconds between checkpoints within an epoch")
     seed: int = parameter(0, 0, LARGEST_SEED, "", "seed of initialisation, order and augmentation")
-    device: Literal["auto", "cpu", "cuda", "mps"] = parameter(
-        "auto", text="where to train; auto takes cuda, then mps (Apple; not tested by us), then cpu"
-    )
-    precision: Literal["float32", "bfloat16"] = parameter(
-        "float32", text="arithmetic of the extractor's forward pass; bfloat16 pays for base presets on a GPU"
-    )
+    device: Device = parameter("auto", text="auto takes cuda, then mps (Apple; not tested by us), then cpu")
+    precision: Precision = parameter("float32", text="of the extractor; bfloat16 pays for base presets on a GPU")
     threads: int = parameter(0, 0, 1024, "threads", "CPU threads; 0 is all cores")
     control: Literal["none", "shuffled", "permuted"] = parameter(
-        "none", text="a training that should fail: on frames in shuffled order, or on permuted labels"
+        "none", text="a training run that should fail: on frames in shuffled order, or on permuted labels"
     )
 
 
@@ -145,16 +136,12 @@ class RunParams(BaseModel):
     """What belongs to one run."""
 
     run_name: str = parameter("smoke", text="folder under outputs/; letters, digits, dot, dash and underscore")
-    models: list[Extractor | Own] = parameter(
-        ["transformer", "i3d", "slowfast", "magvit"], text="the extractors to compare; your own is FILE.py:CLASS"
-    )
+    models: list[Extractor | Own] = parameter([*get_args(Extractor)], text="what to compare; yours is FILE.py:CLASS")
     seeds: int = parameter(1, 1, 100, "", "training runs of each extractor, from `seed` upward")
     controls: list[Literal["shuffled", "permuted"]] = parameter([], text="further runs of each that should fail")
     robustness_clips: int = parameter(8, 4, 1_000_000, "clips", "clips for each corruption and severity")
     attention_clips: int = parameter(8, 4, 1_000_000, "clips", "test clips whose attention maps are scored")
-    attention_methods: list[Attention] = parameter(
-        ["head", "gradient_attention", "activation", "gradcam"], text="kinds of maps; a network has those it allows"
-    )
+    attention_methods: list[Attention] = parameter([*get_args(Attention)], text="maps; a network has those it allows")
     study: Literal["comparison", "postmortem"] = parameter("comparison", text="what a run is: its notebooks")
     cell_limit_s: int = parameter(0, 0, 10_000_000, "s", "longest time for one notebook cell; 0 is no limit")
 

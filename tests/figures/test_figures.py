@@ -37,6 +37,10 @@ def predicted(clips):
     return Predictions(rng.dirichlet(np.ones(4), len(clips)), noisy, np.full(future.shape, -7.0))
 
 
+def first(predictions, clips):
+    return Predictions(*(part if part is None else part[:clips] for part in predictions))
+
+
 def figures_of_data(clips):
     yield figures.film_strips(clips)
     yield figures.image_paths(clips)
@@ -45,9 +49,8 @@ def figures_of_data(clips):
 
 def figures_of_results(clips, predicted):
     models = {"transformer": predicted, "constant_velocity": Predictions(None, predicted.track_NHx3)}
-    velocity_NHx3 = trackers.measured_constant_velocity(clips)
     yield figures.confusion(models, clips)
-    yield figures.predictions(clips, predicted, velocity_NHx3, rows=[0, 1, 2, 3])
+    yield figures.futures(clips.take(slice(4)), {name: first(one, 4) for name, one in models.items()})
     history = {"clips_seen": [100, 200], "seconds": [1.0, 1.1], "val_top1": [0.3, 0.6], "val_ade_px": [9.0, 4.0]}
     yield figures.learning_speed({"transformer": pd.DataFrame(history)}, 0.25)
     epochs = {"epoch": [1, 2], "train_loss": [2.0, 1.0], "val_loss": [2.0, 1.0], "train_top1": [0.3, 0.6]}
@@ -65,20 +68,18 @@ def test_every_figure_is_drawn_and_saved(clips, predicted, tmp_path):
         assert shown.width == pytest.approx(0.6 * int.from_bytes(saved[16:20], "big"), abs=1), "90 of 150 dots per inch"
 
 
-def texts(figure):
-    titles = [axis.get_title(loc) for axis in figure.axes for loc in ("left", "center")]
-    return "\n".join(titles + [text.get_text() for axis in figure.axes for text in axis.texts])
-
-
-def test_predictions_show_class_and_errors_beside_the_truth(clips, predicted):
-    velocity_NHx3 = trackers.measured_constant_velocity(clips)
-    for row in range(4):
-        shown = texts(figures.predictions(clips, predicted, velocity_NHx3, [row]))
-        assert CFG.motions[clips.label_N[row]] in shown
-        assert all(f"{share:.2f}" in shown for share in predicted.prob_NK[row])
-        off_px = metrics.displacement_px(velocity_NHx3, metrics.future(clips), CFG)[row].mean()
-        assert f"constant velocity {off_px:.1f} px off" in shown
-        assert f"network {metrics.error_px(predicted, clips)[row].mean():.1f} px off" in shown
+def test_futures_say_which_class_each_model_names_and_how_far_off_it_is(clips, predicted):
+    clips, named_N = clips.take(slice(8)), (clips.label_N[:8] + np.arange(8) // 4) % 4  # four right, four wrong
+    predicted = first(predicted, 8)._replace(prob_NK=0.1 + 0.6 * np.eye(4)[named_N])
+    velocity = Predictions(None, trackers.measured_constant_velocity(clips))
+    figure = figures.futures(clips, {"i3d": predicted, "constant_velocity": velocity})
+    off_NM = np.stack([metrics.error_px(one, clips).mean(axis=1) for one in (predicted, velocity)], axis=1)
+    for axis, label, k, off_px in zip(figure.axes, clips.label_N, named_N, off_NM, strict=True):
+        assert axis.get_title() == CFG.motions[label]
+        network, baseline = axis.get_xlabel().split("\n")
+        wrong = "" if k == label else " (wrong)"
+        assert network == f"I3D: {CFG.motions[k]}{wrong} 0.70, {off_px[0]:.1f} px off"
+        assert baseline == f"constant velocity: {off_px[1]:.1f} px off"
 
 
 def drawn():

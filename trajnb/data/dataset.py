@@ -126,13 +126,9 @@ def hashed(cfg, seed, count, **more):
 
 def description(cfg):
     """What a data folder depends on: seeds, parameters, and the code that makes clips."""
-    names = ("clips", "test_clips", "split", "target")
-    seeds = {"seed": cfg.data_seed, "test_seed": cfg.data_seed + TEST_SEEDS}
-    return (
-        seeds
-        | {name: getattr(cfg, name) for name in names}
-        | {"world": cfg.world(), "world_code": config.code_hash(["world"], None)}
-    )
+    about = {"seed": cfg.data_seed, "test_seed": cfg.data_seed + TEST_SEEDS}
+    about |= {name: getattr(cfg, name) for name in ("clips", "test_clips", "split", "target")}
+    return about | {"world": cfg.world(), "world_code": config.code_hash(["world"], None)}
 
 
 def load(cfg, which, folder=None):
@@ -158,10 +154,9 @@ def load(cfg, which, folder=None):
 def refuse_others(cfg, manifest, path):
     """Raise ValueError unless a folder's data are those that the parameters describe, byte for byte."""
     wanted, made = description(cfg) | cfg.world(), manifest | manifest["world"]
-    free = (
-        {"world"} if path.name == "test.parquet" else {"world", "test_clips"}
-    )  # a training run may not know the latter
-    differ = [name for name, value in wanted.items() if made.get(name) != value and name not in free]
+    if path.name != "test.parquet":
+        del wanted["test_clips"]  # which a training run may not know
+    differ = [name for name, value in wanted.items() if made.get(name) != value and name != "world"]
     if differ:
         names = ", ".join(differ).replace("world_code", "the code of trajnb.world")
         raise ValueError(f"the data of run '{cfg.run_name}' differ in {names}: run 01_data again")

@@ -3,20 +3,18 @@
 import numpy as np
 import seaborn as sns
 from matplotlib.lines import Line2D
-from matplotlib.patches import Ellipse
+from matplotlib.patches import Ellipse, Rectangle
 from scipy.stats import chi2
 from sklearn.metrics import confusion_matrix
 
 from trajnb.evaluation import metrics, verdict
 from trajnb.figures import style
-from trajnb.figures.style import COLOURS, GREY, MOTION_COLOURS, frame_limits, panels
+from trajnb.figures.style import COLOURS, MOTION_COLOURS, bare, panels
 
-LINES = {  # label: how `draw_prediction` draws it
-    "observed path": {"color": "deepskyblue"},
-    "true future": {"color": "gold", "marker": "x", "linestyle": ""},
-    "network, with 80 % regions": {"color": "orangered", "marker": "."},
-    "constant velocity": {"color": "palegreen", "marker": "s", "markersize": 3, "linestyle": "--"},
-}
+MARKERS = {"transformer": "o", "i3d": "s", "slowfast": "^", "magvit": "D"}  # colour alone would not do for everybody
+
+
+MARGIN = 7  # pixels around a frame, for futures that leave it
 
 
 def confusion(models, test, columns=4):
@@ -42,9 +40,8 @@ def learning_speed(histories, chance):
     for name, history in histories.items():
         for column, x in zip(axes.T, (history["clips_seen"], history["seconds"].cumsum()), strict=True):
             for axis, score in zip(column, ("val_top1", "val_ade_px"), strict=True):
-                axis.plot(
-                    x, history[score], "o-", color=COLOURS.get(name, "0.5"), markersize=4, label=verdict.name(name)
-                )
+                look = {"color": COLOURS.get(name, "0.5"), "label": verdict.name(name)}
+                axis.plot(x, history[score], "o-", markersize=4, **look)
     for axis in axes[0]:
         axis.axhline(chance, color="0.4", linestyle=":", linewidth=1)
     axes[0, 0].set(ylabel="validation top-1", ylim=(0, 1.02))
@@ -75,45 +72,64 @@ def learning_curves(history, chance, constant_velocity_px):
     return figure
 
 
-def predictions(clips, predicted, velocity_NHx3, rows):
-    """What a network predicts for clips (row numbers) side by side: true and predicted future, class probabilities.
+def futures(clips, models):
+    """Clips in two columns: observed path, true future, and what each of {name: Predictions for these clips} predicts.
 
-    `velocity_NHx3`: the futures at constant velocity.
+    All frames of a clip are added up, dark on light. Regions of 80 % are drawn of predictions that have a variance.
+    Below a clip stands the class that each network names, its probability, and the mean distance from the true future.
     """
-    figure, axes = panels(2, len(rows), max(2.3, 5 / len(rows)), 1.95, height_ratios=[2.2, 1])
-    errors = {"network": predicted.track_NHx3, "constant velocity": velocity_NHx3}
-    errors = {name: metrics.displacement_px(x, metrics.future(clips), clips.cfg) for name, x in errors.items()}
-    for (top, bottom), row in zip(axes.T, rows, strict=True):
+    figure, axes = panels(-(-len(clips) // 2), 2, 3.0, 3.4)
+    for axis in axes.flat[len(clips) :]:
+        axis.axis("off")
+    for row, (axis, video_TSS) in enumerate(zip(axes.flat, clips.render(range(len(clips))), strict=False)):
         motion = clips.cfg.motions[clips.label_N[row]]
-        draw_prediction(top, clips, predicted, velocity_NHx3, row)
-        lines = [motion, *(f"{name} {error_NH[row].mean():.1f} px off" for name, error_NH in errors.items())]
-        top.set_title("\n".join(lines), color=MOTION_COLOURS[motion], fontsize=9)
-        draw_bars(bottom, clips, predicted, row)
-    axes[1, 0].set_yticks(range(len(clips.cfg.motions)), clips.cfg.motions)
-    handles = [Line2D([], [], label=name, **look) for name, look in LINES.items()]
-    look = {"facecolor": "0.35", "labelcolor": "white", "fontsize": 8}  # on grey, as some lines are light
-    figure.legend(handles=handles, loc="outside lower center", ncols=4 if len(rows) > 3 else 2, **look)
+        dark_on_light(axis, video_TSS)
+        draw_futures(axis, clips, models, row)
+        bare(axis)
+        axis.set(xlim=(-MARGIN, clips.cfg.size + MARGIN), ylim=(clips.cfg.size + MARGIN, -MARGIN))
+        axis.set_title(motion, color=MOTION_COLOURS[motion])
+        axis.set_xlabel("\n".join(notes(clips, models, row)), fontsize=8)
+    looks = {"observed path": {"color": "0.2"}, "true future": {"color": "black", "marker": "x", "linestyle": ""}}
+    looks |= {verdict.name(name): look(name) for name in models}
+    handles = [Line2D([], [], label=label, **one) for label, one in looks.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 
-def draw_prediction(axis, clips, predictions, velocity_NHx3, row):
-    """The brightest value of every pixel; observed path, true future, the network's and constant velocity's."""
-    cfg = clips.cfg
-    axis.imshow(clips.render([row])[0].max(axis=0), **GREY)
-    uv_Fx2, mean_Hx2 = clips.track_NFx3[row, :, :2] * cfg.size, predictions.track_NHx3[row, :, :2] * cfg.size
-    axis.plot(*uv_Fx2[: cfg.frames].T, color="deepskyblue", linewidth=0.8)
-    axis.plot(*uv_Fx2[cfg.frames :].T, "x", color="gold", markersize=4, markeredgewidth=1)
-    axis.plot(*mean_Hx2.T, ".-", color="orangered", markersize=3, linewidth=0.7)
-    diameters_Hx2 = 2 * np.sqrt(chi2.ppf(0.80, 2) * np.exp(predictions.logvar_NHx3[row, :, :2])) * cfg.size
-    for centre, (width, height) in zip(mean_Hx2, diameters_Hx2, strict=True):
-        axis.add_patch(Ellipse(centre, width, height, fill=False, edgecolor="orangered", linewidth=0.5, alpha=0.8))
-    axis.plot(*velocity_NHx3[row, :, :2].T * cfg.size, linewidth=0.8, **LINES["constant velocity"])
-    frame_limits(axis, cfg.size)
+def look(name):
+    """Colour and marker of a model."""
+    return {"color": COLOURS.get(name, "0.4"), "marker": MARKERS.get(name, "o")}
 
 
-def draw_bars(axis, clips, predictions, row):
-    """Probability of each class; the true one in its colour, the others grey."""
-    motions, prob_K = clips.cfg.motions, predictions.prob_NK[row]
-    colours = [MOTION_COLOURS[name] if k == clips.label_N[row] else "0.6" for k, name in enumerate(motions)]
-    axis.bar_label(axis.barh(range(len(motions)), prob_K, color=colours), fmt="%.2f", fontsize=8, padding=2)
-    axis.set(xlim=(0, 1.25), ylim=(len(motions) - 0.5, -0.5), xlabel="probability", xticks=[0, 0.5, 1], yticks=[])
+def dark_on_light(axis, video_TSS):
+    """All frames added up, the object dark on a light ground."""
+    sum_SS, size = video_TSS.max(axis=0).astype(float), video_TSS.shape[-1]
+    ground = np.median(sum_SS)
+    axis.imshow(sum_SS, cmap="gray_r", vmin=ground - 10, vmax=2 * sum_SS.max() - ground, interpolation="nearest")
+    axis.add_patch(Rectangle((-0.5, -0.5), size, size, fill=False, edgecolor="0.7", linewidth=0.8))
+
+
+def draw_futures(axis, clips, models, row):
+    """One clip's observed path, its true future and the predicted ones, in pixels."""
+    cfg, uv_Fx2 = clips.cfg, clips.track_NFx3[row, :, :2] * clips.cfg.size
+    axis.plot(*uv_Fx2[: cfg.frames].T, color="0.2", linewidth=1)
+    for name, one in models.items():
+        uv_Hx2 = np.concatenate([uv_Fx2[[cfg.frames - 1]], one.track_NHx3[row, :, :2] * cfg.size])
+        axis.plot(*uv_Hx2.T, **look(name), linewidth=1, markersize=3.5, markevery=slice(1, None))
+        if one.logvar_NHx3 is not None:
+            size_Hx2 = 2 * np.sqrt(chi2.ppf(0.80, 2) * np.exp(one.logvar_NHx3[row, :, :2])) * cfg.size
+            for centre, size in zip(uv_Hx2[1:], size_Hx2, strict=True):
+                axis.add_patch(Ellipse(centre, *size, fill=False, edgecolor=look(name)["color"], linewidth=0.6))
+    axis.plot(*uv_Fx2[cfg.frames :].T, "x", color="black", markersize=7, markeredgewidth=1.5)
+
+
+def notes(clips, models, row):
+    """A line for each model: the class it names, if it names one, and how far off its positions are."""
+    for name, one in models.items():
+        off_px = metrics.error_px(one, clips)[row].mean()
+        if one.prob_NK is None:
+            yield f"{verdict.name(name)}: {off_px:.1f} px off"
+            continue
+        k = one.prob_NK[row].argmax()
+        wrong = "" if k == clips.label_N[row] else " (wrong)"
+        yield f"{verdict.name(name)}: {clips.cfg.motions[k]}{wrong} {one.prob_NK[row, k]:.2f}, {off_px:.1f} px off"

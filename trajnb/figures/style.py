@@ -54,12 +54,6 @@ def key(figure, axis, columns=6):
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=columns, frameon=False)
 
 
-def frame_limits(axis, size, title="", margin=10):
-    """A picture's axis with some pixels around the frame, for futures that leave it."""
-    bare(axis, title)
-    axis.set(xlim=(-margin, size + margin), ylim=(size + margin, -margin))
-
-
 def png(figure):
     """A figure as the bytes of a PNG.
 

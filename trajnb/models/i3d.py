@@ -39,14 +39,11 @@ NANO_STAGES = (
     ((32, (32, 64), (8, 16), 16), (32, (32, 64), (8, 16), 16)),
     (),
 )
+BASE_STAGES = (PAPER_STAGES[0], PAPER_STAGES[1][:4], PAPER_STAGES[2])
 PRESETS = {
     # Pools are left out so that a clip of 64 pixels keeps a grid of 4 x 4 cells: fewer could not say where.
     "nano": {"patch": (2, 4, 4), "pools": (True, False, True, False), "stem": (16, 16, 32), "stages": NANO_STAGES},
-    "base": {
-        "patch": (1, 2, 2),
-        "pools": (True, True, True, False),
-        "stages": (PAPER_STAGES[0], PAPER_STAGES[1][:4], PAPER_STAGES[2]),
-    },
+    "base": {"patch": (1, 2, 2), "pools": (True, True, True, False), "stages": BASE_STAGES},
     "paper": {"frames": 64, "size": 224, "channels": 3, "from_scratch": False},
 }
 

@@ -21,12 +21,7 @@ from torch import nn
 
 from trajnb.models.patches import check_divides, fold, standardise
 
-R50 = (
-    (3, 1, 1),
-    (4, 2, 1),
-    (6, 2, 3),
-    (3, 2, 3),
-)  # blocks, spatial stride, slow kernel in time of each stage (table 1)
+R50 = ((3, 1, 1), (4, 2, 1), (6, 2, 3), (3, 2, 3))  # stages: blocks, spatial stride, slow kernel in time (table 1)
 PRESETS = {
     # Strides are chosen so that a clip of 64 pixels keeps a grid of 4 x 4 cells: fewer could not say where.
     "nano": {"alpha": 4, "beta": 3, "width": 24, "patch": 4, "stem": 3, "stages": ((1, 1, 1), (1, 2, 1), (1, 1, 3))},

@@ -104,31 +104,31 @@ def scaled(cfg, names, factor):
     return {name: getattr(cfg, name) * factor for name in names}
 
 
+def resized(clips, factor):
+    """An object of another radius on the same trajectories."""
+    return refilmed(clips, radius_m=clips.cfg.radius_m * factor)
+
+
+def nuisance(label, name, severities):
+    """The Corruption that sets one parameter of the camera or the scene."""
+    return Corruption(label, attrgetter(name), severities, lambda clips, value: refilmed(clips, **{name: value}))
+
+
 CORRUPTIONS = {
     "noise": Corruption("sensor noise", mean_noise, (0.05, 0.1, 0.15, 0.2), lambda c, x: refilmed(c, {"noise": x})),
-    "blur": Corruption("blur, px", attrgetter("blur_px"), (1, 2, 3, 4), lambda c, x: refilmed(c, blur_px=x)),
+    "blur": nuisance("blur, px", "blur_px", (1, 2, 3, 4)),
     "contrast": Corruption("contrast factor", unchanged, (0.7, 0.5, 0.3, 0.15), contrast),
-    "texture": Corruption("texture", attrgetter("texture"), (0.1, 0.2, 0.35, 0.5), lambda c, x: refilmed(c, texture=x)),
-    "occluder": Corruption(
-        "occluder width, px", attrgetter("occluder_px"), (4, 8, 16, 24), lambda c, x: refilmed(c, occluder_px=x)
-    ),
+    "texture": nuisance("texture", "texture", (0.1, 0.2, 0.35, 0.5)),
+    "occluder": nuisance("occluder, px", "occluder_px", (4, 8, 16, 24)),
     "decoy": Corruption("decoy discs", attrgetter("decoy"), (1,), lambda c, x: refilmed(c, decoy=bool(x))),
-    "jitter": Corruption(
-        "camera jitter, px", attrgetter("jitter_px"), (0.5, 1, 2, 3), lambda c, x: refilmed(c, jitter_px=x)
-    ),
+    "jitter": nuisance("camera jitter, px", "jitter_px", (0.5, 1, 2, 3)),
     "slower": Corruption("speed factor", unchanged, (0.9, 0.8, 0.7), speed),
     "faster": Corruption("speed factor", unchanged, (1.1, 1.2, 1.3), speed),
-    "smaller": Corruption(
-        "size factor", unchanged, (0.8, 0.6, 0.4), lambda c, x: refilmed(c, radius_m=c.cfg.radius_m * x)
-    ),
-    "larger": Corruption(
-        "size factor", unchanged, (1.25, 1.5, 2), lambda c, x: refilmed(c, radius_m=c.cfg.radius_m * x)
-    ),
+    "smaller": Corruption("size factor", unchanged, (0.8, 0.6, 0.4), resized),
+    "larger": Corruption("size factor", unchanged, (1.25, 1.5, 2), resized),
     "fewer fps": Corruption("frames a second", attrgetter("frame_rate"), (27, 25, 23), frame_rate),
     "more fps": Corruption("frames a second", attrgetter("frame_rate"), (33, 36, 40), frame_rate),
-    "dropped": Corruption(
-        "dropped frames", attrgetter("dropped_frames"), (2, 4, 6, 8), lambda c, x: refilmed(c, dropped_frames=x)
-    ),
+    "dropped": nuisance("dropped frames", "dropped_frames", (2, 4, 6, 8)),
     "observed": Corruption("observed frames", attrgetter("frames"), (12, 8, 6, 4, 3, 2), observed),
 }
 

@@ -16,11 +16,9 @@ def training_loss(output, aux: dict, label_B, track_BFx3, cfg):
     """Scalar: cross-entropy + weighted future beta-NLL + weighted observed smooth-L1 + weighted aux["loss"], nats."""
     observed_BTx3, future_BHx3 = as_target(track_BFx3).tensor_split([cfg.frames], dim=1)
     position = position_nll(output.future_BFx6, future_BHx3, cfg.beta_nll).mean()
-    # Absolute beyond 1.6 px: what is far off at first does not outweigh all else.
-    # A dense signal: the position in every frame, not in the few future ones alone.
-    observed = F.smooth_l1_loss(
-        standard(output.observed_BTx3), standard(observed_BTx3), beta=0.1
-    )  # quadratic below 0.1 standard units, 1.6 px
+    # A dense signal: the position in every frame, not in the few future ones alone. Quadratic below 0.1 standard units,
+    # 1.6 px, absolute beyond: what is far off at first does not outweigh all else.
+    observed = F.smooth_l1_loss(standard(output.observed_BTx3), standard(observed_BTx3), beta=0.1)
     loss = F.cross_entropy(output.logits_BK, label_B) + cfg.position_weight * position + cfg.observed_weight * observed
     return loss + cfg.aux_weight * aux["loss"] if "loss" in aux else loss
 
