@@ -73,15 +73,15 @@ def train(folder, count, first, held, model):
     from trajnb.config import Config
     from trajnb.training import fit
 
-    loop, begin = sys.modules["trajnb.training.fit"], time.perf_counter()
-    planned = loop.planned
+    loop, begin, answers = sys.modules["trajnb.training.fit"], time.perf_counter(), sys.stdout
+    planned, sys.stdout = loop.planned, sys.stderr  # where progress goes
 
     def in_turns(*arguments):
         steps = planned(*arguments)
         while sys.stdin.readline():
             start = time.perf_counter()
             yield next(steps)
-            print(json.dumps([time.perf_counter() - begin, time.perf_counter() - start]), flush=True)
+            print(json.dumps([time.perf_counter() - begin, time.perf_counter() - start]), file=answers, flush=True)
 
     loop.planned, config.HELD = in_turns, config.HELD * int(held)
     cfg = Config(run_name="scale", clips=int(count), test_clips=40, epochs=1, model=model, device="cpu", threads=1)
