@@ -36,14 +36,14 @@ def main(folder, repeats=5, model="i3d"):
             subprocess.run([sys.executable, __file__, "draw", folder, str(count), str(first)], check=True)
     rows = []
     for repeat in range(int(repeats)):
-        rows += [row | {"repeat": repeat} for row in measure(folder, model)]
+        rows += [row | {"repeat": repeat} for row in measure(folder, model, repeat)]
         report(pd.DataFrame(rows))
 
 
-def measure(folder, model):
-    """Start all trainings, let them step in turns; a row for each."""
-    running, rows = {}, {}
-    for kind, (count, first, held) in KINDS.items():
+def measure(folder, model, repeat):
+    """Start all trainings, in another order each time, let them step in turns; a row for each."""
+    running, rows, kinds = {}, {}, [*KINDS.items()]
+    for kind, (count, first, held) in kinds[repeat % len(kinds) :] + kinds[: repeat % len(kinds)]:
         begin = time.perf_counter()
         command = [sys.executable, __file__, "train", folder, str(count), str(first), str(int(held)), model]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
@@ -82,6 +82,7 @@ def train(folder, count, first, held, model):
             start = time.perf_counter()
             yield next(steps)
             print(json.dumps([time.perf_counter() - begin, time.perf_counter() - start]), file=answers, flush=True)
+        raise SystemExit
 
     loop.planned, config.HELD = in_turns, config.HELD * int(held)
     cfg = Config(run_name="scale", clips=int(count), test_clips=40, epochs=1, model=model, device="cpu", threads=1)

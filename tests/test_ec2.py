@@ -3,11 +3,10 @@
 import os
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests import servers
 from tests.runs import Lab
 
 MAKEFILE = """
@@ -18,35 +17,10 @@ pull: ; @{python} -m trajnb.remote pull "$(REMOTE)" $(RUN)
 SLOW = "print('begun', flush=True)\nimport time\ntime.sleep(60)"
 
 
-class Metadata(BaseHTTPRequestHandler):
-    """EC2's metadata service: a token first, then whether the machine is taken back."""
-
-    def do_PUT(self):
-        given = self.path == "/latest/api/token" and self.headers["X-aws-ec2-metadata-token-ttl-seconds"]
-        self.answer(200 if given else 400, b"a-token")
-
-    def do_GET(self):
-        known = self.headers["X-aws-ec2-metadata-token"] == "a-token"
-        there = self.path == "/latest/meta-data/spot/instance-action" and self.server.notice
-        self.answer((200 if there else 404) if known else 401, b'{"action": "terminate"}')
-
-    def answer(self, code, content):
-        self.send_response(code)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *words):
-        pass
-
-
 @pytest.fixture
 def metadata():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Metadata)
-    server.notice = False
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with servers.metadata() as server:
+        yield server
 
 
 def machine(folder):
@@ -61,7 +35,7 @@ def machine(folder):
 def start(lab, remote, hours, server):
     """profiles/ec2.sh as a process."""
     own = {n: v for n, v in os.environ.items() if n not in ("TRAJNB_OUTPUTS", "TRAJNB_STEP", "MAKEFLAGS")}
-    own |= {"PYTHONPATH": str(lab.folder), "OFF": "echo off", "METADATA": f"http://127.0.0.1:{server.server_port}"}
+    own |= {"PYTHONPATH": str(lab.folder), "OFF": "echo off", "METADATA": server.url}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     command = [lab.folder / "profiles" / "ec2.sh", str(remote), "params/mine.yaml", str(hours)]
     return subprocess.Popen(command, cwd=lab.folder, env=own, **pipes)

@@ -38,7 +38,7 @@ class ClipSet:
         """`xyz_NFx3`: positions in metres to use instead of those that the recipes have."""
         self.cfg, self.seed, self.table = cfg, seed, table.reset_index(drop=True)
         self.xyz_NFx3 = recipes.tracks(cfg, seed, self.table) if xyz_NFx3 is None else xyz_NFx3
-        self.label_N = pd.Categorical(self.table["motion"], categories=cfg.motions).codes.astype(np.int64)
+        self.label_N = labels(cfg, self.table)
         uv_NFx2 = camera.project(self.xyz_NFx3, cfg) / cfg.size
         self.track_NFx3 = np.concatenate([uv_NFx2, self.xyz_NFx3[..., 2:]], axis=2).astype(np.float32)
         if cfg.target == "last_seen":
@@ -100,7 +100,7 @@ class Drawn(ClipSet):
     def __init__(self, cfg, seed, table):
         self.cfg, self.seed = cfg, seed
         self.index_N, self.attempt_N = table["index"].to_numpy(), table["attempt"].to_numpy()
-        self.label_N = recipes.labels(cfg, seed, self.index_N)
+        self.label_N = labels(cfg, table)
 
     def __len__(self):
         return len(self.index_N)
@@ -147,6 +147,11 @@ class Rendered(ClipSet):
         part = super().take(rows)
         part.whole = self.batch(rows)
         return part
+
+
+def labels(cfg, table):
+    """Class numbers (N,) of a recipe table."""
+    return pd.Categorical(table["motion"], categories=cfg.motions).codes.astype(np.int64)
 
 
 def make(cfg, folder):
@@ -203,10 +208,11 @@ def load(cfg, which, folder=None):
 def read(cfg, seed, path, which):
     """A split's clips: a ClipSet where their pictures would fit into memory, else only what finds them."""
     split = [("split", "==", which)]
-    count = len(pd.read_parquet(path, columns=["split"], filters=split))
-    if count * cfg.frames * cfg.size**2 <= config.HELD * psutil.virtual_memory().available:
+    few = {"columns": ["index", "motion", "attempt"], "read_dictionary": ["motion", "split"]}
+    table = pd.read_parquet(path, filters=split, **few)
+    if len(table) * cfg.frames * cfg.size**2 <= config.HELD * psutil.virtual_memory().available:
         return ClipSet(cfg, seed, pd.read_parquet(path, filters=split))
-    return Drawn(cfg, seed, pd.read_parquet(path, columns=["index", "attempt"], filters=split))
+    return Drawn(cfg, seed, table)
 
 
 def refuse_others(cfg, manifest, path):

@@ -20,7 +20,7 @@ from trajnb.training.interrupts import Interrupts
 from trajnb.training.losses import training_loss
 from trajnb.training.predictions import validate
 
-PLANNED = 1000  # steps whose random numbers are drawn at once: an epoch of a million clips has 20,000
+PLANNED = 250  # steps whose random numbers are drawn at once: an epoch of a million clips has 20,000
 
 
 def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
