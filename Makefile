@@ -61,7 +61,7 @@ SNAKEMAKE = $(HOMELESS) $(BIN)/python -m snakemake --profile profiles/local
 
 run: env .venv/web/.ready  ## The lab: data, training, evaluation, pages (PARAMS=params/quick.yaml ARGS="--config epochs=2" REMOTE=s3:bucket/lab)
 	@$(BIN)/python -m trajnb.config $(PARAMS)
-	$(if $(REMOTE),$(BIN)/python -m trajnb.remote push "$(REMOTE)" "$(RUN)") $(SNAKEMAKE) $(ARGS) --configfile $(PARAMS)
+	exec $(if $(REMOTE),$(BIN)/python -m trajnb.remote push "$(REMOTE)" "$(RUN)") $(SNAKEMAKE) $(ARGS) --configfile $(PARAMS)
 
 test: lint .venv/parity/.ready .venv/web/.ready  ## Lint, unit tests, the smoke lab through the runner, committed notebooks against their outputs
 	OMP_NUM_THREADS=1 $(PYTEST)

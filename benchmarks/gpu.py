@@ -61,7 +61,7 @@ def step_row(model, preset, batch, precision, peaks, compiled):
     net = models.build(cfg).to(device).train()
     optimizer = optimizers.build(net, cfg.lr, cfg.weight_decay)
     whole = data.Rendered(ClipSet(cfg, SEED, recipes.draw(cfg, SEED, np.arange(batch))), device).whole
-    _, lr_K, draws = plan(cfg, 0, batch, batch, 1, device)
+    draws, lr_K = plan(cfg, 0, range(1), 1, batch, device)
     given = (*whole, *(drawn[0] for drawn in draws), lr_K[0])
     training_macs = macs(net, (1, cfg.frames, cfg.size, cfg.size), training=True)
     if compiled:

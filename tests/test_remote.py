@@ -1,13 +1,12 @@
 """A run copies itself with rclone; a remote that fails is reported and never stops it."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
 
 import pytest
 
+from tests import servers
 from trajnb import files, remote
 
 QUICK = [sys.executable, "-c", "print('ended')"]
@@ -24,27 +23,20 @@ def run_dir(tmp_path, monkeypatch):
     return folder
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+@pytest.fixture
+def s3_port(tmp_path):
+    """The port of rclone's own S3 server on loopback, which keeps the bucket `lab` in a folder."""
+    (tmp_path / "s3" / "lab").mkdir(parents=True)
+    with servers.s3(tmp_path / "s3") as port:
+        yield port
 
 
 @pytest.fixture
-def bucket(tmp_path, monkeypatch):
-    """The remote s3:lab, a bucket on rclone's own S3 server on loopback, which keeps it in a folder."""
-    port, keys = free_port(), ("a-key-of-the-tests", "a-secret-of-the-tests")
-    (tmp_path / "s3" / "lab").mkdir(parents=True)
-    serve = ["serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", ",".join(keys), "--config", os.devnull]
-    process = subprocess.Popen([remote.RCLONE, *serve, tmp_path / "s3"], stderr=subprocess.DEVNULL)
-    own = {"RCLONE_CONFIG_S3_ENDPOINT": f"http://127.0.0.1:{port}", "RCLONE_CONFIG_S3_PROVIDER": "Rclone"}
-    for name, value in (own | dict(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), keys, strict=True))).items():
+def bucket(s3_port, monkeypatch):
+    """The remote s3:lab."""
+    for name, value in servers.environment(s3_port).items():
         monkeypatch.setenv(name, value)
-    while process.poll() is None and socket.socket().connect_ex(("127.0.0.1", port)):
-        time.sleep(0.05)
-    yield "s3:lab"
-    process.kill()
-    process.wait()
+    return "s3:lab"
 
 
 def test_a_folder_as_remote_receives_all_but_hidden_files(run_dir, tmp_path, capfd):
@@ -66,7 +58,9 @@ def test_another_file_of_the_same_size_and_time_is_copied(run_dir, tmp_path):
 
 
 def test_a_dead_remote_never_stops_a_run_and_is_reported(run_dir, capfd):
-    dead = f":s3,provider=Minio,endpoint='http://127.0.0.1:{free_port()}',access_key_id=a,secret_access_key=b:lab"
+    dead = (
+        f":s3,provider=Minio,endpoint='http://127.0.0.1:{servers.free_port()}',access_key_id=a,secret_access_key=b:lab"
+    )
     assert remote.push(dead, "tiny", [sys.executable, "-c", "raise SystemExit(3)"]) == 3
     assert "tiny: NOT complete: " in capfd.readouterr().err
 

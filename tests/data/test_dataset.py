@@ -4,8 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trajnb import ParameterError, data, files
+from trajnb import ParameterError, config, data, files
 from trajnb.config import Config
+from trajnb.data import dataset
+from trajnb.data.dataset import Drawn
+from trajnb.training import checkpoints
 
 CFG = Config(clips=200, test_clips=60)
 
@@ -150,3 +153,28 @@ def test_a_control_changes_training_clips_alone_where_it_permutes_labels(folder)
     shuffled = CFG.replace(control="shuffled")
     for which in ("train", "val", "test"):
         assert isinstance(data.load(shuffled, which, folder), data.Reordered)
+
+
+@pytest.mark.parametrize("control", ["none", "permuted"])
+def test_a_set_too_large_for_memory_shows_the_same_clips(control, folder, monkeypatch):
+    cfg = CFG.replace(control=control, motions=["random", "linear", "circular", "parabolic"], data_seed=3)
+    data.make(cfg, folder / "other")
+    small = data.load(cfg, "train", folder / "other")
+    monkeypatch.setattr(config, "HELD", 0)
+    large = data.load(cfg, "train", folder / "other")
+    assert isinstance(large, Drawn)
+    assert len(large) == len(small)
+    assert checkpoints.data_hash(large) == checkpoints.data_hash(small), "a training resumes where more fits or less"
+    rows = np.array([5, 2, 90])
+    for one, same in zip(large.batch(rows), small.batch(rows), strict=True):
+        assert one.equal(same)
+    assert np.array_equal(large.render([7]), small.render([7]))
+    assert np.array_equal(large.track_NFx3, small.track_NFx3)
+    assert np.array_equal(data.Rendered(large).take(rows).label_N, small.label_N[rows])
+    held = {"index_N", "attempt_N", "label_N"}
+    assert {name for name, value in vars(large).items() if isinstance(value, np.ndarray)} == held, "and no more"
+
+
+def test_recipes_drawn_in_blocks_are_the_same(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "BLOCK", 77)
+    assert data.make(CFG, tmp_path) == files.read_json(folder / "manifest.json")

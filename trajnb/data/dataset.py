@@ -12,12 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import psutil
 import torch
 
 from trajnb import ParameterError, config, files
 from trajnb.data import splits
 from trajnb.world import camera, recipes, renderer
 
+BLOCK = 20_000  # recipes drawn at once: a search takes some 10 kB for each
 TEST_SEEDS = 2**32  # test clips come from seed data_seed + TEST_SEEDS: no training seed ever reaches it
 
 
@@ -36,7 +38,7 @@ class ClipSet:
         """`xyz_NFx3`: positions in metres to use instead of those that the recipes have."""
         self.cfg, self.seed, self.table = cfg, seed, table.reset_index(drop=True)
         self.xyz_NFx3 = recipes.tracks(cfg, seed, self.table) if xyz_NFx3 is None else xyz_NFx3
-        self.label_N = pd.Categorical(self.table["motion"], categories=cfg.motions).codes.astype(np.int64)
+        self.label_N = labels(cfg, self.table)
         uv_NFx2 = camera.project(self.xyz_NFx3, cfg) / cfg.size
         self.track_NFx3 = np.concatenate([uv_NFx2, self.xyz_NFx3[..., 2:]], axis=2).astype(np.float32)
         if cfg.target == "last_seen":
@@ -87,11 +89,51 @@ class Reordered(ClipSet):
         return np.take_along_axis(super().render(rows), self.order_NT[rows][:, :, None, None], axis=1)
 
 
+class Drawn(ClipSet):
+    """A set too large for memory: of each clip only what finds it is held, all else is drawn anew when it is needed.
+
+    The same clips as those of a ClipSet: 24 bytes each instead of a kilobyte, and no time to begin.
+    """
+
+    ROWS = ("index_N", "attempt_N", "label_N")
+
+    def __init__(self, cfg, seed, table):
+        self.cfg, self.seed = cfg, seed
+        self.index_N, self.attempt_N = table["index"].to_numpy(), table["attempt"].to_numpy()
+        self.label_N = labels(cfg, table)
+
+    def __len__(self):
+        return len(self.index_N)
+
+    def __getattr__(self, name):
+        """The table and positions of all clips, for what needs them at once."""
+        if name not in ("table", "xyz_NFx3", "track_NFx3"):
+            raise AttributeError(name)
+        return getattr(self.take(slice(None)), name)
+
+    def render(self, rows):
+        part = self.take(rows)
+        return part.render(np.arange(len(part)))
+
+    def batch(self, rows):
+        part = self.take(rows)
+        return part.batch(np.arange(len(part)))
+
+    def take(self, rows):
+        """Some clips of this set, as a ClipSet."""
+        index_N = self.index_N[rows]
+        table = recipes.nuisances(self.cfg, self.seed, index_N).assign(attempt=self.attempt_N[rows])
+        motion_N = np.array(self.cfg.motions)[recipes.labels(self.cfg, self.seed, index_N)]
+        part = ClipSet(self.cfg, self.seed, table.assign(motion=motion_N))
+        part.label_N = self.label_N[rows]  # a control may have permuted them
+        return part
+
+
 class Rendered(ClipSet):
     """The same clips, rendered once and held on a device: for training, and for what looks at them several times."""
 
     def __init__(self, clips, device="cpu"):
-        vars(self).update(vars(clips))
+        vars(self).update(vars(clips.take(slice(None))))
         self.whole = Batch(*(part.to(device) for part in clips.batch(np.arange(len(clips)))))
 
     def render(self, rows):
@@ -107,6 +149,11 @@ class Rendered(ClipSet):
         return part
 
 
+def labels(cfg, table):
+    """Class numbers (N,) of a recipe table."""
+    return pd.Categorical(table["motion"], categories=cfg.motions).codes.astype(np.int64)
+
+
 def make(cfg, folder):
     """Draw a run's clips, split them and write the data folder; returns the manifest."""
     folder = Path(folder)
@@ -120,8 +167,12 @@ def make(cfg, folder):
 
 def hashed(cfg, seed, count, **more):
     """The first recipes of a seed with their hashes; the target is no part of a recipe."""
-    table = recipes.draw(cfg, seed, np.arange(count))
-    return table.assign(recipe_hash=splits.recipe_hashes(ClipSet(cfg.replace(target="future"), seed, table)), **more)
+    tables = []
+    for start in range(0, count, BLOCK):
+        table = recipes.draw(cfg, seed, np.arange(start, min(start + BLOCK, count)))
+        clips = ClipSet(cfg.replace(target="future"), seed, table)
+        tables.append(table.assign(recipe_hash=splits.recipe_hashes(clips), **more))
+    return pd.concat(tables, ignore_index=True)
 
 
 def description(cfg):
@@ -142,13 +193,22 @@ def load(cfg, which, folder=None):
     test = which == "test"
     name, seed = ("test.parquet", cfg.data_seed + TEST_SEEDS) if test else ("recipes.parquet", cfg.data_seed)
     refuse_others(cfg, files.read_json(folder / "manifest.json"), folder / name)
-    table = pd.read_parquet(folder / name)
-    clips = ClipSet(cfg, seed, table[table["split"] == which])
+    clips = read(cfg, seed, folder / name, which)
     if cfg.control == "shuffled":
         return Reordered(clips, "shuffled")
     if cfg.control == "permuted" and which == "train":
         clips.label_N = np.random.default_rng(seed).permutation(clips.label_N)
     return clips
+
+
+def read(cfg, seed, path, which):
+    """A split's clips: a ClipSet where their pictures would fit into memory, else only what finds them."""
+    split = [("split", "==", which)]
+    few = {"columns": ["index", "motion", "attempt"], "read_dictionary": ["motion", "split"]}
+    table = pd.read_parquet(path, filters=split, **few)
+    if len(table) * cfg.frames * cfg.size**2 <= config.HELD * psutil.virtual_memory().available:
+        return ClipSet(cfg, seed, pd.read_parquet(path, filters=split))
+    return Drawn(cfg, seed, table)
 
 
 def refuse_others(cfg, manifest, path):

@@ -17,6 +17,9 @@ import torch
 from trajnb import files
 
 FOLDER, DIGITS = "checkpoints", 16
+HASHED = (
+    1000  # clips whose positions count: a million take ten seconds to draw, and all follow from parameters and code
+)
 KEPT = 2  # newest checkpoints: one may be damaged
 NAME = re.compile(rf"step-(\d{{8}})-([0-9a-f]{{{DIGITS}}})\.pt")
 
@@ -92,8 +95,9 @@ def digest(content: bytes) -> str:
 
 
 def data_hash(clips) -> str:
-    """16 digits of a hash of what a set of clips teaches: its labels and positions."""
-    return digest(np.ascontiguousarray(clips.label_N).tobytes() + np.ascontiguousarray(clips.track_NFx3).tobytes())
+    """16 digits of a hash of what a set of clips teaches: its labels, and of a large set some positions."""
+    track_NFx3 = (clips.spread(HASHED) if hasattr(clips, "spread") else clips).track_NFx3
+    return digest(np.ascontiguousarray(clips.label_N).tobytes() + np.ascontiguousarray(track_NFx3).tobytes())
 
 
 def written(folder: Path) -> list[Path]:

@@ -20,6 +20,8 @@ from trajnb.training.interrupts import Interrupts
 from trajnb.training.losses import training_loss
 from trajnb.training.predictions import validate
 
+PLANNED = 250  # steps whose random numbers are drawn at once: an epoch of a million clips has 20,000
+
 
 def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
     """Train `net`, or resume from the newest whole checkpoint; returns the history, one row per epoch.
@@ -46,12 +48,11 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
         for epoch in range(len(state.history), cfg.epochs):
             # train: one pass in an order that depends on seed and epoch alone, from the step where it was cut
             start = time.perf_counter() - state.seconds
-            rows_KB, lr_K, draws = plan(cfg, epoch, len(train_set), batch, steps, device)
-            batches = data.batches(train_set, rows_KB[state.step :], device)
+            rows_KB = order(cfg.seed, epoch, len(train_set), batch)
             net.train()  # validation has left it in eval mode
             seed_torch(cfg, epoch, state)
-            for k, clips in enumerate(batches, state.step):
-                measured = step(*clips, *(drawn[k] for drawn in draws), lr_K[k])
+            for inputs in planned(cfg, epoch, train_set, rows_KB, state.step, device):
+                measured = step(*inputs)
                 state.add(*measured, time.perf_counter() - start)
                 bar.set_postfix(epoch=epoch + 1, clips_per_second=state.step * batch / state.seconds, refresh=False)
                 bar.update()
@@ -106,14 +107,22 @@ def prepare(cfg) -> torch.device:
     return trained.device(cfg)
 
 
-def plan(cfg, epoch: int, clips: int, batch: int, steps: int, device):
-    """All that an epoch's steps draw or look up: rows (K, B), learning rates (K,) and Draws, the latter on `device`."""
+def planned(cfg, epoch: int, train_set, rows_KB, first: int, device):
+    """What each step of an epoch from `first` on is called with: a Batch, its Draws, the learning rate."""
+    for start in range(first, len(rows_KB), PLANNED):
+        these = range(start, min(start + PLANNED, len(rows_KB)))
+        draws, lr_K = plan(cfg, epoch, these, *rows_KB.shape, device)
+        for k, clips in enumerate(data.batches(train_set, rows_KB[these.start : these.stop], device)):
+            yield *clips, *(drawn[k] for drawn in draws), lr_K[k]
+
+
+def plan(cfg, epoch: int, these: range, steps: int, batch: int, device):
+    """Draws and learning rates (K,) of these steps of an epoch, on `device`: copied one by one, a GPU would wait."""
     # A step's draws have a seed of their own, so that a resumed training run needs no state of the generator.
-    draws = [draw(cfg, np.random.default_rng((cfg.seed, epoch, 1 + k)), batch) for k in range(steps)]
+    draws = [draw(cfg, np.random.default_rng((cfg.seed, epoch, 1 + k)), batch) for k in these]
     done, total = epoch * steps, cfg.epochs * steps
-    lr_K = torch.tensor([cfg.lr * warmup_cosine(done + k, total, cfg.warmup_share) for k in range(steps)])
-    on_device = Draws(*(torch.stack(part).to(device) for part in zip(*draws, strict=True)))
-    return order(cfg.seed, epoch, clips, batch), lr_K.to(device), on_device
+    lr_K = torch.tensor([cfg.lr * warmup_cosine(done + k, total, cfg.warmup_share) for k in these])
+    return Draws(*(torch.stack(part).to(device) for part in zip(*draws, strict=True))), lr_K.to(device)
 
 
 def order(seed: int, epoch: int, clips: int, batch: int) -> np.ndarray:

@@ -1,0 +1,97 @@
+"""What more data buys: test error of the networks against the number of distinct clips, and a power law through it.
+
+python benchmarks/learning_curves.py FOLDER [MODEL...]     what FOLDER has already is not trained again
+
+The clips are those of params/scale.yaml, 30,000. Each network is trained on 1/30, 1/10, 1/3 and all of them, smaller
+sets within larger ones, from each seed, in two ways: `equal` sees as many clips at every size (30 epochs of the
+smallest set, one of the largest), `growing` sees every set three times. Writes scores.csv and learning_curves.png into
+FOLDER and prints means with Student's 95 % intervals over seeds, and the exponent b of error = a * clips^-b with its
+own, over all training runs; `misfit` is the largest factor between a mean and the law.
+"""
+
+import itertools
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import curve_fit
+from scipy.stats import t
+
+from trajnb import ROOT, data, files, models
+from trajnb.config import Config
+from trajnb.evaluation import metrics, predictions, statistics
+from trajnb.figures import style
+from trajnb.training import fit, predict
+
+PARTS = (30, 10, 3, 1)  # of which one is taken
+GROWING = 3  # epochs of each set, whatever its size
+SCORES = {"error": "test error, 1 - top-1", "ade_px": "ADE, px"}
+WAYS = {"equal": "as many clips seen at every size", "growing": f"every set seen {GROWING} times"}
+
+
+def main(folder, *names):
+    folder, params = Path(folder), ROOT / "params" / "scale.yaml"
+    cfg = Config.from_files([params])
+    if not (folder / "data" / "manifest.json").is_file():
+        data.make(cfg, folder / "data")
+    clips = {which: data.in_memory(data.load(cfg, which, folder / "data")) for which in ("train", "val", "test")}
+    rows = []
+    for way, model, seed in itertools.product(WAYS, names or cfg.models, range(cfg.seeds)):
+        own = Config.from_files([params, ROOT / "params" / "models" / f"{model}.yaml"], {"seed": seed})
+        for part in PARTS:
+            epochs = part * cfg.epochs if way == "equal" else GROWING
+            one = own.replace(clips=cfg.clips // part, epochs=epochs)
+            rows.append({"way": way} | trained(one, clips, folder / f"{model}-{one.clips}-{epochs}-s{seed}"))
+            files.write_csv(folder / "scores.csv", pd.DataFrame(rows))
+    report(pd.DataFrame(rows), folder)
+
+
+def trained(cfg, clips, folder):
+    """Scores on all test clips of a network trained on the first cfg.clips clips; made once."""
+    if not (folder / "scores.json").is_file():
+        part = {w: clips[w].take(np.flatnonzero(clips[w].table["index"] < cfg.clips)) for w in ("train", "val")}
+        net = models.build(cfg)
+        history = fit(net, part["train"], part["val"], cfg, folder)
+        predicted = predictions.from_output(predict(net, clips["test"], cfg))
+        scores = {"model": cfg.model, "seed": cfg.seed, "clips": len(part["train"]), "seen": history[-1]["clips_seen"]}
+        scores |= {"error": 1 - float(metrics.top1(predicted.prob_NK, clips["test"].label_N))}
+        scores |= {"ade_px": float(metrics.error_px(predicted, clips["test"]).mean())}
+        files.write_json(folder / "scores.json", scores | {"train_top1": history[-1]["train_top1"]})
+    return files.read_json(folder / "scores.json")
+
+
+def power_law(clips_N, value_N):
+    """a, b, and half of b's 95 % interval, of value = a * clips^-b, fitted to the logarithms."""
+    (a, b), covariance = curve_fit(lambda x, a, b: np.log(a) - b * x, np.log(clips_N), np.log(value_N), (1.0, 0.3))
+    return a, b, t.ppf(0.975, len(clips_N) - 2) * covariance[1, 1] ** 0.5
+
+
+def report(table, folder):
+    """Print means and laws, and draw them."""
+    figure, axes = style.panels(len(SCORES), len(WAYS), 4.2, 3.2, sharex=True, sharey="row")
+    for (i, score), (j, way) in ((s, w) for s in enumerate(SCORES) for w in enumerate(WAYS)):
+        axis = axes[i, j]
+        for model, part in table[table["way"] == way].groupby("model", sort=False):
+            by_size = part.groupby("clips")[score]
+            mean, interval = by_size.mean(), np.array([statistics.student_interval(one) for _, one in by_size])
+            a, b, half = power_law(part["clips"], part[score])
+            misfit = np.exp(np.abs(np.log(mean / (a * mean.index**-b))).max())
+            law = f"b {b:.2f} ({b - half:.2f} to {b + half:.2f}), misfit {misfit:.2f}"
+            points = ", ".join(
+                f"{n:,}: {m:.4f} ({lo:.4f} to {hi:.4f})"
+                for (n, m), (lo, hi) in zip(mean.items(), interval, strict=True)
+            )
+            print(f"{way}, {model}, {score}, n {len(part)}: {points}; {law}")
+            around = np.abs(interval.T - mean.to_numpy())
+            colour = style.COLOURS[model]
+            axis.errorbar(mean.index, mean, yerr=around, color=colour, marker="o", capsize=3, linestyle="")
+            axis.plot(mean.index, a * mean.index**-b, color=colour, label=f"{model}, b {b:.2f} ± {half:.2f}")
+        axis.set(xscale="log", yscale="log", ylabel=SCORES[score] if j == 0 else "")
+        axis.set(title=WAYS[way] if i == 0 else "", xlabel="distinct training clips" if i else "")
+        axis.legend(frameon=False)
+    files.write_bytes(folder / "learning_curves.png", style.png(figure))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

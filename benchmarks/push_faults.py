@@ -1,0 +1,125 @@
+"""Copies of a run to a bucket over a bad line: how often one says "equal" and is not.
+
+PYTHONPATH=. python benchmarks/push_faults.py [TRANSFERS] [KILLS]     1,000 and 30: a quarter of an hour; loopback only
+
+A run of five files, small and large, is pushed to rclone's own S3 server and pulled into the folder of another machine,
+through a proxy that resets, cuts or changes a byte in half of the connections. Before each push the bucket is given a
+stale object of the same size and time for every file, before each pull the other machine a stale file. The bytes at
+both ends are compared. A killed push (SIGKILL at a random instant) has to leave every object whole, an old or a new
+one, and the push after it has to end equal.
+"""
+
+import contextlib
+import io
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+
+from tests import servers
+from trajnb import remote
+
+SIZES = {"data/recipes.parquet": 300_000, "train-i3d/final.safetensors": 100_000, "train-i3d/history.csv": 400}
+SIZES |= {"evaluate/leaderboard.csv": 2_000, "manifest.json": 1}
+REMOTE, RUN = "s3:lab", "tiny"
+OUTCOMES = "transfers", "right and reported so", "reported incomplete", "wrong and undetected"
+WHEN = 1_700_000_000  # the time of every file: neither size nor time tells a stale one
+
+
+def main(transfers=1000, kills=30):
+    remote.TIMEOUT = "--timeout 5s --contimeout 2s --retries 3 --low-level-retries 3".split()
+    rng = random.Random(0)
+    with tempfile.TemporaryDirectory() as folder, servers.s3(bucket(Path(folder))) as port:
+        line = servers.BadLine(port)
+        here, there, lab = (Path(folder) / name / RUN for name in ("here", "there", "s3/lab"))
+        counts = {"push": Counter(), "pull": Counter()}
+        while sum(one["transfers"] for one in counts.values()) < int(transfers):
+            write(here, rng)
+            put(here, port)  # what the next bytes make stale
+            write(here, rng)
+            write(there, rng)
+            os.environ |= servers.environment(line.port)
+            counts["push"] += tally(here, lab, pushed(here))
+            counts["pull"] += tally(lab, there, pulled(there))
+        print(f"connections {sum(line.counts.values())}: {line.counts}")
+        for name, count in counts.items():
+            print(f"{name}: " + ", ".join(f"{count[what]} {what}" for what in OUTCOMES))
+        print(f"killed pushes {int(kills)}: {killed(here, lab, port, int(kills), rng)}")
+
+
+def bucket(folder):
+    """The server's folder, with a bucket."""
+    (folder / "s3" / "lab").mkdir(parents=True)
+    return folder / "s3"
+
+
+def write(folder, rng):
+    """New bytes for every file of a run, in the same sizes and with the same time."""
+    for name, size in SIZES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(rng.randbytes(size))
+        os.utime(path, (WHEN, WHEN))
+
+
+def put(folder, port):
+    """Make the bucket hold a folder, on a good line."""
+    os.environ |= servers.environment(port)
+    assert not remote.copy(folder, f"{REMOTE}/{RUN}")
+
+
+def pushed(here):
+    """Whether a push says that the bucket is equal."""
+    os.environ["TRAJNB_OUTPUTS"] = str(here.parent)
+    with contextlib.redirect_stderr(io.StringIO()) as printed:
+        remote.push(REMOTE, RUN, ["true"])
+    return printed.getvalue().endswith("equal to the run here\n")
+
+
+def pulled(there):
+    """Whether a pull says that all is here."""
+    os.environ["TRAJNB_OUTPUTS"] = str(there.parent)
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        return remote.pull(REMOTE, RUN) == 0
+
+
+def tally(source, target, equal):
+    """Count files of one copy by what was said of it and what is true."""
+    wrong = sum((target / name).read_bytes() != (source / name).read_bytes() for name in SIZES)
+    count = Counter({"transfers": len(SIZES)})
+    count["wrong and undetected"] = wrong if equal else 0
+    count["right and reported so"] = len(SIZES) - wrong if equal else 0
+    count["reported incomplete"] = 0 if equal else len(SIZES)
+    return count
+
+
+def killed(here, lab, port, kills, rng):
+    """Push, kill it with all it has started, look at the bucket, push again; counts of what was found."""
+    count = Counter()
+    for _ in range(kills):
+        put(here, port)
+        old = {name: (here / name).read_bytes() for name in SIZES}
+        write(here, rng)
+        command = [sys.executable, "-m", "trajnb.remote", "push", REMOTE, RUN, "true"]
+        process = psutil.Popen(command, stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0, 2))
+        for one in [*process.children(recursive=True), process]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        count["ended before"] += process.wait() == 0
+        objects = {name: (lab / name).read_bytes() for name in SIZES}
+        new = {name: (here / name).read_bytes() for name in SIZES}
+        count["objects new"] += sum(objects[name] == new[name] for name in SIZES)
+        count["objects neither old nor new"] += sum(objects[name] not in (old[name], new[name]) for name in SIZES)
+        count["equal after the next push"] += pushed(here) and not tally(here, lab, True)["wrong and undetected"]
+    return ", ".join(f"{value} {what}" for what, value in count.items())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
