@@ -17,9 +17,7 @@ import torch
 from trajnb import files
 
 FOLDER, DIGITS = "checkpoints", 16
-HASHED = (
-    1000  # clips whose positions count: a million take ten seconds to draw, and all follow from parameters and code
-)
+HASHED = 1000  # clips whose positions count: a million take ten seconds to draw
 KEPT = 2  # newest checkpoints: one may be damaged
 NAME = re.compile(rf"step-(\d{{8}})-([0-9a-f]{{{DIGITS}}})\.pt")
 
