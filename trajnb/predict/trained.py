@@ -36,11 +36,14 @@ class Scored(nn.Module):
 
     def forward(self, video_BTSS):
         grid_BTHWD, _ = self.net.features(video_BTSS[:, None].float() / 255)
-        away_BD = grid_BTHWD.float().mean(dim=(1, 2, 3)) - self.mean_D
         output = self.net.head(grid_BTHWD)
+        return output.logits_BK, output.future_BFx6, self.score(grid_BTHWD)
+
+    def score(self, grid_BTHWD):
+        """Out-of-distribution scores (B,) of an extractor's grids."""
+        away_BD = grid_BTHWD.float().mean(dim=(1, 2, 3)) - self.mean_D
         with no_tf32():  # the inverse of a covariance has large entries that cancel
-            score_B = ((away_BD @ self.inverse_DD) * away_BD).sum(dim=1)
-        return output.logits_BK, output.future_BFx6, score_B
+            return ((away_BD @ self.inverse_DD) * away_BD).sum(dim=1)
 
     @torch.inference_mode()
     def of_array(self, video_BTSS):
@@ -84,12 +87,17 @@ def config_of(run):
 
 def networks(cfg, model="best") -> Network:
     """As `load`, of the run of cfg, which may not have ended."""
+    return Network(cfg, [scored(cfg.replace(model=name)).of_array for name in members(cfg, model)])
+
+
+def members(cfg, model="best"):
+    """Names of the networks that `model` stands for, as in `load`; raises ParameterError for one that is not there."""
     names = {name: (name,) for name in cfg.models} | ensembles.of_run(cfg.models)
     model = best(cfg) if model == "best" else model
-    members = names.get("ensemble_all" if model == "ensemble" else model)
-    if not members:
+    found = names.get("ensemble_all" if model == "ensemble" else model)
+    if not found:
         raise ParameterError(f"model: {model} is not in run {cfg.run_name}: write best or one of {', '.join(names)}.")
-    return Network(cfg, [scored(cfg.replace(model=name)).of_array for name in members])
+    return found
 
 
 def scored(cfg) -> Scored:
