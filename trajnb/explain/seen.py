@@ -1,10 +1,9 @@
 """What the networks of a run compute for clips: class, future, path, attention, out-of-distribution score.
 
-Shapes:   N clips   B clips of a batch   T observed frames   S pixels a side   R training recipes   K classes
-          H future frames   Q queries   C cells of the head's grid, t x h x w
+Shapes:   N clips   B clips of a batch   T observed frames   S pixels a side   R training recipes   M networks
+          Q queries   C cells of the head's grid, t x h x w
 """
 
-import contextlib
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +13,9 @@ from torch.nn.functional import interpolate
 
 from trajnb import data
 from trajnb.config import Config
-from trajnb.evaluation import ensembles, predictions
+from trajnb.evaluation import ensembles
 from trajnb.evaluation.predictions import Predictions
-from trajnb.predict import BATCH, trained
+from trajnb.predict import of_member, trained
 
 RECIPES = 2000  # training recipes among which the nearest are sought
 
@@ -25,8 +24,8 @@ class Explainer(NamedTuple):
     """Networks that are explained together, and what their run knows beside them."""
 
     cfg: Config
-    names: list[str]
-    members: list[trained.Scored]
+    names: tuple[str, ...]
+    members: list[tuple]  # of `watched`
     path_RTx2: np.ndarray  # of training recipes, pixels
     motion_R: np.ndarray
     map_passes: bool | None  # the attention map's parameter-randomisation test; None where it was not made
@@ -36,7 +35,7 @@ class Seen(NamedTuple):
     """What was computed for N clips."""
 
     predicted: Predictions
-    vote_MN: np.ndarray  # the class that each of M networks finds most probable
+    vote_MN: np.ndarray  # the class that each network finds most probable
     path_NTx3: np.ndarray  # of the observed frames, as the heads estimate it: u, v in frame widths, log z
     look_Nthw: np.ndarray  # attention of the class query, sum 1
     ood_N: np.ndarray
@@ -45,9 +44,9 @@ class Seen(NamedTuple):
 def load(cfg, model="best") -> Explainer:
     """The Explainer of a run; `model` as for `trajnb predict`. Raises ParameterError for a model that is not there."""
     names, train = trained.members(cfg, model), data.load(cfg, "train").spread(RECIPES)
-    nets = [trained.scored(cfg.replace(model=name)) for name in names]
+    members = [watched(trained.scored(cfg.replace(model=name))) for name in names]
     path_RTx2 = train.track_NFx3[:, : cfg.frames, :2] * cfg.size
-    return Explainer(cfg, list(names), nets, path_RTx2, train.table["motion"].to_numpy(), map_passes(cfg, names))
+    return Explainer(cfg, names, members, path_RTx2, train.table["motion"].to_numpy(), map_passes(cfg, names))
 
 
 def map_passes(cfg, names):
@@ -60,55 +59,39 @@ def map_passes(cfg, names):
     return bool(board["passes_randomisation"][list(names)].all()) if {*names} <= {*board.index} else None
 
 
-def look(explainer, video_NTSS) -> Seen:
-    """What the networks compute for clips (N, T, S, S) uint8. Nothing else of the clips is given to them."""
-    each = [of_network(member, video_NTSS) for member in explainer.members]
-    predicted = [one.predicted for one in each]
-    shape = max((one.look_Nthw.shape[1:] for one in each), key=np.prod)
-    maps = [torch.from_numpy(one.look_Nthw)[:, None] for one in each]
-    maps = [m if m.shape[2:] == shape else interpolate(m, shape, mode="trilinear") for m in maps]
-    look_Nthw = torch.cat(maps, dim=1).mean(dim=1)
-    return Seen(
-        predicted[0] if len(each) == 1 else ensembles.join(predicted),
-        np.concatenate([one.vote_MN for one in each]),
-        np.mean([one.path_NTx3 for one in each], axis=0),
-        (look_Nthw / look_Nthw.sum(dim=(1, 2, 3), keepdim=True)).numpy(),
-        np.mean([one.ood_N for one in each], axis=0),
-    )
-
-
-@torch.inference_mode()
-def of_network(scored, video_NTSS) -> Seen:
-    """As `look`, of one network."""
-    head, parts = scored.net.head, []
-    with observing(head) as weights:
-        for video_BTSS in torch.from_numpy(video_NTSS).split(BATCH):
-            grid_BtHWD, _ = scored.net.features(video_BTSS.to(scored.mean_D.device)[:, None].float() / 255)
-            weights.clear()
-            output = head(grid_BtHWD)
-            class_BC = torch.stack([weight_BNQC[:, :, 0].mean(dim=1) for weight_BNQC in weights]).mean(dim=0)
-            look_Bthw = class_BC.unflatten(1, grid_BtHWD.shape[1:4])
-            parts.append((output.logits_BK, output.future_BFx6, output.observed_BTx3, look_Bthw, scored.score(grid_BtHWD)))
-    logits_NK, future_NHx6, path_NTx3, look_Nthw, ood_N = (
-        torch.cat(part).float().cpu().numpy() for part in zip(*parts, strict=True)
-    )
-    raw = {"logits_NK": logits_NK, "mean_NHx3": future_NHx6[..., :3], "logvar_NHx3": future_NHx6[..., 3:]}
-    predicted = predictions.from_output(raw)
-    return Seen(predicted, predicted.prob_NK.argmax(axis=1)[None], path_NTx3, look_Nthw, ood_N)
-
-
-@contextlib.contextmanager
-def observing(head):
-    """A list that receives the attention (B, heads, Q, C) of each pool; the class query is the first of Q.
+def watched(scored):
+    """(a member as of a Network, a list that receives path and attention of its batches) of a trained.Scored.
 
     In training mode the head also estimates the observed positions; its other outputs do not depend on that.
     """
-    weights = []
-    with contextlib.ExitStack() as after:
-        after.callback(head.eval)
-        head.train()
-        for pool in head.pools:
-            pool.attend.fused = False
-            after.callback(setattr, pool.attend, "fused", True)
-            after.enter_context(pool.attend.weights.register_forward_hook(lambda _, inputs, out: weights.append(out)))
-        yield weights
+    seen, weights, head = [], [], scored.net.head.train()
+    for pool in head.pools:
+        pool.attend.fused = False
+        pool.attend.weights.register_forward_hook(lambda _, inputs, weight_BNQC: weights.append(weight_BNQC[:, :, 0]))
+
+    def keep(_, inputs, output):
+        look_BC = torch.stack(weights).mean(dim=(0, 2))  # over pools and heads, of the class query, which is the first
+        seen.append([x.cpu() for x in (output.observed_BTx3, look_BC.unflatten(1, inputs[0].shape[1:4]))])
+        weights.clear()
+
+    head.register_forward_hook(keep)
+    return scored.of_array, seen
+
+
+def look(explainer, video_NTSS) -> Seen:
+    """What the networks compute for clips (N, T, S, S) uint8, and for nothing else; of several the mean."""
+    each, seen = [], []
+    for member, batches in explainer.members:
+        batches.clear()
+        each.append(of_member(member, video_NTSS))
+        seen.append([torch.cat(part) for part in zip(*batches, strict=True)])
+    (predicted, scores), (paths, maps) = zip(*each, strict=True), zip(*seen, strict=True)
+    shape = max((one.shape[1:] for one in maps), key=np.prod)
+    look_Nthw = torch.cat([interpolate(one[:, None], shape, mode="trilinear") for one in maps], dim=1).mean(dim=1)
+    return Seen(
+        predicted[0] if len(each) == 1 else ensembles.join(predicted),
+        np.stack([one.prob_NK.argmax(axis=1) for one in predicted]),
+        torch.stack(paths).mean(dim=0).numpy(),
+        (look_Nthw / look_Nthw.sum(dim=(1, 2, 3), keepdim=True)).numpy(),
+        np.mean(scores, axis=0),
+    )

@@ -36,14 +36,11 @@ class Scored(nn.Module):
 
     def forward(self, video_BTSS):
         grid_BTHWD, _ = self.net.features(video_BTSS[:, None].float() / 255)
-        output = self.net.head(grid_BTHWD)
-        return output.logits_BK, output.future_BFx6, self.score(grid_BTHWD)
-
-    def score(self, grid_BTHWD):
-        """Out-of-distribution scores (B,) of an extractor's grids."""
         away_BD = grid_BTHWD.float().mean(dim=(1, 2, 3)) - self.mean_D
+        output = self.net.head(grid_BTHWD)
         with no_tf32():  # the inverse of a covariance has large entries that cancel
-            return ((away_BD @ self.inverse_DD) * away_BD).sum(dim=1)
+            score_B = ((away_BD @ self.inverse_DD) * away_BD).sum(dim=1)
+        return output.logits_BK, output.future_BFx6, score_B
 
     @torch.inference_mode()
     def of_array(self, video_BTSS):
