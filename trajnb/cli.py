@@ -108,7 +108,7 @@ def ask(
     """Answer a question about how the object in a video moves, from what a network computed for it."""
     from trajnb.explain import questions
 
-    answered, sentences = questions.of_footage(path, question, run, model, rate, writer)
+    answered, sentences = questions.ask(path, question, run, model, rate, writer)
     print("\n".join(sentences))
     raise typer.Exit(0 if answered else FAILED)
 

@@ -1,4 +1,1 @@
-"""A prediction in words: what a network saw and computed, as a record; a text about it; each sentence checked.
-
-`evidence` makes the record, `words` or a language model writes, `verify` drops what does not follow from the record.
-"""
+"""A prediction in words: `evidence` records what a network computed, `words` writes, `verify` checks a text about it."""

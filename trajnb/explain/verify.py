@@ -8,7 +8,7 @@ it: only the text is read, and nothing in it is carried out.
 import re
 from typing import NamedTuple
 
-from trajnb.explain.evidence import LEAST, NEIGHBOURS, STRAIGHT, Evidence, direction
+from trajnb.explain.evidence import LEAST, NEIGHBOURS, STRAIGHT, Evidence
 from trajnb.predict import OOD, REGION
 
 SUPPORTED, CONTRADICTED, UNSUPPORTED = "supported", "contradicted", "unsupported"
@@ -96,7 +96,11 @@ def of_numbers(text, evidence, numbers):
             if times:  # a place or a region at a time is that of this time
                 near = [f for f in near if f[0].seconds is None or any(close(time, f[0].seconds) for time in times)]
             bound = re.search("(over|under) $|$", clause[: match.start()])[1]
-            equal = [f.field for f, told in near if all(close(*one, bound) for one in zip(told, as_pair(f.value)))]
+            equal = [
+                f.field
+                for f, told in near
+                if all(close(*one, bound) for one in zip(told, as_pair(f.value), strict=True))
+            ]
             yield [*equal, *(fact.field for fact, _ in near), None][0], bool(equal), match[0].strip()
 
 
@@ -128,11 +132,11 @@ def of_words(text, e):
         if found := re.search(pattern, text):
             yield field, holds, found[0]
     for ways in re.findall(TURN, text):
-        yield "turnings", ways in [(one.before, one.after) for one in e.turnings], " to ".join(ways)
+        yield "turnings", ways in [one[1:] for one in e.turnings], " to ".join(ways)
     for segment in re.split(SEGMENT, re.sub(TURN, "", text)):
         field = "future_heading" if re.search(FUTURE, segment) else "heading"
         for way in re.findall(r"\b(left|right|up|down)(?:wards?)?\b", segment):
-            yield field, way in direction(getattr(e, field)).split(), way
+            yield field, way in getattr(e, field).split(), way
 
 
 def of_motions(text, e):
@@ -151,24 +155,26 @@ def facts(e) -> list[Fact]:
     """All numbers of a record that a text may state."""
     found = []
     for field, about in Evidence.model_fields.items():
-        if about.json_schema_extra["about"]:
-            value = getattr(e, field)
-            value = value if isinstance(value, tuple) else abs(value)
-            found.append(Fact(field, about.json_schema_extra["unit"], value, about.json_schema_extra["about"]))
-    found += [Fact("networks", "", len(e.networks), "network"), Fact("path_px", "frames", len(e.path_px), "observed")]
+        value, (unit, words) = getattr(e, field), about.json_schema_extra.values()
+        if about.annotation in (float, int):
+            found.append(Fact(field, unit, abs(value), words))
+    found += [
+        Fact("look_px", "place", e.look_px, Evidence.model_fields["look_px"].json_schema_extra["about"]),
+        Fact("path_px", "frames", len(e.path_px), "observed"),
+    ]
     found += [Fact("path_px", "place", e.path_px[0], r"\bfrom\b|start|first")]
     found += [Fact("path_px", "place", e.path_px[-1], r"\bto\b|\bends?\b")]
-    found += [Fact("nearest", "", NEIGHBOURS, "of the .* training path"), Fact("ood", "", OOD, "limit|above|below")]
+    found += [Fact("networks", "", len(e.networks), "network"), Fact("ood", "", OOD, "limit|above|below")]
     found += [Fact("future", "frames", len(e.future), FUTURE), Fact("future", "%", REGION * 100, "region|ellipse")]
-    found += [Fact("turnings", "s", one.seconds, f"from {one.before} to {one.after}") for one in e.turnings]
+    found += [Fact("turnings", "s", seconds, f"from {before} to {after}") for seconds, before, after in e.turnings]
+    found += [Fact("nearest", "", NEIGHBOURS, "of the .* training path")]
     for motion, percent in e.probability.items():
         found.append(Fact("probability", "%", percent, f"probab|certain|sure|confident|motion|{motion}", motion))
         found.append(Fact("nearest", "", e.nearest.get(motion, 0), "nearest", motion))
-    for one in e.future:
-        found += [Fact("future", "s", one.seconds, FUTURE)]
-        found += [Fact("future", "place", one.place_px, FUTURE, seconds=one.seconds)]
-        found += [Fact("future", "px", 2 * one.half_px[0], "wide|across", seconds=one.seconds)]
-        found += [Fact("future", "px", 2 * one.half_px[1], "high|down", seconds=one.seconds)]
+    for seconds, place, (wide, high) in e.future:
+        found += [Fact("future", "s", seconds, FUTURE), Fact("future", "place", place, FUTURE, seconds=seconds)]
+        found += [Fact("future", "px", 2 * wide, "wide|across", seconds=seconds)]
+        found += [Fact("future", "px", 2 * high, "high|down", seconds=seconds)]
     return found
 
 
