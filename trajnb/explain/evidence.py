@@ -225,7 +225,10 @@ def moved(path_Tx2, place):
         "speed_change": (speed_T[-third:].mean() / max(speed_T[:third].mean(), 1e-6) - 1) * 100,
         "heading": direction(path_Tx2[-1] - path_Tx2[0]),
         "turn": np.degrees(turn),
-        "bend_px": speed_T.sum() / max(abs(turn), 1e-6) * place.scale,
+        "bend_px": speed_T.mean()
+        * (len(path_Tx2) - 2)
+        / max(abs(turn), 1e-6)
+        * place.scale,  # between first and last step
         "turnings": sorted((t * place.step, *way) for way, at in zip(ways, peaks, strict=True) for t in at),
     }
 

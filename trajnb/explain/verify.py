@@ -110,7 +110,7 @@ def candidates(match, numbers, context, evidence):
     written = {"place": (x, y)} if x else {UNITS.get(unit, unit): (number,)}
     if not x and not unit and "." in number and float(number) <= 1:
         written["%"] = (f"{float(number) * 100:g}",)  # a probability
-    motions = [motion for motion in evidence.probability if motion in context] or [evidence.motion]
+    motions = motions_in(context, evidence) or [evidence.motion]
     near = [fact for fact in numbers if fact.unit in written and fact.motion in (None, *motions)]
     return [(fact, written[fact.unit]) for fact in near if re.search(fact.about, context)]
 
@@ -141,14 +141,18 @@ def of_words(text, e):
 
 def of_motions(text, e):
     """As `of_numbers`, of motions: the predicted one, the next one as such, others with a number or as recipes."""
-    second = sorted(e.probability, key=lambda motion: -e.probability[motion])[1]
-    for motion in (motion for motion in e.probability if motion in text):
+    second = max(percent for motion, percent in e.probability.items() if motion != e.motion)
+    for motion in motions_in(text, e):
         if "nearest" in text:
             yield "nearest", motion in e.nearest, motion
         elif "next most" in text:
-            yield "probability", motion == second, motion
+            yield "probability", motion != e.motion and e.probability[motion] == second, motion
         elif motion == e.motion or not re.search(rf"{motion}[^,;]*\d|\d[^,;]*{motion}", text):
             yield "motion", motion == e.motion, motion
+
+
+def motions_in(text, e):
+    return [motion for motion in e.probability if re.search(rf"\b{motion}\b", text)]
 
 
 def facts(e) -> list[Fact]:
