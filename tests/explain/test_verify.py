@@ -48,6 +48,8 @@ LIES = [
     "62 % of its attention is on the path, 62 % would be even.",
     "The attention map fails the test.",
     "The clip is unlike the training clips.",
+    "The object moves away at 61 px/s.",
+    "It is circular with a probability of under 90 %.",
     "Of the 5 nearest training paths 4 are random and 1 is circular.",
     "Its 95 % region is 4 px wide.",
 ]
@@ -58,6 +60,9 @@ UNKNOWN = [
     "<script>alert(1)</script>",
     "It weighs 3 kg.",
     "The object moves.",
+    "The motion is not circular.",
+    "It hardly turns clockwise.",
+    "It never moves up.",
     "The path was measured by 3 birds.",
     "",
     "\x1b[31mThe motion is circular.",

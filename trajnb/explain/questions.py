@@ -16,9 +16,13 @@ SECONDS = {"ms": 0.001, "milli": 0.001, "s": 1, "sec": 1, "min": 60, "hour": 360
 def ask(path, question, run, model="best", rate=30.0, writer=""):
     """(whether there is an answer, its sentences) to a question about footage; `writer`: a language model.
 
-    Raises as `trajnb.predict.predict`, and ParameterError where llm does not know the writer.
+    Raises ParameterError for a run, model or writer that is not there, ValueError for footage that cannot be predicted.
     """
-    one = evidence.of_footage(evidence.load(trained.config_of(run), model), path, rate)
+    network = evidence.load(trained.config_of(run), model)
+    try:
+        one = evidence.of_footage(network, path, rate)
+    except ValueError as reason:
+        raise ValueError(f"{path}: {reason}.") from None
     answered, sentences = answer(question, one)
     if not (writer and answered):
         return answered, sentences

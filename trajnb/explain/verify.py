@@ -23,17 +23,17 @@ SEGMENT = r"[,;:](?![^(]*\))"  # not the comma of a place
 CLAUSE = rf"{SEGMENT}|\s(?=(?:and|but|to|from|while|then)\b)"
 FUTURE = r"expect|predict|\bwill\b|future|\bnext\b(?! most)"
 TURN = r"\bfrom (left|right|up|down) to (left|right|up|down)\b"
-# All words that a text may use, beside the names and motions of its record.
-KNOWN = """a about above across ahead all also an and any are around as at attention away be been before but by camera
-certain certainty changes class clip clips clockwise closer confident counterclockwise curves degree degrees direction
-distance distribution down downward ellipse end ends estimated even expected faces fails fairly farther fast faster find
-finds first focuses for found frame frames from future had hardly has have having high higher in is it its later left
-leftward like likely limit look looks map mean measured most motion move moved moves moving nearest nearly nearer
-network networks next no not object observed of off on or out over parameter passes path paths per percent pixel pixels
-place point points position positions predicted predicts probability probable px query radius randomisation region right
-rightward s score second seconds slower so speed spot start starts straight sure test tested than that the their then
-these they this to top total towards training turn turning turns uncertain under unlike unsure up upward value very was
-where which while wide will with would""".split()
+NEGATED = r"\bhas not been tested|\bnot (sure|certain|confident)|\bno turning points?|\bhardly changes"
+# All words that a text may use, beside the names and motions of its record and what stands in NEGATED.
+KNOWN = """a about ahead all also an and are as at attention away be been but by camera certain certainty class clip
+clips clockwise closer confident counterclockwise curves degree degrees direction distance distribution down downward
+ellipse end ends estimated even expected fails fairly farther faster find finds first focuses for frame frames from
+future has have having high in is it its later left leftward like likely limit look looks map mean measured most motion
+move moved moves moving nearest nearly nearer network networks next object observed of off on or out over parameter
+passes path paths per percent pixel pixels place point points position positions predicted predicts probability probable
+px query radius randomisation region right rightward s score second seconds slower so speed spot start starts straight
+sure test than that the their then these this to total towards training turn turning turns uncertain under unlike unsure
+up upward was where which while wide will with would""".split()
 
 
 class Fact(NamedTuple):
@@ -78,7 +78,8 @@ def check(sentence, evidence, numbers, known) -> Checked:
     fields = sorted({field for field, holds, _ in found if holds})
     wrong = [said for field, holds, said in found if field and not holds]
     strange = [said for field, _, said in found if not field]
-    strange += [word for word in re.findall(r"[^\W\d_]+|[^\x00-\x7f]", text) if word not in known]
+    words = re.findall(r"[^\W\d_]+|[^\x00-\x7f]", re.sub(NEGATED, "", text))
+    strange += [word for word in words if word not in known]
     if wrong:
         return Checked(sentence, CONTRADICTED, fields, f"does not follow: {', '.join(wrong)}")
     if strange or not fields:
@@ -96,23 +97,20 @@ def of_numbers(text, evidence, numbers):
             if times:  # a place or a region at a time is that of this time
                 near = [f for f in near if f[0].seconds is None or any(close(time, f[0].seconds) for time in times)]
             bound = re.search("(over|under) $|$", clause[: match.start()])[1]
-            equal = [
-                f.field
-                for f, told in near
-                if all(close(*one, bound) for one in zip(told, as_pair(f.value), strict=True))
-            ]
+            equal = [fact.field for fact, told in near if all(close(*one, bound) for one in told)]
             yield [*equal, *(fact.field for fact, _ in near), None][0], bool(equal), match[0].strip()
 
 
 def candidates(match, numbers, context, evidence):
-    """[(Fact, numbers as written)] that a number may state: of its unit, and named in the context."""
+    """[(Fact, [(number as written, value)])] that a number may state: of its unit, and named in the context."""
     x, y, number, unit = match.groups()
     written = {"place": (x, y)} if x else {UNITS.get(unit, unit): (number,)}
     if not x and not unit and "." in number and float(number) <= 1:
         written["%"] = (f"{float(number) * 100:g}",)  # a probability
     motions = motions_in(context, evidence) or [evidence.motion]
     near = [fact for fact in numbers if fact.unit in written and fact.motion in (None, *motions)]
-    return [(fact, written[fact.unit]) for fact in near if re.search(fact.about, context)]
+    near = [fact for fact in near if re.search(fact.about, context)]
+    return [(fact, list(zip(written[fact.unit], fact.value if x else (fact.value,), strict=True))) for fact in near]
 
 
 def close(written, value, bound=None):
@@ -120,10 +118,6 @@ def close(written, value, bound=None):
     if bound:
         return float(written) < value if bound == "over" else float(written) > value
     return abs(float(written) - value) <= 0.5 * 10 ** -len(written.partition(".")[2]) + ROUNDING * abs(value) + 1e-9
-
-
-def as_pair(value):
-    return value if isinstance(value, tuple) else (value,)
 
 
 def of_words(text, e):
@@ -157,18 +151,12 @@ def motions_in(text, e):
 
 def facts(e) -> list[Fact]:
     """All numbers of a record that a text may state."""
-    found = []
-    for field, about in Evidence.model_fields.items():
-        value, (unit, words) = getattr(e, field), about.json_schema_extra.values()
-        if about.annotation in (float, int):
-            found.append(Fact(field, unit, abs(value), words))
-    found += [
-        Fact("look_px", "place", e.look_px, Evidence.model_fields["look_px"].json_schema_extra["about"]),
-        Fact("path_px", "frames", len(e.path_px), "observed"),
-    ]
-    found += [Fact("path_px", "place", e.path_px[0], r"\bfrom\b|start|first")]
+    plain = {name: f.json_schema_extra for name, f in Evidence.model_fields.items() if f.annotation in (int, float)}
+    found = [Fact(name, each["unit"], abs(getattr(e, name)), each["about"]) for name, each in plain.items()]
+    found += [Fact("look_px", "place", e.look_px, Evidence.model_fields["look_px"].json_schema_extra["about"])]
+    found += [Fact("path_px", "place", e.path_px[0], r"\bfrom\b|start|first"), Fact("ood", "", OOD, "limit")]
     found += [Fact("path_px", "place", e.path_px[-1], r"\bto\b|\bends?\b")]
-    found += [Fact("networks", "", len(e.networks), "network"), Fact("ood", "", OOD, "limit|above|below")]
+    found += [Fact("networks", "", len(e.networks), "network"), Fact("path_px", "frames", len(e.path_px), "observed")]
     found += [Fact("future", "frames", len(e.future), FUTURE), Fact("future", "%", REGION * 100, "region|ellipse")]
     found += [Fact("turnings", "s", seconds, f"from {before} to {after}") for seconds, before, after in e.turnings]
     found += [Fact("nearest", "", NEIGHBOURS, "of the .* training path")]
@@ -196,8 +184,8 @@ def statements(e):
         ("turn", r"\bclockwise", e.turn > STRAIGHT),
         ("turn", "counterclockwise", e.turn < -STRAIGHT),
         ("turnings", "no turning point", not e.turnings),
-        ("depth_change", "farther", depth >= 1),
-        ("depth_change", r"nearer|closer|towards", depth <= -1),
+        ("depth_change", r"farther|\baway", depth >= 1),
+        ("depth_change", r"nearer|closer|towards the camera", depth <= -1),
         ("depth_change", "distance from the camera hardly changes", abs(depth) < 1),
         ("look_passes", "not been tested", e.look_passes is None),
         ("look_passes", "map passes", e.look_passes is True),

@@ -1,0 +1,73 @@
+"""How far texts follow from the records that they are about, writer by writer: rules, and language models of `llm`.
+
+Command   .venv/bin/python benchmarks/explain.py RUN CLIPS [MODEL...]      quick 200 SmolLM2
+          MODEL: any that `llm models` lists; SmolLM2 by pip install 'trajnb[explain]', which compiles for half an hour
+
+The best network of the run explains test clips spread over all. The last row is a control: texts by rules, each checked
+against the record of another clip. A language model that gives nothing supported in two attempts leaves the text to
+rules; such texts are counted (`left to rules`) and not among its own.
+"""
+
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+
+from trajnb import data
+from trajnb.explain import evidence, language_model, words
+from trajnb.explain.language_model import Text
+from trajnb.explain.verify import CONTRADICTED, SUPPORTED, coverage, verify
+from trajnb.predict import trained
+from trajnb.progress import progress
+
+
+def texts(writer, records, others):
+    """(Text, seconds) of each record."""
+    with progress(len(records), writer, "text") as bar:
+        for record, other in zip(records, others, strict=True):
+            start = time.perf_counter()
+            if writer.startswith("rules"):
+                text = Text(writer, verify(words.write(record), other))
+            else:
+                text = language_model.write(record, writer)
+            yield text, time.perf_counter() - start
+            bar.update()
+
+
+def row(written):
+    """Scores of [(Text, seconds)]."""
+    own = [text for text, _ in written if not text.note]
+    status = pd.Series([one.status for text in own for one in text.checked], dtype=object)
+    return {
+        "texts": len(written),
+        "left to rules": len(written) - len(own),
+        "sentences": len(status),
+        "supported": (status == SUPPORTED).mean(),
+        "contradicted": (status == CONTRADICTED).mean(),
+        "fields covered": np.mean([coverage(text.checked) for text in own]) if own else np.nan,
+        "s per text": np.median([seconds for _, seconds in written]),
+    }
+
+
+def main(run="quick", count="200", *models):
+    """Print the table."""
+    cfg = trained.config_of(run)
+    network, test = evidence.load(cfg), data.load(cfg, "test").spread(int(count))
+    records = evidence.of_clips(network, test.render(np.arange(len(test))))
+    right_N = np.array([one.motion for one in records]) == test.table["motion"].to_numpy()
+    rows, following = {}, records[1:] + records[:1]
+    for writer in ("rules", *models, "rules, another clip's record"):
+        written = list(texts(writer, records, following if "another" in writer else records))
+        for name, among_N in {"right": right_N, "wrong": ~right_N}.items():
+            if among_N.any():
+                rows[writer, name] = row([one for one, among in zip(written, among_N, strict=True) if among])
+        for text, _ in written[:2]:
+            print(
+                f"{writer}{': ' * bool(text.note)}{text.note}", *map(tuple, text.checked), sep="\n  ", file=sys.stderr
+            )
+    print(pd.DataFrame(rows).T.round(3).to_markdown())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
