@@ -68,6 +68,8 @@ UNKNOWN = [
     "The path was measured by 3 birds.",
     "",
     "\x1b[31mThe motion is circular.",
+    "The motion is circular.\x07",
+    "`The motion is circular.`",
     "\N{CYRILLIC SMALL LETTER A} circular motion.",
 ]
 

@@ -78,7 +78,7 @@ def check(sentence, evidence, numbers, known) -> Checked:
     fields = sorted({field for field, holds, _ in found if holds})
     wrong = [said for field, holds, said in found if field and not holds]
     strange = [said for field, _, said in found if not field]
-    words = re.findall(r"[^\W\d_]+|[^\x00-\x7f]", re.sub(NEGATED, "", text))
+    words = re.findall(r"[a-z]+|[^a-z0-9 .,;:()%/'\"-]", re.sub(NEGATED, "", text))
     strange += [word for word in words if word not in known]
     if wrong:
         return Checked(sentence, CONTRADICTED, fields, f"does not follow: {', '.join(wrong)}")
