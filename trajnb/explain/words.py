@@ -8,8 +8,9 @@ LENGTHS = ("sentence", "paragraph", "page")
 
 def write(e, length="paragraph") -> list[str]:
     """The sentences of a text about an Evidence; `length`: sentence, paragraph or page."""
-    names = " and ".join(filter(None, [", ".join(e.networks[:-1]), e.networks[-1]]))
-    opinion = f"{names} {'are' if len(e.networks) > 1 else 'is'} {e.certainty} that the motion is {e.motion}"
+    opinion = (
+        f"{listed(e.networks)} {'are' if len(e.networks) > 1 else 'is'} {e.certainty} that the motion is {e.motion}"
+    )
     probability, last = share(e.probability[e.motion]), e.future[-1]
     if length == "sentence":
         soon = f"in {last[0]:.2f} s it is expected at {pair(last[1])}"
@@ -29,6 +30,7 @@ def about_class(e):
 def about_path(e):
     way = f"from {pair(e.path_px[0])} to {pair(e.path_px[-1])}, {to(e.heading)},"
     yield f"The object moves {way} in {e.seconds:.2f} s at a mean speed of {e.speed_px_s:.0f} px/s."
+    yield f"This path, as estimated, is {e.path_off_px:.1f} px off the spot measured in the frames."
     by, way = f"by {abs(e.turn):.0f} degrees in all", "clockwise" if e.turn > 0 else "counterclockwise"
     if abs(e.turn) <= STRAIGHT:
         yield f"Its path is nearly straight: it turns {by}."
@@ -51,9 +53,8 @@ def about_change(e):
             else f"Its {words[2]} hardly changes."
         )
     ranked = sorted(e.nearest.items(), key=lambda item: -item[1])
-    kinds = " and ".join(f"{count} {'are' if count > 1 else 'is'} {motion}" for motion, count in ranked)
-    yield f"Of the {NEIGHBOURS} nearest training paths {kinds}; their mean distance is {e.nearest_px:.1f} px."
-    yield f"The estimated path is {e.path_off_px:.1f} px off the spot measured in the frames."
+    kinds = [f"{count} {'are' if count > 1 else 'is'} {motion}" for motion, count in ranked]
+    yield f"Of the {NEIGHBOURS} nearest training paths {listed(kinds)}; their mean distance is {e.nearest_px:.1f} px."
 
 
 def about_trust(e):
@@ -70,6 +71,10 @@ def expecting(one):
     wide, high = (f"{2 * px:.0f} px" for px in half)
     region = f"its {100 * REGION:.0f} % region is {wide} wide and {high} high"
     return f"In {seconds:.2f} s the object is expected at {pair(place)}; {region}."
+
+
+def listed(words):
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def to(way):
