@@ -4,8 +4,9 @@ Command   .venv/bin/python benchmarks/explain.py RUN CLIPS [MODEL...]      quick
           MODEL: any that `llm models` lists; SmolLM2 by pip install 'trajnb[explain]', which compiles for half an hour
 
 The best network of the run explains so many of its right predictions for test clips, and as many wrong ones where there
-are so many. The last rows are a control: texts by rules, each checked against the record of another clip. A language model that gives nothing supported in two attempts leaves the text to
-rules; such texts are counted (`left to rules`) and not among its own.
+are so many. The last rows are a control: texts by rules, each checked against the record of another clip. A language
+model that gives nothing supported in two attempts leaves the text to rules; such texts are counted (`left to rules`)
+and not among its own.
 """
 
 import sys
@@ -15,12 +16,12 @@ import numpy as np
 import pandas as pd
 
 from trajnb import data
+from trajnb.evaluation import metrics
 from trajnb.explain import evidence, language_model, words
 from trajnb.explain.language_model import Text
 from trajnb.explain.verify import CONTRADICTED, SUPPORTED, coverage, verify
 from trajnb.predict import trained
 from trajnb.progress import progress
-
 
 MOST = 4000  # test clips among which they are sought
 
@@ -36,6 +37,15 @@ def texts(writer, records, others):
                 text = language_model.write(record, writer)
             yield text, time.perf_counter() - start
             bar.update()
+
+
+def doubts(records, right_N):
+    """How many of the right and of the wrong predictions are not called sure, with Wilson's 95 % interval."""
+    doubtful_N, rows = np.array([record.certainty != "sure" for record in records]), {}
+    for name, among_N in {"right": right_N, "wrong": ~right_N}.items():
+        low, high = metrics.wilson(doubtful_N[among_N].sum(), among_N.sum())
+        rows[name] = {"clips": among_N.sum(), "not sure": doubtful_N[among_N].mean(), "95 % from": low, "to": high}
+    return pd.DataFrame(rows).T
 
 
 def row(written):
@@ -59,6 +69,7 @@ def main(run="quick", count="100", *models):
     network, test = evidence.load(cfg), data.load(cfg, "test").spread(MOST)
     records = evidence.of_clips(network, test.render(np.arange(len(test))))
     right_N = np.array([one.motion for one in records]) == test.table["motion"].to_numpy()
+    print(doubts(records, right_N).round(3).to_markdown(), end="\n\n")
     chosen = np.concatenate([np.flatnonzero(right_N)[: int(count)], np.flatnonzero(~right_N)[: int(count)]])
     records, right_N = [records[row] for row in chosen], right_N[chosen]
     rows, following = {}, records[1:] + records[:1]
