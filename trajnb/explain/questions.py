@@ -8,7 +8,7 @@ from trajnb.explain.verify import SUPPORTED, verify
 from trajnb.predict import trained
 
 FUTURE = r"\bwill\b|next|future|predict|going|\bgo\b|land"
-AHEAD = re.compile(r"(\d+\.?\d*|half an?|an?|one|two|three) *(ms|milli|s\b|sec|frame|min|hour)")
+AHEAD = re.compile(r"(\d+\.?\d*|\b(?:half an?|an?|one|two|three)(?= )) *(ms|milli|s\b|sec|frame|min|hour)")
 NUMBERS = {"half a": 0.5, "half an": 0.5, "a": 1, "an": 1, "one": 1, "two": 2, "three": 3}
 SECONDS = {"ms": 0.001, "milli": 0.001, "s": 1, "sec": 1, "min": 60, "hour": 3600}
 
