@@ -5,8 +5,8 @@ Command   .venv/bin/python benchmarks/explain.py RUN CLIPS [MODEL...]      quick
 
 The best network of the run explains so many of its right predictions for test clips, and as many wrong ones where there
 are so many. The last rows are a control: texts by rules, each checked against the record of another clip. A language
-model that gives nothing supported in two attempts leaves the text to rules; such texts are counted (`left to rules`)
-and not among its own.
+model that gives nothing supported in two attempts leaves the text to rules (`left to rules`); the sentences that it
+wrote in vain count as its own, those by rules do not.
 """
 
 import sys
@@ -32,7 +32,7 @@ def texts(writer, records, others):
         for record, other in zip(records, others, strict=True):
             start = time.perf_counter()
             if writer.startswith("rules"):
-                text = Text(writer, verify(words.write(record), other))
+                text = Text(writer, verify(words.write(record), other), [])
             else:
                 text = language_model.write(record, writer)
             yield text, time.perf_counter() - start
@@ -50,15 +50,15 @@ def doubts(records, right_N):
 
 def row(written):
     """Scores of [(Text, seconds)]."""
-    own = [text for text, _ in written if not text.note]
-    status = pd.Series([one.status for text in own for one in text.checked], dtype=object)
+    own = [[*(text.kept if not text.note else []), *text.dropped] for text, _ in written]
+    status = pd.Series([one.status for checked in own for one in checked], dtype=object)
     return {
         "texts": len(written),
-        "left to rules": len(written) - len(own),
+        "left to rules": sum(bool(text.note) for text, _ in written),
         "sentences": len(status),
         "supported": (status == SUPPORTED).mean(),
         "contradicted": (status == CONTRADICTED).mean(),
-        "fields covered": np.mean([coverage(text.checked) for text in own]) if own else np.nan,
+        "fields covered": np.mean([coverage(checked) for checked in own]),
         "s per text": np.median([seconds for _, seconds in written]),
     }
 
@@ -80,7 +80,10 @@ def main(run="quick", count="100", *models):
                 rows[writer, name] = row([one for one, among in zip(written, among_N, strict=True) if among])
         for text, _ in written[:2]:
             print(
-                f"{writer}{': ' * bool(text.note)}{text.note}", *map(tuple, text.checked), sep="\n  ", file=sys.stderr
+                f"{writer}{': ' * bool(text.note)}{text.note}",
+                *map(tuple, text.kept + text.dropped),
+                sep="\n  ",
+                file=sys.stderr,
             )
     print(pd.DataFrame(rows).T.round(3).to_markdown())
 

@@ -4,7 +4,7 @@ import re
 
 from trajnb.explain import evidence, language_model, words
 from trajnb.explain.evidence import Evidence
-from trajnb.explain.verify import SUPPORTED, verify
+from trajnb.explain.verify import verify
 from trajnb.predict import trained
 
 FUTURE = r"\bwill\b|next|future|predict|going|\bgo\b|land"
@@ -27,9 +27,8 @@ def ask(path, question, run, model="best", rate=30.0, writer=""):
     if not (writer and answered):
         return answered, sentences
     text = language_model.write(one, writer, f"Answer this question in a few sentences: {question}", sentences)
-    told = [each.sentence for each in text.checked if each.status == SUPPORTED]
-    dropped = len(text.checked) - len(told)
-    return True, [*told, text.note or f"Written by {writer}; {dropped} unsupported sentences were left out."]
+    note = text.note or f"Written by {writer}; {len(text.dropped)} unsupported sentences were left out."
+    return True, [*(one.sentence for one in text.kept), note]
 
 
 def answer(question, e):

@@ -24,7 +24,8 @@ def about_class(e):
     percent, motion = max((percent, motion) for motion, percent in e.probability.items() if motion != e.motion)
     yield f"The next most probable motion is {motion}, with {share(percent)}."
     if len(e.networks) > 1:
-        yield f"{e.votes} of {len(e.networks)} networks find {e.motion} the most probable."
+        find = f"find{'s' * (e.votes == 1)} {e.motion} the most probable"
+        yield f"{e.votes} of {len(e.networks)} networks {find}."
 
 
 def about_path(e):
