@@ -63,7 +63,7 @@ run: env .venv/web/.ready  ## The lab: data, training, evaluation, pages (PARAMS
 	@$(BIN)/python -m trajnb.config $(PARAMS)
 	exec $(if $(REMOTE),$(BIN)/python -m trajnb.remote push "$(REMOTE)" "$(RUN)") $(SNAKEMAKE) $(ARGS) --configfile $(PARAMS)
 
-test: lint .venv/parity/.ready .venv/web/.ready  ## Lint, unit tests, the smoke lab through the runner, committed notebooks against their outputs
+test: lint .venv/parity/.ready .venv/explain/.ready .venv/web/.ready  ## Lint, unit tests, the smoke lab through the runner, committed notebooks against their outputs
 	OMP_NUM_THREADS=1 $(PYTEST)
 	rm -rf outputs/.nbval  # weights of other code would be refused
 	TRAJNB_OUTPUTS=outputs/.nbval $(SNAKEMAKE) trained --configfile params/smoke.yaml --config threads=1

@@ -106,6 +106,17 @@ rule predict:
     shell: EXECUTE + " predict {OUT}/predict {params:q}"
 
 
+rule explain:
+    """The best network's predictions in words, each sentence checked."""
+    input: rules.data.output, TRAINED, rules.attention.output[0]
+    output: OUT / "explain" / "faithfulness.csv"
+    params: **runs.job("explain", run.cfg)
+    threads: THREADS
+    resources: mem_mb=runs.memory_mb("explain", run.cfg), gpu=GPUS
+    message: "explain"
+    shell: EXECUTE + " explain {OUT}/explain {params:q}"
+
+
 rule export:
     """The best network as ONNX, and the page to draw on."""
     input: rules.data.output, TRAINED, rules.evaluate.output[0]
@@ -120,7 +131,12 @@ rule export:
 
 rule report:
     """The front page: answer, chart, table, clips."""
-    input: rules.evaluate.output[:2], rules.robustness.output[:2], rules.attention.output[0], rules.predict.output
+    input:
+        rules.evaluate.output[:2],
+        rules.robustness.output[:2],
+        rules.attention.output[0],
+        rules.predict.output,
+        rules.explain.output,
     output: OUT / "report" / "notebook.ipynb"
     params: **runs.job("report", run.cfg)
     threads: THREADS
@@ -134,6 +150,7 @@ rule pages:
     input:
         [step.output for step in (rules.data, rules.evaluate, rules.robustness, rules.attention, rules.predict)],
         TRAINED,
+        rules.explain.output,
         rules.export.output,
         rules.report.output,
     output: OUT / "index.html", OUT / "manifest.json", OUT / "SHA256SUMS"

@@ -16,6 +16,7 @@ PRODUCTS = {
     "04_robustness": ("robustness", ["curves.csv", "mean_accuracy.csv"]),
     "05_attention": ("attention", ["scores.csv"]),
     "06_predict": ("predict", ["footage.csv"]),
+    "07_explain": ("explain", ["faithfulness.csv"]),
     "report": ("report", []),
     "postmortem": ("postmortem", ["postmortem.csv"]),
 }

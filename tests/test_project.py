@@ -22,6 +22,7 @@ RANKS = [
     {"evaluation"},
     {"figures"},
     {"audit", "robustness", "attention", "predict"},
+    {"explain"},
     {"kernel", "provenance", "remote", "pages"},
     {"engine", "runs"},
     {"cli"},
@@ -182,5 +183,5 @@ def test_a_run_for_a_gpu_is_refused_without_one_and_else_planned_whole(tmp_path)
         assert refused.stderr.endswith("device: 'cuda' is not available, torch finds no such GPU: write auto or cpu.\n")
     done = planned("--config", "device=cpu", "batch_size=16", "threads=1")
     printed = done.stdout + done.stderr
-    assert printed.count("\nJob ") == 1 + 4 * 10 + 7
+    assert printed.count("\nJob ") == 1 + 4 * 10 + 8
     assert not (tmp_path / "outputs").exists()

@@ -75,7 +75,7 @@ BODY = "\n".join(
 
 def test_a_run_leaves_pages_manifest_and_sums(done):
     names = {path.name for path in done.run_dir.iterdir()} - {".lock"}
-    steps = {"data", "train-i3d", "evaluate", "robustness", "attention", "predict", "export", "report"}
+    steps = {"data", "train-i3d", "evaluate", "robustness", "attention", "predict", "explain", "export", "report"}
     assert names == steps | {"index.html", "manifest.json", "SHA256SUMS"}
     subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=done.run_dir, check=True)
     assert "epochs 2" in (done.run_dir / "train-i3d" / "log.txt").read_text()
@@ -87,18 +87,22 @@ def test_a_run_leaves_pages_manifest_and_sums(done):
         ("nothing", set(), "Nothing to be done"),
         (
             "epochs",
-            {"train-i3d", "evaluate", "robustness", "attention", "predict", "export", "report"},
+            {"train-i3d", "evaluate", "robustness", "attention", "predict", "explain", "export", "report"},
             "'epochs=2' now: 'epochs=3'",
         ),
         (
             "model file",
-            {"train-i3d", "evaluate", "robustness", "attention", "predict", "export", "report"},
+            {"train-i3d", "evaluate", "robustness", "attention", "predict", "explain", "export", "report"},
             "now: 'lr=0.005'",
         ),
-        ("colour", {"evaluate", "robustness", "attention", "predict", "export", "report"}, "code="),
-        ("layer", {"train-i3d", "evaluate", "robustness", "attention", "predict", "export", "report"}, "code="),
-        ("other layer", {"evaluate", "robustness", "attention", "predict", "export", "report"}, "code="),
-        ("attention", {"attention", "report"}, "attention_clips=9"),
+        ("colour", {"evaluate", "robustness", "attention", "predict", "explain", "export", "report"}, "code="),
+        (
+            "layer",
+            {"train-i3d", "evaluate", "robustness", "attention", "predict", "explain", "export", "report"},
+            "code=",
+        ),
+        ("other layer", {"evaluate", "robustness", "attention", "predict", "explain", "export", "report"}, "code="),
+        ("attention", {"attention", "explain", "report"}, "attention_clips=9"),
     ],
 )
 def test_what_runs_again(done, change, steps, reason):

@@ -87,6 +87,32 @@ def predict(
     raise typer.Exit(FAILED if batch.predict_all(network, paths or [], rate, out, demo) else 0)
 
 
+ASK_EXAMPLES = """\b
+Examples:
+  trajnb ask throw.mp4 "where will it be in 0.1 s?"
+  trajnb ask throw.mp4 "how sure is the network?" --model ensemble
+  trajnb ask throw.mp4 "why is it called so?" --writer gpt-4o-mini
+Answers come from the last window's prediction alone. A --writer is any model that llm knows (pip install
+'trajnb[explain]'); what does not follow from the prediction is left out of its answer. Exit code 1: no answer."""
+
+
+@app.command(epilog=ASK_EXAMPLES)
+def ask(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Footage, as for predict.")],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="In English.")],
+    run: Annotated[str, typer.Option(help="The run whose networks are used.")] = "quick",
+    model: Annotated[str, typer.Option(help="A model's name, best (on validation clips) or ensemble.")] = "best",
+    rate: Annotated[float, typer.Option(min=1, max=10_000, help="Frames a second where the file does not say.")] = 30.0,
+    writer: Annotated[str, typer.Option(help="A language model instead of rules.")] = "",
+):
+    """Answer a question about how the object in a video moves, from what a network computed for it."""
+    from trajnb.explain import questions
+
+    answered, sentences = questions.ask(path, question, run, model, rate, writer)
+    print("\n".join(sentences))
+    raise typer.Exit(0 if answered else FAILED)
+
+
 EXPORT_EXAMPLES = """\b
 Examples:
   trajnb export quick                         the best network of outputs/quick, into export/

@@ -159,6 +159,7 @@ AFFECTS = {
     "robustness": WORLD | DATA | NETWORKS | {"robustness_clips"},
     "attention": WORLD | DATA | NETWORKS | {"attention_clips", "attention_methods"},
     "predict": WORLD | DATA | NETWORKS,
+    "explain": WORLD | DATA | NETWORKS,
     "report": WORLD | DATA | NETWORKS | {"epochs"},
     "postmortem": WORLD | DATA | MODEL | TRAIN - EXECUTION | {"models"},
 }

@@ -27,13 +27,15 @@ from trajnb import PACKAGE, ROOT, ParameterError, config, files
 from trajnb.config import Config
 
 NOTEBOOKS = {"data": "01_data", "train": "02_train", "evaluate": "03_evaluate", "robustness": "04_robustness"}
-NOTEBOOKS |= {"attention": "05_attention", "predict": "06_predict", "report": "report", "postmortem": "postmortem"}
+NOTEBOOKS |= {"attention": "05_attention", "predict": "06_predict", "explain": "07_explain"}
+NOTEBOOKS |= {"report": "report", "postmortem": "postmortem"}
 # Source files of the package on which a step depends. The first steps draw figures, too, but are not repeated for a
 # colour: Snakemake would repeat all that follows from them.
 CODE = {"train": ("world", "data", "models", "training")}
 CODE["data"] = ("world", "data")
 CODE["evaluate"] = (*CODE["train"], "evaluation", "figures")
 CODE |= {name: (*CODE["evaluate"], name) for name in ("robustness", "attention", "predict")}
+CODE["explain"] = (*CODE["predict"], "explain")
 CODE |= {"report": CODE["evaluate"], "postmortem": (*CODE["evaluate"], "audit")}
 SHAPING = ("preset", "frames", "size")  # with their defaults any network can be built
 LOCKS = []
@@ -41,7 +43,7 @@ RUNNING = "TRAJNB_STEP"  # set where Snakemake has already made what a notebook 
 WAIT = "TRAJNB_WAIT"  # set where a run waits for the end of another one of its name
 MB = 2**20
 STEP_MB = {"data": 1500, "train": 1500, "evaluate": 2500, "robustness": 2500}
-STEP_MB |= {"attention": 2200, "predict": 2000, "report": 1500, "postmortem": 2500}
+STEP_MB |= {"attention": 2200, "predict": 2000, "explain": 2000, "report": 1500, "postmortem": 2500}
 # That a training step on a CPU keeps per clip (measured; paper guessed).
 CLIP_MB = {"nano": 15, "base": 300, "paper": 3000}
 DISK_MB = 500  # that a run needs at most, beside its clips' recipes

@@ -84,12 +84,17 @@ def config_of(run):
 
 def networks(cfg, model="best") -> Network:
     """As `load`, of the run of cfg, which may not have ended."""
+    return Network(cfg, [scored(cfg.replace(model=name)).of_array for name in members(cfg, model)])
+
+
+def members(cfg, model="best"):
+    """Names of the networks that `model` stands for, as in `load`; raises ParameterError for one that is not there."""
     names = {name: (name,) for name in cfg.models} | ensembles.of_run(cfg.models)
     model = best(cfg) if model == "best" else model
-    members = names.get("ensemble_all" if model == "ensemble" else model)
-    if not members:
+    found = names.get("ensemble_all" if model == "ensemble" else model)
+    if not found:
         raise ParameterError(f"model: {model} is not in run {cfg.run_name}: write best or one of {', '.join(names)}.")
-    return Network(cfg, [scored(cfg.replace(model=name)).of_array for name in members])
+    return found
 
 
 def scored(cfg) -> Scored:

@@ -1,0 +1,75 @@
+"""Questions are answered from the record, or it is said that they are not."""
+
+import numpy as np
+import pytest
+from explained import explainer_of
+
+from trajnb import cli
+from trajnb.explain import evidence, questions
+from trajnb.explain.verify import SUPPORTED, verify
+from trajnb.predict import annotate, trained
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("Where will it be in 0.1 s?", ["In 0.10 s the object is expected at (18, 32) px"]),
+        ("where will it be in 100 ms", ["In 0.10 s the object is expected at (18, 32) px"]),
+        ("Where will it be in three frames?", ["In 0.10 s the object is expected at (18, 32) px"]),
+        ("Will it go up as before?", ["to move down and left"]),
+        ("Where does it go next?", ["In 0.17 s the object is expected at (16, 34) px", "to move down and left"]),
+        ("What kind of motion is it?", ["sure that the motion is circular"]),
+        ("How sure is the network?", ["with a probability of 94 %"]),
+        ("How fast is it?", ["61 px/s"]),
+        ("Where does the network look?", ["looks most at (40, 24) px"]),
+        ("Does it come nearer?", ["12 % nearer"]),
+        ("Why is it circular?", ["turns clockwise", "4 are circular"]),
+        ("Can I trust this?", ["like the training clips"]),
+        ("When does it reach its turning point?", ["from right to left at 0.20 s"]),
+    ],
+)
+def test_an_answer_is_what_the_record_says(record, question, words):
+    answered, sentences = questions.answer(question, record)
+    assert answered and all(any(word in one for one in sentences) for word in words), sentences
+    assert {one.status for one in verify(sentences, record)} == {SUPPORTED}
+
+
+def test_what_lies_beyond_the_horizon_is_not_answered(record):
+    for question in ("Where will it be in half a second?", "where will it be in an hour", "will it land in 9 frames?"):
+        answered, sentences = questions.answer(question, record)
+        assert not answered
+        assert sentences[0].startswith("The network predicts 5 frames, 0.17 s, ahead: not where the object will be in")
+        assert sentences[1].startswith("In 0.17 s the object is expected at")
+
+
+@pytest.mark.parametrize("question", ["What colour is the ball?", "Who threw it?", "rm -rf /", ""])
+def test_what_the_record_does_not_tell_is_not_answered(record, question):
+    answered, (sentence,) = questions.answer(question, record)
+    assert not answered and sentence.startswith("The record of this prediction does not tell that")
+
+
+def test_ask_answers_about_a_file(tmp_path, monkeypatch, capsys):
+    np.save(tmp_path / "a.npy", annotate.thrown_square())
+    monkeypatch.setattr(trained, "config_of", lambda run: None)
+    monkeypatch.setattr(evidence, "load", lambda cfg, model: explainer_of("i3d"))
+
+    def ended(question):
+        monkeypatch.setattr("sys.argv", ["trajnb", "ask", str(tmp_path / "a.npy"), question])
+        with pytest.raises(SystemExit) as code:
+            cli.main()
+        return code.value.code, capsys.readouterr().out
+
+    code, printed = ended("how fast does it move?")
+    assert code == 0 and "px/s" in printed
+    code, printed = ended("where will it be in half a second?")
+    assert code == 1 and "ahead: not where the object will be in 0.5 s." in printed
+
+
+def test_footage_that_shows_nothing_is_refused_in_a_sentence(tmp_path, monkeypatch, capsys):
+    np.save(tmp_path / "a.npy", np.full((20, 80, 80), 50, np.uint8))
+    monkeypatch.setattr(trained, "config_of", lambda run: None)
+    monkeypatch.setattr(evidence, "load", lambda cfg, model: explainer_of("i3d"))
+    monkeypatch.setattr("sys.argv", ["trajnb", "ask", str(tmp_path / "a.npy"), "where is it?"])
+    with pytest.raises(SystemExit) as code:
+        cli.main()
+    assert code.value.code == 2 and capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,1 @@
+"""A prediction in words: `evidence` is what a network computed, `words` writes, `verify` checks any text about it."""

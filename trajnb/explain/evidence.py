@@ -1,0 +1,264 @@
+"""The record of one prediction: what the networks saw and computed, with units, and nothing that only the world knows.
+
+The path is the one that the networks estimate for the observed frames, neither a measured nor the true one.
+
+Shapes:   N clips   T observed frames   S pixels a side   R training recipes   M networks   Q queries   H future frames
+          C cells of the head's grid, t x h x w   x right and y down in pixels of the footage
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.signal import find_peaks
+from scipy.spatial.distance import cdist
+from scipy.stats import chi2
+from torch.nn.functional import interpolate
+
+from trajnb import data, predict
+from trajnb.config import Config
+from trajnb.evaluation import ensembles
+from trajnb.evaluation.predictions import Predictions
+from trajnb.evaluation.trackers import measure
+from trajnb.evaluation.verdict import name
+from trajnb.predict import OOD, REGION, trained
+
+SECTORS = ("right", "up and right", "up", "up and left", "left", "down and left", "down", "down and right")
+RECIPES, NEIGHBOURS = 2000, 5  # training recipes among which the nearest are sought; how many
+REVERSAL_PX = 2.0  # of a clip: a path that goes back by less has no turning point there
+STRAIGHT = 30.0  # degrees: estimated paths of straight motion turn by up to that
+LEAST = {"speed_change": 10.0, "depth_change": 2.0}  # percent: smaller changes are none
+SURE, UNSURE = 0.9, 0.6  # probabilities: at least, below
+Pair = tuple[float, float]
+Turning = tuple[float, str, str]  # seconds, direction before and after
+Expected = tuple[float, Pair, Pair]  # seconds ahead, place, half axes of the ellipse that holds it with REGION
+
+
+def quantity(unit, text, about):
+    """A field with its unit and meaning; `about`: words that name it in a text or a question (a pattern)."""
+    return Field(description=text, json_schema_extra={"unit": unit, "about": about})
+
+
+class Evidence(BaseModel):
+    """One prediction. Seconds count from the first observed frame, those of `future` from the last one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    networks: tuple[str, ...] = quantity("", "networks that predicted together", "networks?")
+    motion: str = quantity("", "the most probable motion", "motion|class|kind|why|how does")
+    probability: dict[str, float] = quantity("%", "probability of each motion", "probab|certain|sure|confident|motion")
+    votes: int = quantity("", "networks that find this motion the most probable", "networks? find|agree")
+    seconds: float = quantity("s", "observed time", r"\bmove|path|observed|speed|long")
+    path_px: tuple[Pair, ...] = quantity("px", "estimated path, a place for each observed frame", "where|path")
+    path_off_px: float = quantity(
+        "px", "mean distance of the path from the spot measured in the frames", r"\boff\b|measured"
+    )
+    speed_px_s: float = quantity("px/s", "mean speed in the picture", r"speed|\bmov|fast")
+    speed_change: float = quantity("%", "speed in the last third of the time against the first", "faster|slower|speed")
+    heading: str = quantity(
+        "", "direction from the first to the last place of the path", r"direction|which way|left|\bup\b"
+    )
+    turn: float = quantity("degrees", "sum of all changes of direction, positive clockwise", "turn|curve|straight|why")
+    bend_px: float = quantity("px", "mean radius of curvature: length of the path over turn", "radius|curvature")
+    turnings: tuple[Turning, ...] = quantity("s", "turning points", "turning point")
+    depth_change: float = quantity(
+        "%", "distance from the camera, end against start", "camera|nearer|closer|farther|depth"
+    )
+    future: tuple[Expected, ...] = quantity("px", "seconds ahead, predicted place, half axes of its region", "future")
+    future_heading: str = quantity("", "direction from the last observed to the last predicted place", "future|going")
+    look_px: Pair = quantity("place", "where the class query looks most", "look|attention|focus")
+    look_seconds: float = quantity("s", "when the class query looks most", "look|attention|focus")
+    look_on_path: float = quantity(
+        "%", "attention on cells of space and time that the path crosses", "on (the|its) path"
+    )
+    look_even: float = quantity("%", "what these cells would have of even attention", r"\beven\b")
+    look_passes: bool | None = quantity("", "whether this map passes the parameter-randomisation test", "attention map")
+    ood: float = quantity(
+        "", f"out-of-distribution score; above {OOD:g} unlike the training clips", "score|unlike|trust"
+    )
+    nearest: dict[str, int] = quantity("", "motions of the training paths nearest to the path", "nearest|similar|why")
+    nearest_px: float = quantity("px", "mean distance of these, laid over it", "distance")
+
+    @property
+    def certainty(self):
+        """sure, fairly sure or unsure: by probability, agreement of the networks and out-of-distribution score."""
+        top = self.probability[self.motion] / 100
+        if top < UNSURE or self.ood > OOD or 2 * self.votes <= len(self.networks):
+            return "unsure"
+        return "sure" if top >= SURE and self.votes == len(self.networks) else "fairly sure"
+
+
+class Explainer(NamedTuple):
+    """Networks that are explained together, and what their run knows beside them."""
+
+    cfg: Config
+    names: tuple[str, ...]
+    members: list[tuple]  # of `watched`
+    path_RTx2: np.ndarray  # of training recipes, pixels
+    motion_R: np.ndarray
+    map_passes: bool | None
+
+
+class Seen(NamedTuple):
+    """What the networks computed for N clips."""
+
+    predicted: Predictions
+    vote_MN: np.ndarray  # the class that each network finds most probable
+    path_NTx3: np.ndarray  # of the observed frames: u, v in frame widths, log z
+    look_Nthw: np.ndarray  # attention of the class query, sum 1
+    ood_N: np.ndarray
+
+
+class Place(NamedTuple):
+    """Where a clip was cut from: its pixel (x, y) shows (x, y) * scale + corner, a frame every `step` seconds."""
+
+    step: float
+    corner: Pair = (0.0, 0.0)
+    scale: float = 1.0
+
+
+def load(cfg, model="best") -> Explainer:
+    """The Explainer of a run; `model` as for `trajnb predict`. Raises ParameterError for a model that is not there."""
+    names, train, passes = trained.members(cfg, model), data.load(cfg, "train").spread(RECIPES), None
+    members = [watched(trained.scored(cfg.replace(model=one))) for one in names]
+    if (path := cfg.stage_dir("attention") / "scores.csv").is_file():
+        maps = pd.read_csv(path).query("clips == 'plain' and method == 'head_class'").set_index("model")
+        passes = bool(maps["passes_randomisation"].reindex(names, fill_value=False).all())
+    path_RTx2 = train.track_NFx3[:, : cfg.frames, :2] * cfg.size
+    return Explainer(cfg, names, members, path_RTx2, train.table["motion"].to_numpy(), passes)
+
+
+def watched(scored):
+    """(a member as of a Network, a list that receives path and attention of its batches) of a trained.Scored.
+
+    In training mode the head also estimates the observed positions; its other outputs do not depend on that.
+    """
+    seen, weights, head = [], [], scored.net.head.train()
+    for pool in head.pools:
+        pool.attend.fused = False
+        pool.attend.weights.register_forward_hook(lambda _, inputs, weight_BNQC: weights.append(weight_BNQC[:, :, 0]))
+
+    def keep(_, inputs, output):
+        look_BC = torch.stack(weights).mean(dim=(0, 2))  # over pools and heads, of the class query, which is the first
+        seen.append([x.cpu() for x in (output.observed_BTx3, look_BC.unflatten(1, inputs[0].shape[1:4]))])
+        weights.clear()
+
+    head.register_forward_hook(keep)
+    return scored.of_array, seen
+
+
+def look(explainer, video_NTSS) -> Seen:
+    """What the networks compute for clips (N, T, S, S) uint8, and for nothing else; of several the mean."""
+    each, seen = [], []
+    for member, batches in explainer.members:
+        batches.clear()
+        each.append(predict.of_member(member, video_NTSS))
+        seen.append([torch.cat(part) for part in zip(*batches, strict=True)])
+    (predicted, scores), (paths, maps) = zip(*each, strict=True), zip(*seen, strict=True)
+    shape = max((one.shape[1:] for one in maps), key=np.prod)
+    look_Nthw = torch.cat([interpolate(one[:, None], shape, mode="trilinear") for one in maps], dim=1).mean(dim=1)
+    return Seen(
+        predicted[0] if len(each) == 1 else ensembles.join(predicted),
+        np.stack([one.prob_NK.argmax(axis=1) for one in predicted]),
+        torch.stack(paths).mean(dim=0).numpy(),
+        (look_Nthw / look_Nthw.sum(dim=(1, 2, 3), keepdim=True)).numpy(),
+        np.mean(scores, axis=0),
+    )
+
+
+def of_footage(explainer, source, rate=30.0) -> Evidence:
+    """The Evidence of the last window of footage, in its own pixels and seconds; raises as `trajnb.predict.predict`."""
+    network = predict.Network(explainer.cfg, [member for member, _ in explainer.members])
+    block = [one for one in predict.of_footage(network, source, rate).blocks if one.windows][-1]
+    window = block.windows[-1]
+    place = Place(window.step, tuple(window.corner / block.share), 1 / window.scale / block.share)
+    return of_clips(explainer, window.video_FSS[None], [place])[0]
+
+
+def of_clips(explainer, video_NTSS, places=None) -> list[Evidence]:
+    """The Evidence of each of the clips (N, T, S, S) uint8; `places` [Place]: where they were cut from."""
+    seen, cfg = look(explainer, video_NTSS), explainer.cfg
+    places = places or [Place(1 / cfg.frame_rate)] * len(video_NTSS)
+    path_NTx2 = seen.path_NTx3[..., :2] * cfg.size
+    off_N = np.linalg.norm(path_NTx2 - measure(video_NTSS)[0], axis=2).mean(axis=1)
+    each = zip(places, path_NTx2, off_N, nearest(explainer, path_NTx2), strict=True)
+    return [of_clip(explainer, seen, row, *one) for row, one in enumerate(each)]
+
+
+def of_clip(explainer, seen, row, place, path_Tx2, off, near) -> Evidence:
+    """The Evidence of one clip of a Seen."""
+    size, motions, prob_K = explainer.cfg.size, explainer.cfg.motions, seen.predicted.prob_NK[row]
+    future_Hx2 = seen.predicted.track_NHx3[row, :, :2] * size
+    half_Hx2 = np.exp(seen.predicted.logvar_NHx3[row, :, :2] / 2) * size * place.scale * chi2.ppf(REGION, 2) ** 0.5
+    seconds_H, log_depth_T = np.arange(1, len(half_Hx2) + 1) * place.step, seen.path_NTx3[row, :, 2]
+    return Evidence(
+        networks=[name(model) for model in explainer.names],
+        motion=motions[prob_K.argmax()],
+        probability=dict(zip(motions, prob_K * 100, strict=True)),
+        votes=(seen.vote_MN[:, row] == prob_K.argmax()).sum(),
+        path_off_px=off * place.scale,
+        depth_change=(np.exp(log_depth_T[-1] - log_depth_T[0]) - 1) * 100,
+        future=zip(seconds_H, future_Hx2 * place.scale + place.corner, half_Hx2, strict=True),
+        future_heading=direction(future_Hx2[-1] - path_Tx2[-1]),
+        ood=seen.ood_N[row],
+        look_passes=explainer.map_passes,
+        nearest=near[0],
+        nearest_px=near[1] * place.scale,
+        **moved(path_Tx2, place),
+        **looked(seen.look_Nthw[row], path_Tx2 / size, size, place),
+    )
+
+
+def moved(path_Tx2, place):
+    """Fields about the path (T, 2) in pixels of a clip."""
+    velocity_Tx2, third = np.gradient(path_Tx2, axis=0), len(path_Tx2) // 3
+    speed_T = np.linalg.norm(velocity_Tx2, axis=1)
+    angle_T = np.unwrap(np.arctan2(velocity_Tx2[:, 1], velocity_Tx2[:, 0]))
+    turn, ways = angle_T[-1] - angle_T[0], (("right", "left"), ("left", "right"), ("down", "up"), ("up", "down"))
+    peaks = [find_peaks(sign * axis_T, prominence=REVERSAL_PX)[0] for axis_T in path_Tx2.T for sign in (1, -1)]
+    return {
+        "seconds": (len(path_Tx2) - 1) * place.step,
+        "path_px": path_Tx2 * place.scale + place.corner,
+        "speed_px_s": speed_T.mean() * place.scale / place.step,
+        "speed_change": (speed_T[-third:].mean() / max(speed_T[:third].mean(), 1e-6) - 1) * 100,
+        "heading": direction(path_Tx2[-1] - path_Tx2[0]),
+        "turn": np.degrees(turn),
+        "bend_px": speed_T.mean()
+        * (len(path_Tx2) - 2)
+        / max(abs(turn), 1e-6)
+        * place.scale,  # between first and last step
+        "turnings": sorted((t * place.step, *way) for way, at in zip(ways, peaks, strict=True) for t in at),
+    }
+
+
+def looked(look_thw, path_Tx2, size, place):
+    """Fields about the class query's attention (t, h, w), sum 1, along a path (T, 2) in frame widths."""
+    shape, frames = np.array(look_thw.shape), len(path_Tx2)
+    when, row, column = (np.array(np.unravel_index(look_thw.argmax(), shape)) + 0.5) / shape
+    share_Tx3 = np.column_stack([(np.arange(frames) + 0.5) / frames, path_Tx2[:, ::-1]])
+    cells = np.unique(np.clip((share_Tx3 * shape).astype(int), 0, shape - 1), axis=0)
+    return {
+        "look_px": np.array((column, row)) * size * place.scale + place.corner,
+        "look_seconds": (when * frames - 0.5) * place.step,
+        "look_on_path": look_thw[tuple(cells.T)].sum() * 100,
+        "look_even": len(cells) / look_thw.size * 100,
+    }
+
+
+def nearest(explainer, path_NTx2):
+    """For each path ({motion: how many} of its NEIGHBOURS nearest training paths, their mean distance in pixels).
+
+    The distance is the root mean square over frames, both centred: place in the picture tells nothing of the motion.
+    """
+    flat = [(p - p.mean(axis=1, keepdims=True)).reshape(len(p), -1) for p in (path_NTx2, explainer.path_RTx2)]
+    for distance_R in cdist(*flat) / path_NTx2.shape[1] ** 0.5:
+        rows = np.argsort(distance_R, kind="stable")[:NEIGHBOURS]
+        motions, counts = np.unique(explainer.motion_R[rows], return_counts=True)
+        yield dict(zip(motions, counts, strict=True)), distance_R[rows].mean()
+
+
+def direction(xy):
+    """One of eight words for a step in pixels."""
+    return SECTORS[round(np.arctan2(-xy[1], xy[0]) / (np.pi / 4)) % 8]
