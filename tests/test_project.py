@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import os
 import re
 import subprocess
 import sys
@@ -156,10 +157,11 @@ def test_the_readme_s_graph_is_that_of_the_snakefile():
 
 
 def test_ec2_takes_at_most_six_commands_and_they_fit_the_project():
-    section = README.split("## On one EC2 machine")[1]
+    section = README.split("## Beyond one machine")[1]
     commands = section.split("```")[1].strip().splitlines()
     assert len(commands) <= 6
-    params = re.search(r"make run PARAMS=(\S+) REMOTE=s3:BUCKET/lab;", commands[2])[1]
+    script, params = re.search(r"nohup (\S+) s3:BUCKET/lab (\S+) 2 >", commands[2]).groups()
+    assert os.access(ROOT / script, os.X_OK)
     name = yaml.safe_load((ROOT / params).read_text())["run_name"]
     assert f"make pull REMOTE=s3:BUCKET/lab RUN={name} " in commands[3]
     for line in commands:
