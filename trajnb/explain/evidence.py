@@ -52,32 +52,22 @@ class Evidence(BaseModel):
     votes: int = quantity("", "networks that find this motion the most probable", "networks? find|agree")
     seconds: float = quantity("s", "observed time", r"\bmove|path|observed|speed|long")
     path_px: tuple[Pair, ...] = quantity("px", "estimated path, a place for each observed frame", "where|path")
-    path_off_px: float = quantity(
-        "px", "mean distance of the path from the spot measured in the frames", r"\boff\b|measured"
-    )
+    path_off_px: float = quantity("px", "mean distance of the path from the measured spots", r"\boff\b|measured")
     speed_px_s: float = quantity("px/s", "mean speed in the picture", r"speed|\bmov|fast")
     speed_change: float = quantity("%", "speed in the last third of the time against the first", "faster|slower|speed")
-    heading: str = quantity(
-        "", "direction from the first to the last place of the path", r"direction|which way|left|\bup\b"
-    )
+    heading: str = quantity("", "direction from the path's start to its end", r"direction|which way|left|\bup\b")
     turn: float = quantity("degrees", "sum of all changes of direction, positive clockwise", "turn|curve|straight|why")
     bend_px: float = quantity("px", "mean radius of curvature: length of the path over turn", "radius|curvature")
     turnings: tuple[Turning, ...] = quantity("s", "turning points", "turning point")
-    depth_change: float = quantity(
-        "%", "distance from the camera, end against start", "camera|nearer|closer|farther|depth"
-    )
+    depth_change: float = quantity("%", "distance, end against start", "camera|nearer|closer|farther|depth")
     future: tuple[Expected, ...] = quantity("px", "seconds ahead, predicted place, half axes of its region", "future")
     future_heading: str = quantity("", "direction from the last observed to the last predicted place", "future|going")
     look_px: Pair = quantity("place", "where the class query looks most", "look|attention|focus")
     look_seconds: float = quantity("s", "when the class query looks most", "look|attention|focus")
-    look_on_path: float = quantity(
-        "%", "attention on cells of space and time that the path crosses", "on (the|its) path"
-    )
+    look_on_path: float = quantity("%", "attention on cells that the path crosses", "on (the|its) path")
     look_even: float = quantity("%", "what these cells would have of even attention", r"\beven\b")
     look_passes: bool | None = quantity("", "whether this map passes the parameter-randomisation test", "attention map")
-    ood: float = quantity(
-        "", f"out-of-distribution score; above {OOD:g} unlike the training clips", "score|unlike|trust"
-    )
+    ood: float = quantity("", f"out-of-distribution score, flagged above {OOD:g}", "score|unlike|trust")
     nearest: dict[str, int] = quantity("", "motions of the training paths nearest to the path", "nearest|similar|why")
     nearest_px: float = quantity("px", "mean distance of these, laid over it", "distance")
 
@@ -225,10 +215,7 @@ def moved(path_Tx2, place):
         "speed_change": (speed_T[-third:].mean() / max(speed_T[:third].mean(), 1e-6) - 1) * 100,
         "heading": direction(path_Tx2[-1] - path_Tx2[0]),
         "turn": np.degrees(turn),
-        "bend_px": speed_T.mean()
-        * (len(path_Tx2) - 2)
-        / max(abs(turn), 1e-6)
-        * place.scale,  # between first and last step
+        "bend_px": speed_T[1:-1].sum() / max(abs(turn), 1e-6) * place.scale,
         "turnings": sorted((t * place.step, *way) for way, at in zip(ways, peaks, strict=True) for t in at),
     }
 

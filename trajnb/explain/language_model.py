@@ -17,6 +17,7 @@ from trajnb.explain import words
 from trajnb.explain.verify import SUPPORTED, Checked, verify
 
 TIMEOUT_S = 60.0  # of one answer: then its process is killed
+QUIET = ("--no-log", "--no-stream")
 LONGEST = 20_000  # letters of an answer that are read
 SCHEMA = '{"properties": {"sentences": {"type": "array", "items": {"type": "string"}}}, "required": ["sentences"]}'
 SYSTEM = """You explain one prediction of a video network in plain English. Use only the facts that are given, numbers
@@ -40,19 +41,7 @@ def write(evidence, model, task="Explain it in two or three sentences.", default
     facts = "\n".join(dict.fromkeys([*default, *words.write(evidence)]))
     why, dropped = "", []
     for options in (["--schema", SCHEMA], []):  # not every model takes a schema
-        command = [
-            sys.executable,
-            "-m",
-            "llm",
-            "prompt",
-            "-m",
-            model,
-            "-s",
-            SYSTEM,
-            "--no-log",
-            "--no-stream",
-            *options,
-        ]
+        command = [sys.executable, "-m", "llm", "prompt", "-m", model, "-s", SYSTEM, *QUIET, *options]
         try:
             given = {"input": f"{facts}\n\n{task}", "timeout": TIMEOUT_S}
             done = subprocess.run(command, **given, capture_output=True, text=True, errors="replace")

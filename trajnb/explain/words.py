@@ -8,9 +8,8 @@ LENGTHS = ("sentence", "paragraph", "page")
 
 def write(e, length="paragraph") -> list[str]:
     """The sentences of a text about an Evidence; `length`: sentence, paragraph or page."""
-    opinion = (
-        f"{listed(e.networks)} {'are' if len(e.networks) > 1 else 'is'} {e.certainty} that the motion is {e.motion}"
-    )
+    verb = "are" if len(e.networks) > 1 else "is"
+    opinion = f"{listed(e.networks)} {verb} {e.certainty} that the motion is {e.motion}"
     probability, last = share(e.probability[e.motion]), e.future[-1]
     if length == "sentence":
         soon = f"in {last[0]:.2f} s it is expected at {pair(last[1])}"
@@ -47,12 +46,8 @@ def about_change(e):
     more["depth_change"] = "farther away", "nearer", "distance from the camera"
     for field, words in more.items():
         percent, word = abs(getattr(e, field)), words[getattr(e, field) < 0]
-        large = percent >= LEAST[field]
-        yield (
-            f"At the end it is {percent:.0f} % {word} than at the start."
-            if large
-            else f"Its {words[2]} hardly changes."
-        )
+        text = f"At the end it is {percent:.0f} % {word} than at the start."
+        yield text if percent >= LEAST[field] else f"Its {words[2]} hardly changes."
     ranked = sorted(e.nearest.items(), key=lambda item: -item[1])
     kinds = [f"{count} {'are' if count > 1 else 'is'} {motion}" for motion, count in ranked]
     yield f"Of the {NEIGHBOURS} nearest training paths {listed(kinds)}; their mean distance is {e.nearest_px:.1f} px."
