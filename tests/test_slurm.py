@@ -1,4 +1,4 @@
-"""On a real Slurm of two nodes: whatever happens to a job, a node, the controller or Snakemake, the run ends as it should.
+"""On a real Slurm of two nodes: a job, a node, the controller or Snakemake fails, and the run ends as it should.
 
 Skipped where not root or without Debian's slurmctld, slurmd, slurm-client and munge.
 """
@@ -115,7 +115,9 @@ def test_a_cancelled_job_is_sent_again_and_resumes(cluster, lab):
 
 
 def test_a_job_over_its_memory_is_sent_again_with_more(cluster, lab):
-    more = "count = len((folder / 'begun.txt').read_text().splitlines())\nheld = bytearray(b'x') * (4 * 10**9 if count < 2 else 1)\ntime.sleep(6 if count < 2 else 0)"
+    more = """count = len((folder / "begun.txt").read_text().splitlines())
+held = bytearray(b"x") * (4 * 10**9 if count < 2 else 1)
+time.sleep(6 if count < 2 else 0)"""
     lab.write("02_train", TRAINING.format(seconds=0.2, more=more))
     process = start(lab)
     ends_well(process, lab)
