@@ -8,7 +8,11 @@ import pytest
 
 from trajnb import ROOT
 
-STEP = "import os\nfrom trajnb import runs\nruns.take_gpu()\nprint(os.environ.get('CUDA_VISIBLE_DEVICES'), flush=True)\ninput()"
+STEP = """import os
+from trajnb import runs
+runs.take_gpu()
+print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
+input()"""
 
 
 @pytest.fixture
