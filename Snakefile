@@ -26,6 +26,12 @@ THREADS = run.cfg.threads or int(os.environ.get("OMP_NUM_THREADS") or workflow.c
 FRONT = OUT / ("postmortem/postmortem.csv" if run.cfg.study == "postmortem" else "index.html")
 TRAINED = [OUT / training / "final.safetensors" for training in run.training]
 
+
+def memory(step):
+    """A step's memory: more, where a cluster has ended it for its memory and it is tried again."""
+    return lambda wildcards, attempt: attempt * runs.memory_mb(step, run.cfg)
+
+
 localrules: run, trained, pages
 
 
@@ -38,7 +44,7 @@ rule data:
     output: [OUT / "data" / name for name in ("recipes.parquet", "test.parquet", "manifest.json")]
     params: **runs.job("data", run.cfg)
     threads: THREADS
-    resources: mem_mb=runs.memory_mb("data", run.cfg)
+    resources: mem_mb=memory("data")
     message: "data"
     shell: EXECUTE + " data {OUT}/data {params:q}"
 
@@ -51,7 +57,7 @@ rule train:
     params: **runs.jobs("train", run.training)
     threads: THREADS
     resources:
-        mem_mb=lambda wildcards: runs.memory_mb("train", run.training[wildcards.training]),
+        mem_mb=lambda wildcards, attempt: attempt * runs.memory_mb("train", run.training[wildcards.training]),
         gpu=GPUS,
     message: "{wildcards.training}"
     shell: EXECUTE + " train {OUT}/{wildcards.training} {params:q}"
@@ -68,7 +74,7 @@ rule evaluate:
     output: [OUT / "evaluate" / name for name in ("leaderboard.csv", "comparisons.csv")]
     params: **runs.job("evaluate", run.cfg)
     threads: THREADS
-    resources: mem_mb=runs.memory_mb("evaluate", run.cfg), gpu=GPUS
+    resources: mem_mb=memory("evaluate"), gpu=GPUS
     message: "evaluate"
     shell: EXECUTE + " evaluate {OUT}/evaluate {params:q}"
 
@@ -79,7 +85,7 @@ rule robustness:
     output: [OUT / "robustness" / name for name in ("curves.csv", "mean_accuracy.csv")]
     params: **runs.job("robustness", run.cfg)
     threads: workflow.cores or THREADS  # the longest step after training: it waits for all cores
-    resources: mem_mb=runs.memory_mb("robustness", run.cfg), gpu=GPUS
+    resources: mem_mb=memory("robustness"), gpu=GPUS
     message: "robustness"
     shell: EXECUTE + " robustness {OUT}/robustness {params:q}"
 
@@ -90,7 +96,7 @@ rule attention:
     output: OUT / "attention" / "scores.csv"
     params: **runs.job("attention", run.cfg)
     threads: THREADS
-    resources: mem_mb=runs.memory_mb("attention", run.cfg), gpu=GPUS
+    resources: mem_mb=memory("attention"), gpu=GPUS
     message: "attention"
     shell: EXECUTE + " attention {OUT}/attention {params:q}"
 
@@ -101,7 +107,7 @@ rule predict:
     output: OUT / "predict" / "footage.csv"
     params: **runs.job("predict", run.cfg)
     threads: THREADS
-    resources: mem_mb=runs.memory_mb("predict", run.cfg), gpu=GPUS
+    resources: mem_mb=memory("predict"), gpu=GPUS
     message: "predict"
     shell: EXECUTE + " predict {OUT}/predict {params:q}"
 
@@ -124,7 +130,7 @@ rule export:
     params:
         code=runs.export_code(),
     threads: THREADS
-    resources: mem_mb=runs.memory_mb("predict", run.cfg), gpu=GPUS
+    resources: mem_mb=memory("predict"), gpu=GPUS
     message: "export"
     shell: "exec {sys.executable} -m trajnb.predict.export {VALUES} {OUT}/export"
 
@@ -140,7 +146,7 @@ rule report:
     output: OUT / "report" / "notebook.ipynb"
     params: **runs.job("report", run.cfg)
     threads: THREADS
-    resources: mem_mb=runs.memory_mb("report", run.cfg)
+    resources: mem_mb=memory("report")
     message: "report"
     shell: EXECUTE + " report {OUT}/report {params:q}"
 
@@ -167,7 +173,7 @@ rule postmortem:
     output: OUT / "postmortem" / "postmortem.csv"
     params: **runs.job("postmortem", run.cfg)
     threads: THREADS
-    resources: mem_mb=runs.memory_mb("postmortem", run.cfg), gpu=GPUS
+    resources: mem_mb=memory("postmortem"), gpu=GPUS
     message: "postmortem"
     shell: EXECUTE + " postmortem {OUT}/postmortem {params:q}"
 

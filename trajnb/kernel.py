@@ -68,12 +68,12 @@ class ThisPython(AsyncKernelManager):
             shutil.rmtree(self.sockets, ignore_errors=True)
 
 
-def end_with_parent(signal_number, seconds=0.5):
-    """Send this process `signal_number` when its parent has gone, so that a killed run leaves nothing behind."""
+def end_with_parent(signal_number, seconds=0.5, or_if=lambda: False):
+    """Send this process `signal_number` when its parent has gone, or or_if(): a killed run leaves nothing behind."""
     parent = os.getppid()
 
     def watch():
-        while os.getppid() == parent:
+        while os.getppid() == parent and not or_if():
             time.sleep(seconds)
         os.kill(os.getpid(), signal_number)
 

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -40,6 +41,7 @@ CODE |= {"report": CODE["evaluate"], "postmortem": (*CODE["evaluate"], "audit")}
 SHAPING = ("preset", "frames", "size")  # with their defaults any network can be built
 LOCKS = []
 RUNNING = "TRAJNB_STEP"  # set where Snakemake has already made what a notebook needs
+DRIVER = "TRAJNB_DRIVER"  # in a run's steps: what the Snakemake that started them has written into the run's lock
 WAIT = "TRAJNB_WAIT"  # set where a run waits for the end of another one of its name
 MB = 2**20
 STEP_MB = {"data": 1500, "train": 1500, "evaluate": 2500, "robustness": 2500}
@@ -136,6 +138,8 @@ def memory_mb(step, cfg):
 def check(run):
     """Raise ParameterError, before anything starts, for what a step would refuse later or what this machine lacks."""
     cfg, cores = run.cfg, os.cpu_count() or 1
+    if DRIVER in os.environ:  # a job on a cluster, where Snakemake reads the Snakefile once more
+        return refuse_if_taken_over(cfg.run_dir)
     if cfg.threads > cores:
         raise ParameterError(
             f"threads: {cfg.threads} is above the {cores} cores of this machine: write at most {cores}."
@@ -198,6 +202,49 @@ def lock(cfg):
             f"run_name: {cfg.run_name} is already running: wait for its end, or give another run_name."
         ) from None
     LOCKS.append(file)  # a file that nobody holds is closed, and its lock gone
+    os.environ[DRIVER] = secrets.token_hex(8)
+    file.truncate(0)
+    file.write(os.environ[DRIVER])
+    file.flush()
+
+
+def taken_over(run_dir):
+    """Whether this process belongs to a Snakemake that died, and another has begun: on a cluster, jobs live on."""
+    try:
+        return os.environ.get(DRIVER, "") not in ("", (run_dir / ".lock").read_text())
+    except OSError:
+        return False
+
+
+def refuse_if_taken_over(run_dir):
+    """Raise ParameterError where another Snakemake makes this run now."""
+    if taken_over(run_dir):
+        raise ParameterError(f"run_name: {run_dir.name} was started anew: this job of an earlier start is void.")
+
+
+def take_folder(folder):
+    """Wait until no other process works in a step's folder; this one's lock on it ends with the process."""
+    LOCKS.append(open(folder / ".lock", "w"))
+    fcntl.flock(LOCKS[-1], fcntl.LOCK_EX)
+    refuse_if_taken_over(folder.parent)
+
+
+def take_gpu():
+    """Show this process one GPU alone that no other step holds, until it ends; Slurm does so itself.
+
+    More steps at a time than GPUs share them as CUDA likes. Sets CUDA_VISIBLE_DEVICES, and chooses of those in it.
+    """
+    given, program = os.environ.get("CUDA_VISIBLE_DEVICES"), shutil.which("nvidia-smi")
+    if "SLURM_JOB_ID" in os.environ or (given is None and program is None):
+        return
+    command = [program, "--query-gpu=uuid", "--format=csv,noheader"]
+    listed = subprocess.run(command, capture_output=True, text=True).stdout if given is None else given
+    for device in re.findall(r"[^\s,]+", listed):
+        file = open(Path(tempfile.gettempdir()) / f"trajnb-{os.getuid()}-{device}.lock", "w")
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.environ["CUDA_VISIBLE_DEVICES"] = device
+            return LOCKS.append(file)
 
 
 def stop(number, frame):
@@ -230,7 +277,7 @@ def execute(path, folder, parameters, cell_limit_s=None):
 
     signal.signal(signal.SIGINT, once)
     signal.signal(signal.SIGTERM, once)
-    kernel.end_with_parent(signal.SIGINT)
+    kernel.end_with_parent(signal.SIGINT, or_if=lambda: taken_over(folder.parent))
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     os.environ |= {RUNNING: folder.name, "TQDM_DISABLE": "1"}
     running, start = folder / "notebook.running.ipynb", time.monotonic()
@@ -321,6 +368,13 @@ def main(settings, step, folder, *words):
     """Execute a step's notebook for Snakemake; `settings`: JSON of parameters that are no reason to run it again."""
     folder, settings = Path(folder).absolute(), json.loads(settings)
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        take_folder(folder)
+    except ParameterError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if settings["device"] != "cpu":
+        take_gpu()
     job, text = folder / "job.txt", "\n".join(words) + "\n"
     if job.is_file() and job.read_text() != text:  # what another job has begun is not continued
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)

@@ -1,0 +1,149 @@
+"""On a real Slurm of two nodes: a job, a node, the controller or Snakemake fails, and the run ends as it should.
+
+Skipped where not root or without Debian's slurmctld, slurmd, slurm-client and munge.
+"""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from tests import slurm
+from tests.runs import Lab
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(slurm.missing() is not None, reason=f"no Slurm: {slurm.missing()}")]
+ON_SLURM = ["--profile", "profiles/slurm", "--cores", "1", "--slurm-init-seconds-before-status-checks", "1"]
+ON_SLURM += ["--seconds-between-status-checks", "1", "--latency-wait", "5"]
+# A training of eight steps that counts them on the disk, as a checkpoint does, and says when and where it began.
+TRAINING = """import os, pathlib, time
+from trajnb.config import Config
+cfg = Config.from_notebook(globals())
+folder = cfg.stage_dir(cfg.train_stage)
+done = folder / "done.txt"
+with open(folder / "begun.txt", "a") as begun:
+    print(os.environ["SLURMD_NODENAME"], done.stat().st_size if done.exists() else 0, file=begun, flush=True)
+while not done.exists() or done.stat().st_size < 8:
+    time.sleep({seconds})
+    with open(done, "a") as file:
+        file.write("x")
+{more}
+for name in ("final.safetensors", "history.csv", "metrics.json"):
+    (folder / name).write_text(done.read_text())"""
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    before = dict(os.environ)
+    with slurm.Cluster(cpus=1) as cluster:
+        os.environ |= cluster.env
+        yield cluster
+    os.environ.clear()
+    os.environ |= before
+
+
+@pytest.fixture
+def lab(cluster, tmp_path):
+    cluster.wait(lambda: set(cluster.states().values()) == {"idle"}, "both nodes are idle", 60)
+    lab = Lab(tmp_path)
+    lab.write("02_train", TRAINING.format(seconds=1, more=""))
+    yield lab
+    for process in lab.processes():
+        process.kill()
+    cluster("scancel", "--user", "root")
+
+
+def begun(lab, model="i3d"):
+    """[(node, steps done before)] of each begin of a training."""
+    path = lab.run_dir / f"train-{model}" / "begun.txt"
+    lines = path.read_text().split("\n")[:-1] if path.exists() else []
+    return [(line.split()[0], int(line.split()[1])) for line in lines]
+
+
+def steps(lab, model="i3d"):
+    path = lab.run_dir / f"train-{model}" / "done.txt"
+    return path.stat().st_size if path.exists() else 0
+
+
+def start(lab, *more, models="i3d"):
+    """The runner on the cluster, once the training runs have begun and saved something."""
+    process = lab.start(
+        *ON_SLURM, "trained", *more, "--config", f"models=[{models}]", stdout=open(lab.folder / "out", "w")
+    )
+    end = time.monotonic() + 90
+    while not all(steps(lab, model) > 2 for model in models.split(",")):
+        assert time.monotonic() < end and process.poll() is None, (lab.folder / "out").read_text()
+        time.sleep(0.1)
+    return process
+
+
+def ends_well(process, lab, model="i3d"):
+    """The run ends, with eight steps of which none was made twice; what was printed."""
+    code = process.wait(120)
+    printed = (lab.folder / "out").read_text()
+    assert code == 0, printed
+    assert (lab.run_dir / f"train-{model}" / "final.safetensors").read_text() == "x" * 8
+    return printed
+
+
+def job_of(cluster, model="i3d"):
+    """Slurm's number of a training's job."""
+    (number,) = re.findall(rf"(\d+) rule_train_wildcards_train-{model}$", cluster("squeue", "-h", "-o", "%i %k"), re.M)
+    return number
+
+
+def test_training_runs_are_spread_and_a_killed_node_moves_its_own(cluster, lab):
+    process = start(lab, models="i3d,slowfast")
+    where = {model: begun(lab, model)[0][0] for model in ("i3d", "slowfast")}
+    assert set(where.values()) == {"node1", "node2"}
+    cluster.kill(where["i3d"])
+    try:
+        ends_well(process, lab)
+    finally:
+        cluster.start(where["i3d"])
+    again = begun(lab)
+    assert len(again) == 2 and again[1][0] == where["slowfast"] and again[1][1] > 2
+    assert len(begun(lab, "slowfast")) == 1
+
+
+def test_a_cancelled_job_is_sent_again_and_resumes(cluster, lab):
+    process = start(lab)
+    cluster("scancel", job_of(cluster))
+    ends_well(process, lab)
+    assert [before > 2 for _, before in begun(lab)] == [False, True]
+
+
+def test_a_job_over_its_memory_is_sent_again_with_more(cluster, lab):
+    more = """count = len((folder / "begun.txt").read_text().splitlines())
+held = bytearray(b"x") * (4 * 10**9 if count < 2 else 1)
+time.sleep(6 if count < 2 else 0)"""
+    lab.write("02_train", TRAINING.format(seconds=0.2, more=more))
+    process = start(lab)
+    ends_well(process, lab)
+    assert len(begun(lab)) == 2
+
+
+def test_the_controller_may_be_restarted(cluster, lab):
+    process = start(lab)
+    cluster.kill("slurmctld")
+    time.sleep(2)
+    cluster.start("slurmctld")
+    ends_well(process, lab)
+
+
+def test_a_killed_runner_goes_on_and_no_two_jobs_share_a_folder(cluster, lab):
+    process = start(lab)
+    process.kill()
+    process.wait()
+    again = lab.start(*ON_SLURM, "trained", "--config", "models=[i3d]", stdout=open(lab.folder / "out", "w"))
+    ends_well(again, lab)
+    assert [before > 2 for _, before in begun(lab)] == [False, True]
+    assert steps(lab) == 8
+
+
+def test_ctrl_c_cancels_the_jobs(cluster, lab):
+    process = start(lab)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 1
+    cluster.wait(lambda: not cluster("squeue", "-h"), "no job is left", 60)
