@@ -15,7 +15,7 @@ export PIP_USER := 0
 KNOWN := PYTHON PARAMS ARGS REMOTE RUN NOTEBOOKS MUTANTS
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 $(foreach name,$(filter-out $(KNOWN),$(GIVEN)),$(error $(name) is no variable of this Makefile: write one of $(KNOWN)))
-.PHONY: anew help env run test lint lab notebooks site results pull verify bench mutants clean
+.PHONY: anew help env run test rehearsal lint lab notebooks site results pull verify bench mutants clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -69,6 +69,9 @@ test: lint .venv/parity/.ready .venv/explain/.ready .venv/web/.ready  ## Lint, u
 	TRAJNB_OUTPUTS=outputs/.nbval $(SNAKEMAKE) trained --configfile params/smoke.yaml --config threads=1
 	$(NBVAL) $(PYTEST) $(filter-out $(LATER),$(NOTEBOOKS))
 	$(NBVAL) $(PYTEST) -n 0 $(LATER)
+
+rehearsal: env  ## Runs on a Slurm of two nodes on this machine whose jobs, nodes, controller and runner are killed (docs/cluster.md)
+	$(BIN)/python -m pytest -m rehearsal -rs tests/test_slurm.py
 
 lint: env  ## ruff over the package, the tests and the notebooks
 	$(BIN)/python -m ruff check .

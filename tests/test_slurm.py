@@ -1,6 +1,6 @@
 """On a real Slurm of two nodes: a job, a node, the controller or Snakemake fails, and the run ends as it should.
 
-Skipped where not root or without Debian's slurmctld, slurmd, slurm-client and munge.
+`make rehearsal` runs it, five minutes; skipped where not root or without slurmctld, slurmd, slurm-client and munge.
 """
 
 import os
@@ -13,7 +13,8 @@ import pytest
 from tests import slurm
 from tests.runs import Lab
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(slurm.missing() is not None, reason=f"no Slurm: {slurm.missing()}")]
+MISSING = slurm.missing()
+pytestmark = [pytest.mark.rehearsal, pytest.mark.skipif(MISSING is not None, reason=f"no Slurm: {MISSING}")]
 ON_SLURM = ["--profile", "profiles/slurm", "--cores", "1", "--slurm-init-seconds-before-status-checks", "1"]
 ON_SLURM += ["--seconds-between-status-checks", "1", "--latency-wait", "5"]
 # A training of eight steps that counts them on the disk, as a checkpoint does, and says when and where it began.
