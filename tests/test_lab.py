@@ -16,7 +16,7 @@ WORDS = {"run_name": "cut", "models": ["i3d"], "epochs": 3, "clips": 120, "threa
 
 def train(cfg):
     """The process of the training run's notebook, as the Snakefile starts it."""
-    settings, job = json.dumps({"threads": 1, "cell_limit_s": 0}), runs.job("train", cfg).values()
+    settings, job = json.dumps({"device": "auto", "threads": 1, "cell_limit_s": 0}), runs.job("train", cfg).values()
     command = [sys.executable, "-m", "trajnb.runs", settings, "train", cfg.stage_dir(cfg.train_stage), *job]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 

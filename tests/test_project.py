@@ -125,7 +125,7 @@ def test_imports_run_downward(path):
 
 def test_every_target_of_the_makefile_says_what_it_does():
     printed = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    targets = "help env run test lint lab notebooks site results pull verify bench mutants clean".split()
+    targets = "help env run test rehearsal lint lab notebooks site results pull verify bench mutants clean".split()
     assert [line.split()[1] for line in printed.splitlines()] == targets
     assert all(len(line.split()) > 3 for line in printed.splitlines())
 
