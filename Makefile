@@ -52,7 +52,7 @@ CLEAN := --ExecutePreprocessor.kernel_manager_class=trajnb.kernel.ThisPython --C
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 # The committed notebooks on training runs that are there; these two read what others leave.
 LATER := notebooks/04_robustness.ipynb notebooks/report.ipynb
-NBVAL := OMP_NUM_THREADS=1 TRAJNB_OUTPUTS=outputs/.nbval TRAJNB_STEP=nbval TQDM_DISABLE=1
+NBVAL := OMP_NUM_THREADS=1 TRAJNB_OUTPUTS=outputs/.nbval TRAJNB_STEP=nbval TQDM_DISABLE=1 $(PYTEST) --nbval-lax --nbval-current-env
 # Snakemake insists on a name, which a container's user may lack.
 export LOGNAME ?= $(or $(USER),user)
 # Snakemake insists on a cache: in this folder where a person has no home, or may not write there.
@@ -67,8 +67,8 @@ test: lint .venv/parity/.ready .venv/explain/.ready .venv/web/.ready  ## Lint, u
 	OMP_NUM_THREADS=1 $(PYTEST)
 	rm -rf outputs/.nbval  # weights of other code would be refused
 	TRAJNB_OUTPUTS=outputs/.nbval $(SNAKEMAKE) trained --configfile params/smoke.yaml --config threads=1
-	$(NBVAL) $(PYTEST) $(filter-out $(LATER),$(NOTEBOOKS))
-	$(NBVAL) $(PYTEST) -n 0 $(LATER)
+	$(NBVAL) $(filter-out $(LATER),$(NOTEBOOKS))
+	$(NBVAL) -n 0 $(LATER)
 
 rehearsal: env  ## Runs on a Slurm of two nodes on this machine whose jobs, nodes, controller and runner are killed (docs/cluster.md)
 	$(BIN)/python -m pytest -m rehearsal -rs tests/test_slurm.py
