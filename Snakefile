@@ -118,7 +118,7 @@ rule explain:
     output: OUT / "explain" / "faithfulness.csv"
     params: **runs.job("explain", run.cfg)
     threads: THREADS
-    resources: mem_mb=runs.memory_mb("explain", run.cfg), gpu=GPUS
+    resources: mem_mb=memory("explain"), gpu=GPUS
     message: "explain"
     shell: EXECUTE + " explain {OUT}/explain {params:q}"
 

@@ -7,7 +7,7 @@ import struct
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from trajnb import remote
@@ -77,7 +77,7 @@ class BadLine:
 
     def forward(self, source, target, fault, left):
         """Copy bytes one way until either end closes, or the fault is due."""
-        try:
+        with suppress(OSError):  # either end may have gone
             while data := source.recv(65536):
                 if fault != "none" and len(data) > left:
                     data = bytearray(data)
@@ -89,17 +89,13 @@ class BadLine:
                         break
                 left -= len(data)
                 target.sendall(data)
-        except OSError:
-            pass
         for end in (source, target):
-            try:
+            with suppress(OSError):
                 if fault == "reset":
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     end.close()
                 else:
                     end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
 
 class Metadata(BaseHTTPRequestHandler):

@@ -131,6 +131,7 @@ def test_the_controller_may_be_restarted(cluster, lab):
     time.sleep(2)
     cluster.start("slurmctld")
     ends_well(process, lab)
+    assert len(begun(lab)) == 1, "the job went on all the while"
 
 
 def test_a_killed_runner_goes_on_and_no_two_jobs_share_a_folder(cluster, lab):

@@ -7,10 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import chi2
 
 from trajnb import files
 from trajnb.config import short
 from trajnb.evaluation import metrics
+
+REGION = 0.80  # probability of the ellipses around predicted positions
+RADIUS = chi2.ppf(REGION, 2) ** 0.5  # of such an ellipse, in standard deviations
 
 
 class Predictions(NamedTuple):
@@ -45,6 +49,11 @@ def from_output(raw):
     mean_NHx3 = raw["mean_NHx3"]
     track_NHx3 = np.concatenate([mean_NHx3[..., :2], np.exp(mean_NHx3[..., 2:])], axis=-1)
     return Predictions(metrics.softmax(raw["logits_NK"]), track_NHx3, raw["logvar_NHx3"])
+
+
+def half_axes(logvar_x3):
+    """Half axes (..., 2) in frame widths of the ellipses that hold a predicted position with probability REGION."""
+    return RADIUS * np.exp(logvar_x3[..., :2] / 2)
 
 
 def clips_of(predictions, test):

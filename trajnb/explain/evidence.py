@@ -14,16 +14,15 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.signal import find_peaks
 from scipy.spatial.distance import cdist
-from scipy.stats import chi2
 from torch.nn.functional import interpolate
 
 from trajnb import data, predict
 from trajnb.config import Config
 from trajnb.evaluation import ensembles
-from trajnb.evaluation.predictions import Predictions
+from trajnb.evaluation.predictions import Predictions, half_axes
 from trajnb.evaluation.trackers import measure
 from trajnb.evaluation.verdict import name
-from trajnb.predict import OOD, REGION, trained
+from trajnb.predict import OOD, trained
 
 SECTORS = ("right", "up and right", "up", "up and left", "left", "down and left", "down", "down and right")
 RECIPES, NEIGHBOURS = 2000, 5  # training recipes among which the nearest are sought; how many
@@ -181,7 +180,7 @@ def of_clip(explainer, seen, row, place, path_Tx2, off, near) -> Evidence:
     """The Evidence of one clip of a Seen."""
     size, motions, prob_K = explainer.cfg.size, explainer.cfg.motions, seen.predicted.prob_NK[row]
     future_Hx2 = seen.predicted.track_NHx3[row, :, :2] * size
-    half_Hx2 = np.exp(seen.predicted.logvar_NHx3[row, :, :2] / 2) * size * place.scale * chi2.ppf(REGION, 2) ** 0.5
+    half_Hx2 = half_axes(seen.predicted.logvar_NHx3[row]) * size * place.scale
     seconds_H, log_depth_T = np.arange(1, len(half_Hx2) + 1) * place.step, seen.path_NTx3[row, :, 2]
     return Evidence(
         networks=[name(model) for model in explainer.names],

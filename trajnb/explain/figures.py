@@ -1,4 +1,4 @@
-"""Figure of 07_explain: what the class query looked at, and where the object is said to have been and to go."""
+"""Figure of 07_explain: what the class query looked at, and where the network places the object, then and next."""
 
 import numpy as np
 from matplotlib.patches import Ellipse, Rectangle

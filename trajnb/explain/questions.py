@@ -36,14 +36,14 @@ def answer(question, e):
     question, (step, *_), (horizon, *_) = question.lower(), e.future[0], e.future[-1]
     if re.search(FUTURE, question):
         ahead = AHEAD.search(question)
-        asked = float(NUMBERS.get(ahead[1], ahead[1])) * (SECONDS | {"frame": step})[ahead[2]] if ahead else horizon
-        soonest = words.expecting(min(e.future, key=lambda one: abs(one[0] - asked)))
-        if asked > horizon + step / 2:
-            cannot = f"not where the object will be in {asked:g} s"
+        seconds = float(NUMBERS.get(ahead[1], ahead[1])) * (SECONDS | {"frame": step})[ahead[2]] if ahead else horizon
+        soonest = words.expecting(min(e.future, key=lambda one: abs(one[0] - seconds)))
+        if seconds > horizon + step / 2:
+            cannot = f"not where the object will be in {seconds:g} s"
             return False, [f"The network predicts {len(e.future)} frames, {horizon:.2f} s, ahead: {cannot}.", soonest]
         return True, [soonest, f"It is expected to move {words.to(e.future_heading)}."]
     about = Evidence.model_fields.items()
     fields = {field for field, one in about if re.search(one.json_schema_extra["about"], question)}
     found = [one.sentence for one in verify(words.write(e, "page"), e) if fields & {*one.fields}]
-    told = "motion, how sure, speed, direction, turning points, depth, future, attention, training clips"
-    return bool(found), found or [f"The record of this prediction does not tell that, but: {told}."]
+    topics = "motion, how sure, speed, direction, turning points, depth, future, attention, training clips"
+    return bool(found), found or [f"The record of this prediction does not tell that, but: {topics}."]

@@ -8,8 +8,9 @@ it: only the text is read, and nothing in it is carried out.
 import re
 from typing import NamedTuple
 
+from trajnb.evaluation.predictions import REGION
 from trajnb.explain.evidence import LEAST, NEIGHBOURS, STRAIGHT, Evidence
-from trajnb.predict import OOD, REGION
+from trajnb.predict import OOD
 
 SUPPORTED, CONTRADICTED, UNSUPPORTED = "supported", "contradicted", "unsupported"
 ROUNDING = 0.01  # of a value, beside half a unit of the last digit written
@@ -76,8 +77,8 @@ def check(sentence, evidence, numbers, known) -> Checked:
     for part in (of_numbers(text, evidence, numbers), of_words(text, evidence), of_motions(text, evidence)):
         found += part
     fields = sorted({field for field, holds, _ in found if holds})
-    wrong = [said for field, holds, said in found if field and not holds]
-    strange = [said for field, _, said in found if not field]
+    wrong = [phrase for field, holds, phrase in found if field and not holds]
+    strange = [phrase for field, _, phrase in found if not field]
     words = re.findall(r"[a-z]+|[^a-z0-9 .,;:()%/'\"-]", re.sub(NEGATED, "", text))
     strange += [word for word in words if word not in known]
     if wrong:
@@ -88,7 +89,7 @@ def check(sentence, evidence, numbers, known) -> Checked:
 
 
 def of_numbers(text, evidence, numbers):
-    """(field or None, whether it holds, what was said) of each number: named in its clause, before it or after it."""
+    """(field or None, whether it holds, the phrase) of each number: named in its clause, before it or after it."""
     clauses, times = re.split(CLAUSE, text), [m[3] for m in NUMBER.finditer(text) if UNITS.get(m[4], m[4]) == "s"]
     for k, clause in enumerate(clauses):
         for match in NUMBER.finditer(clause):
@@ -97,7 +98,7 @@ def of_numbers(text, evidence, numbers):
             if times:  # a place or a region at a time is that of this time
                 near = [f for f in near if f[0].seconds is None or any(close(time, f[0].seconds) for time in times)]
             bound = re.search("(over|under) $|$", clause[: match.start()])[1]
-            equal = [fact.field for fact, told in near if all(close(*one, bound) for one in told)]
+            equal = [fact.field for fact, pairs in near if all(close(*one, bound) for one in pairs)]
             yield [*equal, *(fact.field for fact, _ in near), None][0], bool(equal), match[0].strip()
 
 
@@ -121,7 +122,7 @@ def close(written, value, bound=None):
 
 
 def of_words(text, e):
-    """As `of_numbers`, of what is said without a number: statements and directions."""
+    """As `of_numbers`, of what is stated without a number: statements and directions."""
     for field, pattern, holds in statements(e):
         if found := re.search(pattern, text):
             yield field, holds, found[0]

@@ -1,7 +1,8 @@
 """The default writer: a record in plain sentences, by rules alone."""
 
+from trajnb.evaluation.predictions import REGION
 from trajnb.explain.evidence import LEAST, NEIGHBOURS, STRAIGHT
-from trajnb.predict import OOD, REGION
+from trajnb.predict import OOD
 
 LENGTHS = ("sentence", "paragraph", "page")
 

@@ -4,15 +4,12 @@ import numpy as np
 import seaborn as sns
 from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse, Rectangle
-from scipy.stats import chi2
 from sklearn.metrics import confusion_matrix
 
 from trajnb.evaluation import metrics, verdict
+from trajnb.evaluation.predictions import half_axes
 from trajnb.figures import style
-from trajnb.figures.style import COLOURS, MOTION_COLOURS, bare, panels
-
-MARKERS = {"transformer": "o", "i3d": "s", "slowfast": "^", "magvit": "D"}  # colour alone would not do for everybody
-
+from trajnb.figures.style import COLOURS, MOTION_COLOURS, bare, look, panels
 
 MARGIN = 7  # pixels around a frame, for futures that leave it
 
@@ -96,11 +93,6 @@ def futures(clips, models):
     return figure
 
 
-def look(name):
-    """Colour and marker of a model."""
-    return {"color": COLOURS.get(name, "0.4"), "marker": MARKERS.get(name, "o")}
-
-
 def dark_on_light(axis, video_TSS):
     """All frames added up, the object dark on a light ground."""
     sum_SS, size = video_TSS.max(axis=0).astype(float), video_TSS.shape[-1]
@@ -117,7 +109,7 @@ def draw_futures(axis, clips, models, row):
         uv_Hx2 = np.concatenate([uv_Fx2[[cfg.frames - 1]], one.track_NHx3[row, :, :2] * cfg.size])
         axis.plot(*uv_Hx2.T, **look(name), linewidth=1, markersize=3.5, markevery=slice(1, None))
         if one.logvar_NHx3 is not None:
-            size_Hx2 = 2 * np.sqrt(chi2.ppf(0.80, 2) * np.exp(one.logvar_NHx3[row, :, :2])) * cfg.size
+            size_Hx2 = 2 * half_axes(one.logvar_NHx3[row]) * cfg.size
             for centre, size in zip(uv_Hx2[1:], size_Hx2, strict=True):
                 axis.add_patch(Ellipse(centre, *size, fill=False, edgecolor=look(name)["color"], linewidth=0.6))
     axis.plot(*uv_Fx2[cfg.frames :].T, "x", color="black", markersize=7, markeredgewidth=1.5)

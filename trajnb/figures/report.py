@@ -1,8 +1,7 @@
 """The chart of a run's front page, narrow enough to be read on a phone."""
 
 from trajnb.evaluation import verdict
-from trajnb.figures.evaluation import look
-from trajnb.figures.style import panels
+from trajnb.figures.style import look, panels
 
 TOP1 = ["test_top1", "test_top1_low", "test_top1_high"]
 GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # of a number over a line

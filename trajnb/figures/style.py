@@ -18,6 +18,7 @@ MODEL_COLOURS = {"transformer": "#332288", "i3d": "#CC6677", "slowfast": "#11773
 COLOURS = MODEL_COLOURS | {"ensemble_all": "tab:pink", "ensemble_magvit_i3d": "tab:orange", "mean_frame": "0.55"}
 COLOURS |= {"motion_energy": "mediumpurple", "constant_velocity": "tab:brown", "pixel_oracle": "0.25"}
 COLOURS |= {"true_oracle": "0.0"}
+MARKERS = {"transformer": "o", "i3d": "s", "slowfast": "^", "magvit": "D"}  # colour alone would not do for everybody
 DOTS_PER_INCH = 150
 CSS_PER_INCH = 90  # pixels of a page, however dense the picture
 PALETTE = 256  # colours of a picture
@@ -41,6 +42,11 @@ def blank(width, height):
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def look(name):
+    """Colour and marker of a model."""
+    return {"color": COLOURS.get(name, "0.4"), "marker": MARKERS.get(name, "o")}
 
 
 def bare(axis, title=""):

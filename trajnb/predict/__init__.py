@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
 
 from trajnb.config import Config
 from trajnb.evaluation import ensembles, predictions
@@ -20,7 +19,6 @@ from trajnb.predict.windows import windows
 
 OOD = 1.0  # out-of-distribution scores above it are flagged
 BATCH = 50  # clips in a forward pass
-REGION = 0.80  # probability of the ellipses around predicted positions
 
 
 class Network(NamedTuple):
@@ -120,7 +118,7 @@ def table(network, blocks, video_WTSS):
     rows = pd.DataFrame(ends_Wx2, columns=["start_s", "end_s"]).assign(ood_score=score_W)
     rows["motion"] = np.array(network.cfg.motions)[predicted.prob_NK.argmax(axis=1)]
     rows[[f"p_{motion}" for motion in network.cfg.motions]] = predicted.prob_NK
-    radius_WHx2 = np.exp(0.5 * predicted.logvar_NHx3[..., :2]) * chi2.ppf(REGION, 2) ** 0.5
+    radius_WHx2 = predictions.half_axes(predicted.logvar_NHx3)
     for step in range(network.cfg.horizon):
         rows[f"seconds{step + 1}"] = rows["end_s"] + [(step + 1) * window.step for _, window in places]
         for axis, name in enumerate("xy"):

@@ -10,7 +10,8 @@ import PIL.Image
 from PIL import ImageDraw
 
 from trajnb import files
-from trajnb.predict import OOD, REGION, footage
+from trajnb.evaluation.predictions import REGION
+from trajnb.predict import OOD, footage
 from trajnb.world import recipes, renderer
 
 PATH, FUTURE, WARNING = (0, 190, 255), (255, 110, 30), (255, 220, 60)

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import chi2
 
 from trajnb import PACKAGE, files
 from trajnb.config import Config
+from trajnb.evaluation.predictions import RADIUS, REGION
 from trajnb.evaluation.verdict import name
-from trajnb.predict import OOD, REGION, exported
+from trajnb.predict import OOD, exported
 from trajnb.world import camera, recipes
 
 RUNTIME = Path(sys.prefix) / "web" / "node_modules" / "onnxruntime-web" / "dist"  # the Makefile installs it by npm
@@ -28,7 +28,7 @@ def write(path, folder):
     given = {"about": about, "model": name(cfg.model), "limit": OOD, "region": REGION, "examples": examples(cfg)}
     depth_m, half_s = (cfg.depth_min_m + cfg.depth_max_m) / 2, cfg.frames / cfg.frame_rate / 2
     given["bend"] = cfg.gravity / 2 * half_s**2 * cfg.focal_px / depth_m / cfg.size  # of a throw, in frame widths
-    given["radius"] = chi2.ppf(REGION, 2) ** 0.5  # of the region, in standard deviations
+    given["radius"] = RADIUS  # of the region, in standard deviations
     page = (PACKAGE / "template" / "play.html").read_text()
     parts = {"__GIVEN__": json.dumps(given).replace("<", "\\u003c"), "__RUNTIME__": RUNTIME / "ort.wasm.bundle.min.mjs"}
     parts |= {"__PROGRAM__": RUNTIME / PROGRAM, "__NETWORK__": folder / exported.WEIGHTS}
