@@ -27,6 +27,9 @@ class Discs:
     def __len__(self):
         return len(self.label_N)
 
+    def spread(self, count):
+        return self
+
     def batch(self, rows):
         track_BFx3 = self.track_NFx3[rows]
         video_BCTHW = draw(track_BFx3[:, : self.frames], self.size)

@@ -49,6 +49,7 @@ class CutOff:
         self.clips, self.left = clips, batches
 
         self.label_N, self.track_NFx3 = clips.label_N, clips.track_NFx3
+        self.spread = clips.spread
 
     def __len__(self):
         return len(self.clips)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import torch
+from pyarrow import parquet
 
 from trajnb import ParameterError, config, files
 from trajnb.data import splits
@@ -202,13 +203,13 @@ def load(cfg, which, folder=None):
 
 
 def read(cfg, seed, path, which):
-    """A split's clips: a ClipSet where their pictures would fit into memory, else only what finds them."""
+    """A split's clips: a ClipSet where the pictures of the table would fit into memory, else only what finds them."""
     split = [("split", "==", which)]
-    few = {"columns": ["index", "motion", "attempt"], "read_dictionary": ["motion", "split"]}
-    table = pd.read_parquet(path, filters=split, **few)
-    if len(table) * cfg.frames * cfg.size**2 <= config.HELD * psutil.virtual_memory().available:
+    pixels = parquet.read_metadata(path).num_rows * cfg.frames * cfg.size**2
+    if pixels <= config.HELD * psutil.virtual_memory().available:
         return ClipSet(cfg, seed, pd.read_parquet(path, filters=split))
-    return Drawn(cfg, seed, table)
+    few = {"columns": ["index", "motion", "attempt"], "read_dictionary": ["motion", "split"]}
+    return Drawn(cfg, seed, pd.read_parquet(path, filters=split, **few))
 
 
 def refuse_others(cfg, manifest, path):

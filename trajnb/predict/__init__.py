@@ -77,17 +77,23 @@ def predict(source, run="quick", model="best", rate=30.0) -> Result:
 
 def of_footage(network, source, rate=30.0) -> Result:
     """As `predict`, by networks that are loaded."""
-    blocks, clips, reason = [], [], None
+    blocks = cut(network.cfg, source, rate)
+    clips = np.stack([window.video_FSS for block in blocks for window in block.windows])
+    return Result(table(network, blocks, clips), blocks)
+
+
+def cut(cfg, source, rate=30.0) -> list[Block]:
+    """The blocks of footage with their windows, of which there is one at least; raises as `predict`."""
+    blocks, reason = [], None
     for seconds_T, level_THW, share in footage.blocks(source, rate):
         try:
-            each = windows(seconds_T, footage.find_object(level_THW), network.cfg)
+            each = windows(seconds_T, footage.find_object(level_THW), cfg)
         except NotPredicted as error:
             each, reason = [], reason or error
         blocks.append(Block(seconds_T, share, each))
-        clips += [window.video_FSS for window in each]
-    if not clips:
+    if not any(block.windows for block in blocks):
         raise reason
-    return Result(table(network, blocks, np.stack(clips)), blocks)
+    return blocks
 
 
 def of_each(network, sources):

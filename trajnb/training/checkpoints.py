@@ -94,7 +94,7 @@ def digest(content: bytes) -> str:
 
 def data_hash(clips) -> str:
     """16 digits of a hash of what a set of clips teaches: its labels, and of a large set some positions."""
-    track_NFx3 = (clips.spread(HASHED) if hasattr(clips, "spread") else clips).track_NFx3
+    track_NFx3 = clips.spread(HASHED).track_NFx3
     return digest(np.ascontiguousarray(clips.label_N).tobytes() + np.ascontiguousarray(track_NFx3).tobytes())
 
 
