@@ -4,7 +4,7 @@ python benchmarks/learning_curves.py FOLDER [MODEL...]     what FOLDER has alrea
 
 The clips are those of params/scale.yaml, 30,000. Each network is trained on 1/30, 1/10, 1/3 and all of them, smaller
 sets within larger ones, from each seed, in two ways: `equal` sees as many clips at every size (30 epochs of the
-smallest set, one of the largest), `growing` sees every set three times. Writes scores.csv and learning_curves.png into
+smallest set, one of the largest), `growing` sees every clip once. Writes scores.csv and learning_curves.png into
 FOLDER and prints means with Student's 95 % intervals over seeds, and the exponent b of error = a * clips^-b with its
 own, over all training runs; `misfit` is the largest factor between a mean and the law.
 """
@@ -25,9 +25,9 @@ from trajnb.figures import style
 from trajnb.training import fit, predict
 
 PARTS = (30, 10, 3, 1)  # of which one is taken
-GROWING = 3  # epochs of each set, whatever its size
+GROWING = 1  # epochs of each set, whatever its size
 SCORES = {"error": "test error, 1 - top-1", "ade_px": "ADE, px"}
-WAYS = {"equal": "as many clips seen at every size", "growing": f"every set seen {GROWING} times"}
+WAYS = {"equal": "as many clips seen at every size", "growing": "every clip seen once"}
 
 
 def main(folder, *names):

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A run on a rented machine that shuts itself down: when the run has ended or failed, HOURS after it began, or when a
-# spot machine is taken back. In each case the run saves itself and is copied to REMOTE; the same command on a new
-# machine goes on from there.
+# spot machine is taken back or this script is sent SIGTERM, as in a container that has to go. In each case the run saves
+# itself and is copied to REMOTE; the same command on a new machine goes on from there. Exits as the run does.
 #
 #   nohup profiles/ec2.sh s3:BUCKET/lab params/gpu.yaml 12 > run.log 2>&1 &
 #
@@ -21,6 +21,8 @@ taken() {
 }
 
 $off +$((60 * hours + 30))  # should this script itself be killed
+stopped= code=2
+trap 'stopped=yes' TERM
 begun=$outputs/$run/begun.txt this="$(git rev-parse HEAD 2>/dev/null) $(sha256sum < "$params")"
 make pull REMOTE="$remote" RUN="$run" || echo "nothing, or not all, was fetched: the run goes on from what is here"
 if [ -f "$begun" ] && [ "$(cat "$begun")" != "$this" ]; then
@@ -33,13 +35,15 @@ else
   done
   make run PARAMS="$params" REMOTE="$remote" &
   while sleep 5 && kill -0 $! 2> /dev/null; do
-    if taken || [ $SECONDS -ge $((3600 * hours)) ]; then
-      echo "$(date -u +%T) the machine is taken back, or its $hours hours are over: the run is stopped and saved"
+    if [ $stopped ] || taken || [ $SECONDS -ge $((3600 * hours)) ]; then
+      echo "$(date -u +%T) the machine is taken back, stopped, or its $hours hours are over: the run is stopped and saved"
       kill -TERM $!
       break
     fi
   done
   wait $!
+  code=$?
 fi
 echo "$(date -u +%T) ended; shutting down in five minutes"
 $off +5
+exit $code
