@@ -4,9 +4,9 @@ python benchmarks/learning_curves.py FOLDER [MODEL...]     what FOLDER has alrea
 
 The clips are those of params/scale.yaml, 30,000. Each network is trained on 1/30, 1/10, 1/3 and all of them, smaller
 sets within larger ones, from each seed, in two ways: `equal` sees as many clips at every size (30 epochs of the
-smallest set, one of the largest), `growing` sees every clip once. Writes scores.csv and learning_curves.png into
-FOLDER and prints means with Student's 95 % intervals over seeds, and the exponent b of error = a * clips^-b with its
-own, over all training runs; `misfit` is the largest factor between a mean and the law.
+smallest set, one of the largest), `growing` sees every clip once. Writes scores.csv, laws.csv and learning_curves.png
+into FOLDER, where compare_runs finds them: means with Student's 95 % intervals over seeds, and the exponent b of
+error = a * clips^-b with its own, over all training runs; `misfit` is the largest factor between a mean and the law.
 """
 
 import itertools
@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import curve_fit
-from scipy.stats import t
+from scipy.stats import linregress, t
 
 from trajnb import ROOT, data, files, models
 from trajnb.config import Config
 from trajnb.evaluation import metrics, predictions, statistics
+from trajnb.evaluation.verdict import name
 from trajnb.figures import style
 from trajnb.training import fit, predict
 
@@ -63,33 +63,43 @@ def trained(cfg, clips, folder):
 
 def power_law(clips_N, value_N):
     """a, b, and half of b's 95 % interval, of value = a * clips^-b, fitted to the logarithms."""
-    (a, b), covariance = curve_fit(lambda x, a, b: np.log(a) - b * x, np.log(clips_N), np.log(value_N), (1.0, 0.3))
-    return a, b, t.ppf(0.975, len(clips_N) - 2) * covariance[1, 1] ** 0.5
+    line = linregress(np.log(clips_N), np.log(value_N))
+    return np.exp(line.intercept), -line.slope, t.ppf(0.975, len(clips_N) - 2) * line.stderr
+
+
+def law_of(part, score):
+    """A row of laws.csv: means with intervals at every size, the law and how far off it is."""
+    by_size = part.groupby("clips")[score]
+    mean, (a, b, half) = by_size.mean(), power_law(part["clips"], part[score])
+    row = {"n": len(part)}
+    for size, values in by_size:
+        low, high = statistics.student_interval(values)
+        row[f"{size:,} clips"] = f"{values.mean():.4f} ({low:.4f} to {high:.4f})"
+    return row | {"a": a, "b": b, "b_half": half, "misfit": np.exp(np.abs(np.log(mean / (a * mean.index**-b))).max())}
 
 
 def report(table, folder):
-    """Print means and laws, and draw them."""
+    """Print and write means and laws, and draw them."""
+    kinds = table.groupby(["way", "model"], sort=False)
+    laws = {(*kind, score): law_of(part, score) for kind, part in kinds for score in SCORES}
+    laws = pd.DataFrame(laws).T.rename_axis(["way", "model", "score"])
+    files.write_csv(folder / "laws.csv", laws.reset_index())
+    print(laws.to_markdown())
     figure, axes = style.panels(len(SCORES), len(WAYS), 4.2, 3.2, sharex=True, sharey="row")
-    for (i, score), (j, way) in ((s, w) for s in enumerate(SCORES) for w in enumerate(WAYS)):
-        axis = axes[i, j]
-        for model, part in table[table["way"] == way].groupby("model", sort=False):
-            by_size = part.groupby("clips")[score]
-            mean, interval = by_size.mean(), np.array([statistics.student_interval(one) for _, one in by_size])
-            a, b, half = power_law(part["clips"], part[score])
-            misfit = np.exp(np.abs(np.log(mean / (a * mean.index**-b))).max())
-            law = f"b {b:.2f} ({b - half:.2f} to {b + half:.2f}), misfit {misfit:.2f}"
-            points = ", ".join(
-                f"{n:,}: {m:.4f} ({lo:.4f} to {hi:.4f})"
-                for (n, m), (lo, hi) in zip(mean.items(), interval, strict=True)
-            )
-            print(f"{way}, {model}, {score}, n {len(part)}: {points}; {law}")
-            around = np.abs(interval.T - mean.to_numpy())
-            colour = style.COLOURS[model]
-            axis.errorbar(mean.index, mean, yerr=around, color=colour, marker="o", capsize=3, linestyle="")
-            axis.plot(mean.index, a * mean.index**-b, color=colour, label=f"{model}, b {b:.2f} ± {half:.2f}")
-        axis.set(xscale="log", yscale="log", ylabel=SCORES[score] if j == 0 else "")
-        axis.set(title=WAYS[way] if i == 0 else "", xlabel="distinct training clips" if i else "")
-        axis.legend(frameon=False)
+    for (way, model, score), law in laws.iterrows():
+        axis, colour = axes[[*SCORES].index(score), [*WAYS].index(way)], style.COLOURS[model]
+        part = table[(table["way"] == way) & (table["model"] == model)]
+        axis.plot(part["clips"], part[score], "o", color=colour, alpha=0.6, markersize=4)
+        size, label = np.unique(part["clips"]), f"{name(model)}, b {law['b']:.2f} ± {law['b_half']:.2f}"
+        axis.plot(size, law["a"] * size ** -law["b"], color=colour, label=label)
+    for (i, score), (j, way) in itertools.product(enumerate(SCORES), enumerate(WAYS)):
+        axes[i, j].set(xscale="log", yscale="log", ylabel=SCORES[score] if j == 0 else "")
+        axes[i, j].set(title=WAYS[way] if i == 0 else "", xlabel="distinct training clips" if i else "")
+        axes[i, j].legend(frameon=False)
+        axes[i, j].set_xticks(sizes := np.unique(table["clips"]), [f"{size:,}" for size in sizes])
+        axes[i, j].xaxis.set_minor_formatter("")
+        axes[i, j].yaxis.set_major_formatter("{x:g}")
+        axes[i, j].yaxis.set_minor_formatter("{x:g}")
     files.write_bytes(folder / "learning_curves.png", style.png(figure))
 
 

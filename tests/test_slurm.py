@@ -144,6 +144,14 @@ def test_a_killed_runner_goes_on_and_no_two_jobs_share_a_folder(cluster, lab):
     assert steps(lab) == 8
 
 
+def test_a_step_is_given_a_gpu_where_it_is_asked_for(cluster, lab):
+    source = "print('GPU', os.environ.get('CUDA_VISIBLE_DEVICES'))"
+    lab.write("02_train", TRAINING.format(seconds=0.1, more=source))
+    process = start(lab, "--set-resources", "train:gpu=1")
+    ends_well(process, lab)
+    assert "GPU 0\n" in (lab.run_dir / "train-i3d" / "log.txt").read_text()
+
+
 def test_ctrl_c_cancels_the_jobs(cluster, lab):
     process = start(lab)
     process.send_signal(signal.SIGINT)
