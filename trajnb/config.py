@@ -75,13 +75,20 @@ class WorldParams(BaseModel):
     occluder_px: float = parameter(0.0, 0.0, 512.0, "px", "width of a bar before the scene; 0 is off")
     decoy: bool = parameter(False, text="a second disc that jitters in place, without a net path")
     jitter_px: float = parameter(0.0, 0.0, 20.0, "px", "camera shake, standard deviation; 0 is off")
+    lighting: float = parameter(0.0, 0.0, 0.9, "full light", "light lost from one side to the other; 0 is off")
+    shadow: float = parameter(
+        0.0, 0.0, 1.0, "", "share of the background's light that the object's shadow takes; 0 is off"
+    )
+    compression: float = parameter(0.0, 0.0, 128.0, "grey levels", "step of each 8x8 block's coefficients; 0 is off")
     speed_factor_min: float = parameter(1.0, 0.1, 10.0, "", "least factor on the image extent of the path")
     speed_factor_max: float = parameter(1.0, 0.1, 10.0, "", "largest factor on the image extent of the path")
     size_factor_min: float = parameter(1.0, 0.1, 10.0, "", "least factor on the object's radius")
     size_factor_max: float = parameter(1.0, 0.1, 10.0, "", "largest factor on the object's radius")
     squares: float = parameter(0.0, 0.0, 1.0, "of clips", "share with a square of the disc's area instead; 0 is off")
     dropped_frames: int = parameter(0, 0, 64, "frames", "observed frames replaced by the one before; 0 is off")
-    varied: bool = parameter(False, text="each clip draws one of blur, texture, occluder, decoy, jitter, drops or none")
+    varied: bool = parameter(
+        False, text="each clip draws one of the nuisances that are on, such as blur or texture, or none"
+    )
 
 
 class DataParams(BaseModel):

@@ -98,6 +98,7 @@ def test_an_impossible_world_is_one_clear_sentence(monkeypatch):
 
 
 HARD = {"blur_px": 2.0, "texture": 0.3, "occluder_px": 12.0, "decoy": True, "jitter_px": 1.0, "dropped_frames": 6}
+HARD |= {"lighting": 0.5, "shadow": 0.4, "compression": 50.0}
 
 
 def test_varied_nuisances_leave_every_other_number_as_it_was():
@@ -160,18 +161,18 @@ def test_labels_by_hand(monkeypatch):
 
 
 def test_varied_amounts_by_hand(monkeypatch):
-    """Seven equal parts for six nuisances and none; the amount is a share of what the parameter says."""
-    which = (np.arange(7) + 0.5) / 7
-    drawn = {7: np.stack([which, np.full(7, 0.3)], axis=1)}
+    """Ten equal parts for nine nuisances and none; the amount is a share of what the parameter says."""
+    which = (np.arange(10) + 0.5) / 10
+    drawn = {7: np.stack([which, np.full(10, 0.3)], axis=1)}
     monkeypatch.setattr(recipes.philox, "uniforms", lambda seed, index, stream, n: drawn[stream][:, :n])
-    amounts = recipes.varied(Config(varied=True, **HARD), 5, np.arange(7))
-    full = [0.6, 0.09, 3.6, 1, 0.3, 2]  # decoy: yes; 6 * 0.3 frames, rounded
+    amounts = recipes.varied(Config(varied=True, **HARD), 5, np.arange(10))
+    full = [0.6, 0.09, 3.6, 1, 0.3, 2, 0.15, 0.12, 15]  # decoy: yes; 6 * 0.3 frames, rounded
     assert np.stack([amounts[name] for name in recipes.OPTIONAL]) == pytest.approx(
-        np.eye(6, 7) * np.array(full)[:, None]
+        np.eye(9, 10) * np.array(full)[:, None]
     )
-    two = recipes.varied(Config(varied=True, texture=0.3, jitter_px=1.0), 5, np.arange(7))
-    assert two["texture"].tolist() == pytest.approx([0.09] * 2 + [0] * 5)
-    assert two["jitter_px"].tolist() == pytest.approx([0] * 2 + [0.3] * 3 + [0] * 2)
+    two = recipes.varied(Config(varied=True, texture=0.3, jitter_px=1.0), 5, np.arange(10))
+    assert two["texture"].tolist() == pytest.approx([0.09] * 3 + [0] * 7)
+    assert two["jitter_px"].tolist() == pytest.approx([0] * 3 + [0.3] * 4 + [0] * 3)
 
 
 def test_the_first_attempt_that_fits_is_taken(monkeypatch):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.fft
 
 from trajnb.config import Config
 from trajnb.data import ClipSet
@@ -45,7 +46,7 @@ def test_noise_has_the_deviation_of_its_parameter_and_differs_between_frames():
 
 
 def test_bytes_do_not_depend_on_the_batch():
-    clips = clips_of(Config(texture=0.1, jitter_px=0.5, decoy=True), n=21)
+    clips = clips_of(Config(texture=0.1, jitter_px=0.5, decoy=True, lighting=0.5, shadow=0.5, compression=20), n=21)
     together = clips.render(np.arange(21))
     backwards = np.concatenate([clips.render([i]) for i in range(20, -1, -1)])
     assert (together == backwards[::-1]).all()
@@ -170,3 +171,36 @@ def test_squares_have_the_disc_s_area_and_a_flat_side():
         assert abs(sides[0] - sides[1]) <= 1
         full = (square_SS > square_SS.min() + 0.6 * np.ptp(square_SS)).sum()
         assert full == pytest.approx(sides.prod(), rel=0.02), "its box is full"
+
+
+def test_light_falls_off_from_one_side_to_the_other(monkeypatch):
+    monkeypatch.setattr(renderer.philox, "uniforms", lambda seed, index, stream, n: {9: np.zeros((1, 1))}[stream])
+    image = np.full((1, 4, 32, 32), 200, np.int16)
+    renderer.light(SMALL, 0, {"index": np.array([0]), "lighting": np.array([0.5])}, image)
+    across = ((np.arange(32) + 0.5) / 32 - 0.5) / 2**0.5 + 0.5
+    assert np.abs(image - 200 * (1 - 0.5 * across)).max() <= 1, "from left to right"
+
+
+def test_a_shadow_lies_below_and_to_the_right_of_the_object_and_takes_the_background_s_light():
+    still, shaded = (everything(clips_of(QUIET.replace(**one))) for one in ({}, {"shadow": 0.5}))
+    clips, darker = clips_of(QUIET), still - shaded
+    back = renderer.grey(clips.table["background"]).reshape(-1, 1, 1, 1)
+    assert darker.min() == 0 and (darker <= np.ceil(back / 2)).all() and (darker > 0).any(axis=(2, 3)).all()
+    total, centre = darker.sum(axis=(2, 3)), np.arange(QUIET.size) + 0.5
+    uv = camera.project(clips.xyz_NFx3[:, : QUIET.frames], QUIET)
+    right, below = (darker * centre).sum(axis=(2, 3)) / total, (darker * centre[:, None]).sum(axis=(2, 3)) / total
+    inside = (uv < QUIET.size - 12).all(axis=2)
+    assert (right > uv[..., 0])[inside].all() and (below > uv[..., 1])[inside].all()
+
+
+def test_compression_rounds_the_coefficients_of_each_block():
+    video = clips_of(Config(), n=2).render(np.arange(2))
+    coefficients = scipy.fft.dctn(video.reshape(2, 16, 8, 8, 8, 8).astype(float), axes=(3, 5), norm="ortho")
+    step = np.array([10.0, 60.0]).reshape(2, 1, 1, 1, 1, 1)
+    rounded = scipy.fft.idctn(np.floor(coefficients / step + 0.5) * step, axes=(3, 5), norm="ortho").reshape(
+        video.shape
+    )
+    error = renderer.compressed(video, step.flatten()) - np.clip(rounded, 0, 255)
+    assert np.abs(error).mean() < 0.4, "half a level from rounding alone"
+    assert (np.abs(error) > 2).mean() < 0.01, "a coefficient near the middle may be rounded the other way"
+    assert (renderer.compressed(video, np.zeros(2)) == video).all()

@@ -14,6 +14,7 @@ from trajnb.world import camera, renderer
 
 # Whatever moves, occludes or doubles the object is off: the recipe says where it is only where it can be seen.
 OFF = {"blur_px": 0.0, "texture": 0.0, "occluder_px": 0.0, "decoy": False, "jitter_px": 0.0, "dropped_frames": 0}
+OFF |= {"lighting": 0.0, "shadow": 0.0, "compression": 0.0}
 
 
 def clip_pairs(test, count):

@@ -13,8 +13,9 @@ import pandas as pd
 from trajnb.world import camera, families, motions, philox
 
 NUISANCE_STREAM, ORDER_STREAM, NOISE_STREAM, TEXTURE_STREAM, DECOY_STREAM, JITTER_STREAM, DROP_STREAM = range(7)
-VARIED_STREAM, SQUARE_STREAM = 7, 8
+VARIED_STREAM, SQUARE_STREAM, LIGHT_STREAM = 7, 8, 9
 OPTIONAL = ("blur_px", "texture", "occluder_px", "decoy", "jitter_px", "dropped_frames")  # off by default
+OPTIONAL += ("lighting", "shadow", "compression")
 SHAPE_STREAM = 16  # two streams an attempt from here: uniforms, then normals
 ATTEMPTS = 4096  # shapes tried for one clip before the world is called impossible
 EXTENT_TOLERANCE = 0.06  # of the extent drawn

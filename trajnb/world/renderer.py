@@ -10,6 +10,8 @@ Shapes:   N clips   T observed frames   S pixels a side   P pixels a side of the
 from functools import lru_cache
 
 import numpy as np
+from einops import rearrange
+from scipy.fft import dct
 
 from trajnb.world import camera, philox, recipes
 
@@ -20,6 +22,9 @@ NOISE_ENTRIES = 1 << 20
 NOISE_UNIT = 32  # table entries for one standard deviation
 NOISE_STEPS = 4  # standard deviations come in quarters of a grey level
 CHUNK = 8  # clips worked on at once: what fits the cache
+BLOCK = 8  # pixels a side of what is compressed at once
+UNIT = 1024  # of the cosines in whole numbers
+WAVES = np.rint(UNIT * dct(np.eye(BLOCK), axis=0, norm="ortho")).astype(np.int64)
 
 
 def render(cfg, seed, table, xyz_NFx3):
@@ -33,20 +38,29 @@ def render(cfg, seed, table, xyz_NFx3):
 
 
 def chunk(cfg, seed, scene, xyz_NTx3):
-    """A few clips (N, T, S, S) uint8: background, objects, occluder, noise, dropped frames, in this order."""
+    """A few clips (N, T, S, S) uint8: background, shadow, objects, occluder, light, noise, compression, dropped
+    frames, in this order."""
     scene = {**{name: np.full(len(xyz_NTx3), getattr(cfg, name)) for name in recipes.OPTIONAL}, **scene}
     uv_NTx2 = camera.project(xyz_NTx3, cfg) + jitter(cfg, seed, scene)
     radius_NT = cfg.focal_px * cfg.radius_m * scene["size_factor"][:, None] / xyz_NTx3[..., 2]
     level_N, back_N = grey(scene["brightness"]), grey(scene["background"])
     image_NTSS, square_N = backdrop(cfg, seed, scene, back_N), squares(cfg, seed, scene)
+    if scene["shadow"].any():  # below, to the right, as soft as half the object is wide
+        soft_N, dark_N = scene["blur_px"] + radius_NT.mean(axis=1), grey(scene["background"] * (1 - scene["shadow"]))
+        shade_NT = np.where(scene["shadow"][:, None] > 0, radius_NT, -1.0 - soft_N[:, None])
+        draw_discs(cfg, image_NTSS, uv_NTx2 + radius_NT[..., None], shade_NT, dark_N, soft_N)
     if scene["decoy"].any():
         hidden_NT = np.where(scene["decoy"][:, None], radius_NT, -1.0 - scene["blur_px"][:, None])  # covers no pixel
         draw_discs(cfg, image_NTSS, decoy(cfg, seed, scene, uv_NTx2), hidden_NT, level_N, scene["blur_px"], square_N)
     draw_discs(cfg, image_NTSS, uv_NTx2, radius_NT, level_N, scene["blur_px"], square_N)
     if scene["occluder_px"].any():
         draw_occluder(cfg, image_NTSS, scene, (level_N + back_N) // 2)
+    if scene["lighting"].any():
+        light(cfg, seed, scene, image_NTSS)
     image_NTSS += sensor_noise(cfg, seed, scene)
     video_NTSS = np.clip(image_NTSS, 0, FULL_SCALE).astype(np.uint8)
+    if (rows := np.flatnonzero(scene["compression"])).size:
+        video_NTSS[rows] = compressed(video_NTSS[rows], scene["compression"][rows])
     return video_NTSS[np.arange(len(video_NTSS))[:, None], kept_frames(cfg, seed, scene)]
 
 
@@ -111,6 +125,24 @@ def draw_occluder(cfg, image_NTSS, scene, level_N):
     column_NS = np.arange(cfg.size) - left_N[:, None]
     bar_NS = (column_NS >= 0) & (column_NS < scene["occluder_px"][:, None])
     image_NTSS[:] = np.where(bar_NS[:, None, None, :], level_N[:, None, None, None], image_NTSS)
+
+
+def light(cfg, seed, scene, image_NTSS):
+    """Darken every frame, in place, from one side of the picture to the other, by up to `lighting` of its light."""
+    angle_N = 2 * np.pi * philox.uniforms(seed, scene["index"], recipes.LIGHT_STREAM, 1)[:, 0, None, None]
+    place_S = (np.arange(cfg.size) + 0.5) / cfg.size - 0.5
+    across_NSS = np.cos(angle_N) * place_S + np.sin(angle_N) * place_S[:, None]  # at most 0.71 from the middle
+    gain_NSS = SUBPIXELS * (1 - scene["lighting"][:, None, None] * (0.5 + across_NSS / 2**0.5))
+    image_NTSS[:] = (image_NTSS * np.rint(gain_NSS).astype(np.int32)[:, None] + SUBPIXELS // 2) // SUBPIXELS
+
+
+def compressed(video_NTSS, step_N):
+    """The clips after the cosine coefficients of each 8x8 block were rounded to multiples of `step_N`, as in JPEG."""
+    blocks = rearrange(video_NTSS.astype(np.int64), "n t (y a) (x b) -> n t y x a b", a=BLOCK, b=BLOCK)
+    step_N = np.rint(np.maximum(step_N, 1 / UNIT) * UNIT**2).astype(np.int64)[:, None, None, None, None, None]
+    coefficients = (WAVES @ blocks @ WAVES.T + step_N // 2) // step_N * step_N
+    blocks = (WAVES.T @ coefficients @ WAVES + UNIT**4 // 2) // UNIT**4
+    return rearrange(np.clip(blocks, 0, FULL_SCALE), "n t y x a b -> n t (y a) (x b)").astype(np.uint8)
 
 
 def sensor_noise(cfg, seed, scene):
