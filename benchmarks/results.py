@@ -39,6 +39,7 @@ def sections(folder):
     board = pd.read_csv(folder / "evaluate" / "leaderboard.csv").set_index("model")
     yield "Test clips", board[["kind", "seeds", "n_test", *SCORES]]
     yield "Cost", board.loc[board["kind"].isin(["network", "ensemble"]), COSTS]
+    yield "What time buys (validation, one seed, the learning rate falls over all epochs)", bought(folder, board)
     pairs = folder / "evaluate" / "comparisons.csv"
     yield "Network against network", pd.read_csv(pairs).set_index("first")
     for name, title in {"seeds": "Over seeds", "calibration": "Calibration"}.items():
@@ -51,6 +52,22 @@ def sections(folder):
     yield "Attention maps", maps[MAPS]
     if (folder / "predict" / "footage.csv").is_file():
         yield "The best network on footage", pd.read_csv(folder / "predict" / "footage.csv").set_index("footage")
+
+
+def bought(folder, board):
+    """Scores of each network after every epoch, with clips and seconds until then."""
+    networks = board.index[board["kind"] == "network"]
+    tables = [pd.read_csv(folder / f"train-{model}" / "history.csv").assign(model=model) for model in networks]
+    table = pd.concat(tables).set_index("model")
+    table["seconds"] = table.groupby("model", sort=False)["seconds"].cumsum()
+    return table[["clips_seen", "seconds", "train_top1", "val_top1", "val_ade_px"]]
+
+
+def curves(folder):
+    """The text of the learning curves of benchmarks/learning_curves.py."""
+    table = pd.read_csv(folder / "laws.csv").set_index(["way", "model", "score"])
+    about = "`python benchmarks/learning_curves.py outputs/scale`: means over seeds and the law a * clips^-b."
+    return "\n".join([f"## {folder.name}", "", about, "", markdown(table)]) + "\n"
 
 
 def section(folder):
@@ -77,6 +94,7 @@ def main(names):
     parts = re.split(r"(?m)^## (.*)\n", path.read_text())[1:] if path.is_file() else []
     old = {name: f"## {name}\n{text.rstrip()}\n" for name, text in zip(parts[::2], parts[1::2], strict=True)}
     new = {folder.name: section(folder) for folder in chosen}
+    new |= {path.parent.name: curves(path.parent) for path in outputs().glob("*/laws.csv")}
     files.write_text(path, "\n".join([HEAD, *(old | new).values()]))
     print(f"RESULTS.md: written {', '.join(new)}; kept {', '.join(old.keys() - new.keys()) or 'none'}")
 
