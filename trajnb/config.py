@@ -23,7 +23,6 @@ Preset = Literal["nano", "base", "paper"]
 Attention = Literal["head", "gradient_attention", "activation", "gradcam"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "bfloat16"]
-LARGEST_FILE = 100_000  # bytes; a parameter file is a page, not a data set
 LARGEST_SEED = 2**31 - 1
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 
@@ -373,19 +372,12 @@ def read_yaml(text, where):
 
 
 def read_parameters(path):
-    """{name: value} of a YAML file; raises ParameterError where it is missing, too large or not flat."""
-    path = Path(path)
+    """{name: value} of a YAML file; raises ParameterError where it is missing, no text or not flat."""
     try:
-        size = path.stat().st_size
-        text = path.read_text("utf-8") if size <= LARGEST_FILE else ""
-    except FileNotFoundError:
-        raise ParameterError(f"{path} does not exist: write the path of a parameter file.") from None
+        values = read_yaml(Path(path).read_text("utf-8"), path)
     except (OSError, UnicodeDecodeError) as error:
-        reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"cannot be read ({error.strerror})"
-        raise ParameterError(f"{path} {reason}: write the path of a parameter file.") from None
-    if size > LARGEST_FILE:
-        raise ParameterError(f"{path} has {size} bytes, above {LARGEST_FILE}: write only lines of `name: value`.")
-    values = read_yaml(text, path)
+        reason = getattr(error, "strerror", "it is not UTF-8 text")
+        raise ParameterError(f"{path} cannot be read ({reason}): write the path of a parameter file.") from None
     if not isinstance(values, dict | None):
         raise ParameterError(f"{path} holds no names and values: write lines of `name: value`.")
     return values or {}
