@@ -6,21 +6,12 @@ from pathlib import Path
 __version__ = "0.1.0"
 
 PACKAGE = Path(__file__).resolve().parent
+# The repository, else the working folder: a notebook's kernel may start beside it or where the command was.
+ROOT = next((folder for folder in PACKAGE.parents if (folder / "pyproject.toml").is_file()), Path.cwd())
 
 
 class ParameterError(ValueError):
     """A parameter that cannot be used; the message is one sentence."""
-
-
-def find_root():
-    """The repository root: the nearest folder above the package that holds pyproject.toml, else the working folder.
-
-    A notebook's kernel may start beside the notebook or where the command was given; paths from here serve both.
-    """
-    return next((folder for folder in PACKAGE.parents if (folder / "pyproject.toml").is_file()), Path.cwd())
-
-
-ROOT = find_root()
 
 
 def outputs():

@@ -14,7 +14,9 @@ def write_bytes(path, data):
     rename is an entry of the folder. Missing folders are made. Returns the path; raises OSError when the disk refuses.
     """
     path = Path(path)
-    make_folder(path.parent)
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sync_folder(path.parent.parent)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "xb") as file:
@@ -29,17 +31,8 @@ def write_bytes(path, data):
     return path
 
 
-def make_folder(folder):
-    """Make a folder and those above it that are missing, each flushed to the disk as an entry of the one above it."""
-    for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
-        missing.mkdir(exist_ok=True)
-        sync_folder(missing.parent)
-
-
 def sync_folder(folder):
-    """Flush a folder's entries to the disk, where the system can (Windows cannot open a folder)."""
-    if os.name != "posix":
-        return
+    """Flush a folder's entries to the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -66,21 +66,6 @@ def test_intervals_shrink_with_seeds_and_seeds_are_averaged():
     assert width["two"] < width["one"]
 
 
-def test_few_seeds_state_no_order_and_many_are_tested_over_seeds():
-    rng = np.random.default_rng(0)
-
-    def best(good, bad):
-        return study.best_two(results(bad=drawn(rng, *bad), good=drawn(rng, *good)), ["bad", "good"]).iloc[0]
-
-    few = best([0.9, 0.91, 0.92], [0.5, 0.51, 0.52])
-    assert (few["best"], few["second"], few["seeds"]) == ("good", "bad", 3)
-    assert np.isnan(few["p"]), "three seeds state no order, however far apart"
-    assert best([0.9, 0.91, 0.92, 0.91], [0.5, 0.51, 0.52, 0.51])["p"] < 0.001
-    wide = best([0.9, 0.5, 0.9, 0.5], [0.85, 0.45, 0.85, 0.45])
-    assert wide["p"] > 0.5, "a test over the same clips would be significant, four seeds are not"
-    assert len(study.best_two(results(good=drawn(rng, 0.9)), ["good"])) == 0, "nothing to compare with"
-
-
 def test_the_pixel_oracle_knows_the_measurement_error_of_its_condition(clean):
     shaken = conditions.Condition("jitter", 1.0, conditions.refilmed(clean, jitter_px=1.0))
     predicted = study.references(shaken)

@@ -96,21 +96,6 @@ def seed_scores(networks, test):
     return scores
 
 
-def seed_table(scores, chance):
-    """A row for each model and score of {model: SeedScores}: seeds, how many failed (top-1 not above chance), spread.
-
-    Failed training runs count in the mean.
-    """
-    rows = []
-    for model, of_model in scores.items():
-        clips = of_model.top1.shape[1]
-        failed = sum(metrics.wilson(correct, clips)[0] <= chance for correct in of_model.top1.sum(axis=1))
-        for score in SCORES:
-            row = {"model": model, "score": score, "failed": failed, "n": clips}
-            rows.append(row | spread(getattr(of_model, score)))
-    return pd.DataFrame(rows)
-
-
 def spread(value_SN):
     """Mean, standard deviation, range and 95 % interval over seeds; of one seed, a normal interval over its clips."""
     mean_S = value_SN.mean(axis=1)

@@ -40,7 +40,7 @@ def export(cfg, folder, model="best"):
         raise ParameterError(f"model: {model} is no network of run {cfg.run_name}: write {', '.join(cfg.models)}.")
     cfg = cfg.replace(model=model)
     scored = trained.scored(cfg).cpu()
-    files.make_folder(folder.absolute().parent)
+    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=folder.absolute().parent) as temporary:
         whole = Path(temporary) / "whole"
         files.write_bytes(whole / exported.WEIGHTS, onnx_file(scored, cfg))

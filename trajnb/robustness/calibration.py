@@ -6,10 +6,8 @@ Shapes:   N clips   K classes
 """
 
 import numpy as np
-import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from sklearn.metrics import auc, brier_score_loss
 
 from trajnb.evaluation import metrics
 
@@ -38,19 +36,3 @@ def selective_risk(prob_NK, label_N):
     order_N, answered_N = np.argsort(-prob_NK.max(axis=1), kind="stable"), np.arange(1, len(label_N) + 1)
     wrong_N = (prob_NK.argmax(axis=1) != label_N)[order_N]
     return answered_N / len(label_N), np.cumsum(wrong_N) / answered_N
-
-
-def table(on_val, on_test, val, test):
-    """Two rows for each network of {model: Predictions}: raw probabilities, and scaled by its temperature on `val`.
-
-    `aurc`: the area under the selective risk.
-    """
-    rows, label_N = [], test.label_N
-    for model, predictions in on_test.items():
-        fitted = temperature(on_val[model].prob_NK, val.label_N)
-        for kind, prob_NK in {"raw": predictions.prob_NK, "scaled": tempered(predictions.prob_NK, fitted)}.items():
-            row = {"model": model, "probabilities": kind, "temperature": fitted, "n": len(label_N)}
-            row |= {"ece": metrics.ece(prob_NK, label_N), "nll": metrics.class_nll(prob_NK, label_N)}
-            row |= {"brier": brier_score_loss(label_N, prob_NK, labels=range(prob_NK.shape[1]))}
-            rows.append(row | {"aurc": auc(*selective_risk(prob_NK, label_N))})
-    return pd.DataFrame(rows)

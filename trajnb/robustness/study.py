@@ -135,18 +135,3 @@ def severity_means(results, score="top1") -> pd.DataFrame:
                 row = {"corruption": corruption, "model": model, "n": len(value_N)}
                 rows.append(row | interval(SCORES[score], value_N))
     return pd.DataFrame(rows)
-
-
-def best_two(results, networks) -> pd.DataFrame:
-    """Under each corruption the network of the highest mean accuracy and the second, with p of Welch's test over seeds
-    after Holm's correction over corruptions; up to MOST_UNRANKED seeds state no order: NaN."""
-    rows, top1_MSCN = [], results.top1[[results.models.index(name) for name in networks]]
-    for corruption in results.corruptions()[1:] if len(networks) > 1 else []:
-        mean = dict(zip(networks, over_severities(top1_MSCN, results, corruption), strict=True))
-        best, second = sorted(networks, key=lambda name: mean[name].mean(), reverse=True)[:2]
-        row = {"corruption": corruption, "best": best, "second": second, "mean_accuracy": mean[best].mean()}
-        row |= {"second_mean_accuracy": mean[second].mean(), "seeds": len(mean[best])}
-        by_seed = (mean[name].mean(axis=1) for name in (best, second))
-        rows.append(row | {"p": statistics.welch(*by_seed)[-1] if row["seeds"] > statistics.MOST_UNRANKED else np.nan})
-    table = pd.DataFrame(rows)
-    return table.assign(p=statistics.holm(table["p"].to_numpy(float))) if rows else table
