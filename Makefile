@@ -49,7 +49,7 @@ NOTEBOOKS ?= $(wildcard notebooks/*.ipynb)
 CLEAN := --ExecutePreprocessor.kernel_manager_class=trajnb.kernel.ThisPython --ClearMetadataPreprocessor.enabled=True \
   --ClearMetadataPreprocessor.preserve_cell_metadata_mask="{('tags',)}" \
   --ClearMetadataPreprocessor.preserve_nb_metadata_mask="{('kernelspec',), ('language_info', 'name')}"
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 # Snakemake insists on a name, which a container's user may lack.
 export LOGNAME ?= $(or $(USER),user)
 # Snakemake insists on a cache: in this folder where a person has no home, or may not write there.
@@ -61,10 +61,10 @@ run: env .venv/web/.ready  ## The lab: data, training, evaluation, pages (PARAMS
 	exec $(if $(REMOTE),$(BIN)/python -m trajnb.remote push "$(REMOTE)" "$(RUN)") $(SNAKEMAKE) $(ARGS) --configfile $(PARAMS)
 
 test: lint .venv/parity/.ready .venv/explain/.ready .venv/web/.ready  ## Lint, unit tests, the smoke lab through the runner, committed notebooks against their outputs
-	$(PYTEST) --dist loadfile
+	$(PYTEST)
 	rm -rf outputs/.nbval  # weights of other code would be refused
 	TRAJNB_OUTPUTS=outputs/.nbval $(SNAKEMAKE) trained --configfile params/smoke.yaml --config threads=1
-	TRAJNB_OUTPUTS=outputs/.nbval TRAJNB_STEP=nbval TQDM_DISABLE=1 $(PYTEST) --dist loadgroup --nbval-lax --nbval-current-env $(NOTEBOOKS)
+	TRAJNB_OUTPUTS=outputs/.nbval TRAJNB_STEP=nbval TQDM_DISABLE=1 $(PYTEST) --nbval-lax --nbval-current-env $(NOTEBOOKS)
 
 rehearsal: env  ## What befalls machines: killed jobs and nodes of a Slurm (docs/cluster.md), a rented machine taken back, power cuts, a bad line
 	$(BIN)/python -m pytest -m rehearsal -rs tests

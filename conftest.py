@@ -5,9 +5,11 @@ import functools
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 import ipykernel.kernelspec
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from trajnb import kernel
 
@@ -19,14 +21,22 @@ for name in os.environ.keys() - own.keys():
 os.environ |= own
 # nbval starts the kernel that ipykernel describes.
 ipykernel.kernelspec.make_ipkernel_cmd = functools.partial(ipykernel.kernelspec.make_ipkernel_cmd, mod="trajnb.kernel")
-# Notebooks that read what the one before has left; every other one is nobody's neighbour.
+# Notebooks of which each reads what those before it have left.
 CHAIN = ("02_train", "03_evaluate", "04_robustness", "05_attention", "07_explain", "report")
 
 
-def pytest_itemcollected(item):
-    """A notebook's cells stay in one process, in order, and the chain's notebooks with them (--dist loadgroup)."""
-    if item.path.suffix == ".ipynb":
-        item.add_marker(pytest.mark.xdist_group("chain" if item.path.stem in CHAIN else item.path.stem))
+class Chained(LoadFileScheduling):
+    """Each file's tests stay in one process, in order; so do the chain's notebooks."""
+
+    def _split_scope(self, nodeid):
+        file = super()._split_scope(nodeid)
+        return "chain" if Path(file).stem in CHAIN else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """In place of --dist loadgroup, which pytest-xdist 3.8 does not do under pytest 9.2."""
+    return Chained(config, log)
 
 
 def pytest_collection_modifyitems(items):
