@@ -6,7 +6,6 @@ value that cannot be used is refused in one sentence before any kernel starts.
 
 import ast
 import difflib
-import functools
 import re
 import sys
 from pathlib import Path
@@ -285,7 +284,7 @@ def sentence(error):
     """One sentence for one of pydantic's errors: the parameter, its value, what is wrong, what may be written."""
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
-    name, value = error["loc"][0], repr(error["input"])
+    name, value = error["loc"][0], repr(error["input"]).strip("'\"")
     value = value if len(value) < 70 else f"{value[:66]} ..."
     return f"{name}: {value} does not fit ({error['msg'][0].lower()}{error['msg'][1:]}): write {bounds(name)}."
 
@@ -345,7 +344,10 @@ def literals(source):
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
-    """Plain YAML that refuses a key given twice, where PyYAML takes the last. Dates stay text, as in papermill."""
+    """Plain YAML that refuses a key given twice, where PyYAML takes the last. Dates and numbers stay text.
+
+    YAML 1.1 reads 0100 as 64 and 1:30 as 90, and 1e-3 as text: Config reads all numbers as they are written.
+    """
 
     def construct_mapping(self, node, deep=False):
         keys = [key.value for key, _ in node.value]
@@ -355,29 +357,14 @@ class UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def construct_number(loader, node, read):
-    """A number, unless YAML 1.1 reads another one than is written: 0100 as octal, 1:30 in base 60."""
-    value, digits = read(loader, node), node.value.lstrip("+-")
-    octal = re.fullmatch(r"0[0-7_]*[1-7][0-7_]*", digits)
-    if not octal and ":" not in digits:
-        return value
-    before = node.start_mark.buffer[: node.start_mark.pointer].rpartition("\n")[2]
-    meant = int(digits.replace("_", "")) * (-1 if node.value[0] == "-" else 1) if octal else value
-    base = "octal" if octal else "base 60"
-    raise ParameterError(f"{before}{node.value} is {value} in YAML, which reads it as {base}: write {meant}.")
-
-
-UniqueKeyLoader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
-for tag, read in {"int": yaml.SafeLoader.construct_yaml_int, "float": yaml.SafeLoader.construct_yaml_float}.items():
-    UniqueKeyLoader.add_constructor(f"tag:yaml.org,2002:{tag}", functools.partial(construct_number, read=read))
+for tag in ("timestamp", "int", "float"):
+    UniqueKeyLoader.add_constructor(f"tag:yaml.org,2002:{tag}", yaml.SafeLoader.construct_yaml_str)
 
 
 def read_yaml(text, where):
     """The object in a YAML text; ParameterError names `where` and the line."""
     try:
         return yaml.load(text, Loader=UniqueKeyLoader)  # noqa: S506  (a SafeLoader)
-    except ParameterError as error:
-        raise ParameterError(f"{where}: {error}") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ParameterError(f"{where}, line {line}: {error.problem}: write lines of `name: value`.") from None
