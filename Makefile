@@ -49,10 +49,7 @@ NOTEBOOKS ?= $(wildcard notebooks/*.ipynb)
 CLEAN := --ExecutePreprocessor.kernel_manager_class=trajnb.kernel.ThisPython --ClearMetadataPreprocessor.enabled=True \
   --ClearMetadataPreprocessor.preserve_cell_metadata_mask="{('tags',)}" \
   --ClearMetadataPreprocessor.preserve_nb_metadata_mask="{('kernelspec',), ('language_info', 'name')}"
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
-# The committed notebooks on training runs that are there; these two read what others leave.
-LATER := notebooks/04_robustness.ipynb notebooks/report.ipynb
-NBVAL := OMP_NUM_THREADS=1 TRAJNB_OUTPUTS=outputs/.nbval TRAJNB_STEP=nbval TQDM_DISABLE=1 $(PYTEST) --nbval-lax --nbval-current-env
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 # Snakemake insists on a name, which a container's user may lack.
 export LOGNAME ?= $(or $(USER),user)
 # Snakemake insists on a cache: in this folder where a person has no home, or may not write there.
@@ -64,14 +61,13 @@ run: env .venv/web/.ready  ## The lab: data, training, evaluation, pages (PARAMS
 	exec $(if $(REMOTE),$(BIN)/python -m trajnb.remote push "$(REMOTE)" "$(RUN)") $(SNAKEMAKE) $(ARGS) --configfile $(PARAMS)
 
 test: lint .venv/parity/.ready .venv/explain/.ready .venv/web/.ready  ## Lint, unit tests, the smoke lab through the runner, committed notebooks against their outputs
-	OMP_NUM_THREADS=1 $(PYTEST)
+	$(PYTEST)
 	rm -rf outputs/.nbval  # weights of other code would be refused
 	TRAJNB_OUTPUTS=outputs/.nbval $(SNAKEMAKE) trained --configfile params/smoke.yaml --config threads=1
-	$(NBVAL) $(filter-out $(LATER),$(NOTEBOOKS))
-	$(NBVAL) -n 0 $(LATER)
+	TRAJNB_OUTPUTS=outputs/.nbval TRAJNB_STEP=nbval TQDM_DISABLE=1 $(PYTEST) --nbval-lax --nbval-current-env $(NOTEBOOKS)
 
-rehearsal: env  ## Runs on a Slurm of two nodes on this machine whose jobs, nodes, controller and runner are killed (docs/cluster.md)
-	$(BIN)/python -m pytest -m rehearsal -rs tests/test_slurm.py
+rehearsal: env  ## What befalls machines: killed jobs and nodes of a Slurm (docs/cluster.md), a rented machine taken back, power cuts, a bad line
+	$(BIN)/python -m pytest -m rehearsal -rs tests
 
 lint: env  ## ruff over the package, the tests and the notebooks
 	$(BIN)/python -m ruff check .

@@ -13,9 +13,12 @@ import contextlib
 import io
 import os
 import random
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -29,6 +32,7 @@ SIZES = {"data/recipes.parquet": 300_000, "train-i3d/final.safetensors": 100_000
 SIZES |= {"evaluate/leaderboard.csv": 2_000, "manifest.json": 1}
 REMOTE, RUN = "s3:lab", "tiny"
 OUTCOMES = "transfers", "right and reported so", "reported incomplete", "wrong and undetected"
+FAULTS = ("none", "reset", "cut", "flip")
 WHEN = 1_700_000_000  # the time of every file: neither size nor time tells a stale one
 
 
@@ -36,7 +40,7 @@ def main(transfers=1000, kills=30):
     remote.TIMEOUT = "--timeout 5s --contimeout 2s --retries 3 --low-level-retries 3".split()
     rng = random.Random(0)
     with tempfile.TemporaryDirectory() as folder, servers.s3(bucket(Path(folder))) as port:
-        line = servers.BadLine(port)
+        line = BadLine(port)
         here, there, lab = (Path(folder) / name / RUN for name in ("here", "there", "s3/lab"))
         counts = {"push": Counter(), "pull": Counter()}
         while sum(one["transfers"] for one in counts.values()) < int(transfers):
@@ -51,6 +55,59 @@ def main(transfers=1000, kills=30):
         for name, count in counts.items():
             print(f"{name}: " + ", ".join(f"{count[what]} {what}" for what in OUTCOMES))
         print(f"killed pushes {int(kills)}: {killed(here, lab, port, int(kills), rng)}")
+
+
+class BadLine:
+    """A TCP proxy to a port; half of the connections fail after a random number of bytes, each in one way.
+
+    reset: both ends get RST; cut: the rest is missing, the end looks regular; flip: one byte arrives as another one.
+    """
+
+    def __init__(self, to, share=0.5, most=400_000):
+        self.to, self.random, self.share, self.most = to, random.Random(0), share, most
+        self.counts, self.listener = dict.fromkeys(FAULTS, 0), socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def close(self):
+        self.listener.close()
+
+    def accept(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            fault = self.random.choice(FAULTS[1:]) if self.random.random() < self.share else "none"
+            self.counts[fault] += 1
+            server = socket.create_connection(("127.0.0.1", self.to))
+            # Spread evenly over magnitudes: in the first headers as often as in the body of a large file.
+            after, upward = int(self.most ** self.random.uniform(0.3, 1)), self.random.random() < 0.7
+            for source, target, bad in ((client, server, upward), (server, client, not upward)):
+                way = (source, target, fault if bad else "none", after)
+                threading.Thread(target=self.forward, args=way, daemon=True).start()
+
+    def forward(self, source, target, fault, left):
+        """Copy bytes one way until either end closes, or the fault is due."""
+        with contextlib.suppress(OSError):  # either end may have gone
+            while data := source.recv(65536):
+                if fault != "none" and len(data) > left:
+                    data = bytearray(data)
+                    if fault == "flip":
+                        data[left] ^= 1
+                        fault = "none"
+                    else:
+                        target.sendall(data[:left])
+                        break
+                left -= len(data)
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                if fault == "reset":
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    end.close()
+                else:
+                    end.shutdown(socket.SHUT_RDWR)
 
 
 def bucket(folder):

@@ -1,11 +1,13 @@
 """A lab in miniature: the project's Snakefile and package, and notebooks that only write their products."""
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
 
 from trajnb import ROOT
 
@@ -24,11 +26,14 @@ BODY = """from trajnb.config import Config
 cfg = Config.from_notebook(globals())
 print("epochs", cfg.epochs)
 for name in {names}:
-    (cfg.stage_dir(f"{folder}") / name).write_text("x" * {size})"""
+    (cfg.stage_dir(f"{folder}") / name).write_text("x")"""
 EXPORT = (
     "import sys, pathlib; f = pathlib.Path(sys.argv[2]); f.mkdir(exist_ok=True); (f / 'README.md').write_text('x')\n"
 )
 PAGES = "import sys; from trajnb import outputs; (outputs() / sys.argv[1] / 'index.html').write_text('page')\n"
+
+
+SLOW = "print('begun', flush=True)\nimport time\ntime.sleep(60)"
 
 
 class Lab:
@@ -42,43 +47,35 @@ class Lab:
             shutil.copy(ROOT / name, folder / name)
         (folder / "trajnb" / "pages.py").write_text(PAGES)
         (folder / "trajnb" / "predict" / "export.py").write_text(EXPORT)
-        for name, (step, names) in PRODUCTS.items():
-            self.write(name, BODY.format(names=names, folder=step, size=1))
+        for name in PRODUCTS:
+            self.write(name)
 
     def write(self, name, *sources):
-        """Write a notebook of a parameters cell and cells of `sources`."""
-        cells = ['run_name: str = "smoke"', *sources]
-        tags = [["parameters"], *([] for _ in sources)]
-        code = {"cell_type": "code", "execution_count": None, "outputs": []}
-        cells = [
-            code | {"id": f"c{i}", "metadata": {"tags": t}, "source": c}
-            for i, (c, t) in enumerate(zip(cells, tags, strict=True))
-        ]
+        """Write a notebook of a parameters cell and cells of `sources`, or one that writes its products."""
+        step, names = PRODUCTS[name]
+        sources = sources or [BODY.format(names=names, folder=step)]
+        first = new_code_cell('run_name: str = "smoke"', metadata={"tags": ["parameters"]})
         about = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
         path = self.folder / "notebooks" / f"{name}.ipynb"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps({"cells": cells, "metadata": about, "nbformat": 4, "nbformat_minor": 5}))
+        nbformat.write(new_notebook(cells=[first, *map(new_code_cell, sources)], metadata=about), path)
 
-    def start(self, *arguments, params="params/smoke.yaml", **more):
+    def start(self, *arguments, **more):
         """The runner as a process, as `make run` starts it."""
-        command = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", *arguments, "--configfile", params]
-        own = {n: v for n, v in os.environ.items() if n not in ("TRAJNB_OUTPUTS", "TRAJNB_STEP")}
-        own |= {"PYTHONPATH": str(self.folder)}
+        command = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", *arguments]
+        command += ["--configfile", "params/smoke.yaml"]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen(command, cwd=self.folder, env=own, **(pipes | more))
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment(), **(pipes | more))
 
-    def run(self, *arguments, **more):
+    def environment(self):
+        own = {n: v for n, v in os.environ.items() if n not in ("TRAJNB_OUTPUTS", "TRAJNB_STEP")}
+        return own | {"PYTHONPATH": str(self.folder)}
+
+    def run(self, *arguments):
         """(exit code, what was printed) of the runner."""
-        process = self.start(*arguments, **more)
-        return (
-            process.wait(300)
-            if process.stdout is None
-            else (process.communicate(timeout=300)[0], process.returncode)[::-1]
-        )
-
-    def times(self):
-        """{step: when its notebook was executed}: what has changed was run again."""
-        return {path.parent.name: path.stat().st_mtime_ns for path in self.run_dir.glob("*/notebook.ipynb")}
+        process = self.start(*arguments)
+        printed = process.communicate(timeout=300)[0]
+        return process.returncode, printed
 
     def processes(self):
         """Processes of this lab that are still there."""

@@ -1,20 +1,22 @@
 """A rented machine: a notice or its deadline stops the run, which is saved in the bucket; another machine goes on."""
 
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from tests import servers
-from tests.runs import Lab
+from tests.runs import SLOW, Lab, stop_at
+
+pytestmark = pytest.mark.rehearsal
 
 MAKEFILE = """
 PUSH = {python} -m trajnb.remote push "$(REMOTE)" mine
 run: ; @exec $(PUSH) {python} -m snakemake trained --profile profiles/local --configfile $(PARAMS)
 pull: ; @{python} -m trajnb.remote pull "$(REMOTE)" $(RUN)
 """
-SLOW = "print('begun', flush=True)\nimport time\ntime.sleep(60)"
 
 
 @pytest.fixture
@@ -70,3 +72,12 @@ def test_a_run_of_other_parameters_is_not_gone_on_with_and_a_deadline_ends_one(t
     (lab.folder / "params" / "mine.yaml").write_text("run_name: mine\nmodels: [magvit]\n")
     printed = start(lab, tmp_path / "bucket", 0, metadata).communicate(timeout=120)[0]
     assert "mine was begun with another commit or other parameters" in printed
+
+
+def test_a_container_that_has_to_go_saves_its_run(tmp_path, metadata):
+    lab = machine(tmp_path / "first")
+    lab.write("01_data", SLOW)
+    process = start(lab, tmp_path / "bucket", 1, metadata)
+    stop_at(process, "begun", signal.SIGTERM)
+    printed = process.communicate(timeout=120)[0]
+    assert process.returncode != 0 and "equal to the run here\n" in printed, printed

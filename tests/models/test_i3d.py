@@ -59,15 +59,6 @@ def test_even_sizes_are_padded_at_the_back_alone():
     assert Pool((1, 3, 3), (1, 2, 2))(x)[0, 0, 0, 0].tolist() == [3, 5, 7, 8]
 
 
-def test_a_boring_video_is_its_picture():
-    """Inflation: a filter repeated k times in time over k gives a still video the picture's own responses."""
-    flat, deep = nn.Conv2d(3, 4, 3, padding=1, bias=False), Unit(3, 4, 3)
-    deep.conv.weight.data = flat.weight.data[:, :, None].repeat(1, 1, 3, 1, 1) / 3
-    picture = torch.rand(2, 3, 10, 10)
-    still = deep.conv(picture[:, :, None].expand(-1, -1, 5, -1, -1))
-    torch.testing.assert_close(still[:, :, 2], flat(picture), atol=1e-5, rtol=1e-5)
-
-
 def test_shared_reduction_is_three_units_side_by_side():
     """Branches that share an input are one convolution; each equals a unit with its part of the weights."""
     block = Mixed(6, (2, (3, 4), (2, 4), 3)).eval()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -47,7 +46,6 @@ class CutOff:
 
     def __init__(self, clips, batches):
         self.clips, self.left = clips, batches
-
         self.label_N, self.track_NFx3 = clips.label_N, clips.track_NFx3
         self.spread = clips.spread
 
@@ -59,13 +57,6 @@ class CutOff:
         if self.left < 0:
             raise Stop
         return self.clips.batch(rows)
-
-
-def test_fits_one_batch(train, tmp_path):
-    quiet = {"mirror": False, "contrast": 0.0, "shift_px": 0}
-    _, history = train(tmp_path, epochs=60, batch_size=20, lr=5e-3, **quiet)
-    assert history[-1]["train_top1"] == 1.0
-    assert history[-1]["train_loss"] < history[0]["train_loss"] - 1
 
 
 def test_leaves_what_it_says(train, tmp_path, capsys):
@@ -85,20 +76,26 @@ def last(folder):
 
 
 @pytest.mark.parametrize("seconds", [1e6, 0.0])
-def test_resumes_to_the_same_history_and_weights(train, make_cfg, make_net, make_clips, tmp_path, seconds):
-    whole_net, whole = train(tmp_path / "whole")
-    cfg = make_cfg(checkpoint_seconds=seconds)
-    folder = tmp_path / "cut"
+def test_resumes_to_the_same_history_and_weights(make_cfg, make_net, make_clips, tmp_path, seconds):
+    """A network that draws random numbers in its forward pass, as dropout does."""
+    cfg, folder = make_cfg(checkpoint_seconds=seconds), tmp_path / "cut"
+
+    def trained(folder, batches=8):
+        net = make_net(cfg)
+        net.register_forward_pre_hook(lambda module, inputs: (inputs[0] + 0.1 * torch.randn(inputs[0].shape),))
+        return net, fit(net, CutOff(make_clips(cfg), batches), make_clips(cfg, 12, seed=1), cfg, folder)
+
+    whole_net, whole = trained(tmp_path / "whole")
     for batches in (5,) if seconds else (3, 0, 1, 2):  # of eight; the second time not one more
         with pytest.raises(Stop):
-            fit(make_net(cfg), CutOff(make_clips(cfg), batches), make_clips(cfg, 12, seed=1), cfg, folder)
+            trained(folder, batches)
     place = last(folder)["state"]
     if seconds:  # the last checkpoint is after the second of four epochs
         assert (place["history"][-1]["step"], place["step"]) == (4, 0)
     else:
         assert place["history"][-1]["step"] + place["step"] > 4
     assert not (folder / "final.safetensors").exists()
-    resumed_net, resumed = train(folder, checkpoint_seconds=seconds)
+    resumed_net, resumed = trained(folder)
     assert without_times(resumed) == without_times(whole)
     for name, weight in whole_net.state_dict().items():
         assert torch.equal(weight, resumed_net.state_dict()[name]), name
@@ -107,39 +104,20 @@ def test_resumes_to_the_same_history_and_weights(train, make_cfg, make_net, make
     pd.testing.assert_frame_equal(pd.read_csv(folder / "history.csv"), pd.DataFrame(resumed))
 
 
-def test_random_numbers_go_on_where_they_were_cut(make_cfg, make_net, make_clips, tmp_path):
-    """A network that draws random numbers in its forward pass, as dropout does."""
-    cfg = make_cfg(checkpoint_seconds=0.0, batch_size=4)
-
-    def noisy():
-        net = make_net(cfg)
-        net.register_forward_pre_hook(lambda module, inputs: (inputs[0] + 0.1 * torch.randn(inputs[0].shape),))
-        return net
-
-    clips, val = make_clips(cfg), make_clips(cfg, 12, seed=1)
-    whole = fit(noisy(), clips, val, cfg, tmp_path / "whole")
-    with pytest.raises(Stop):  # in the middle of an epoch of five steps
-        fit(noisy(), CutOff(clips, 7), val, cfg, tmp_path / "cut")
-    assert last(tmp_path / "cut")["state"]["step"] == 2
-    assert [row["train_loss"] for row in fit(noisy(), clips, val, cfg, tmp_path / "cut")] == [
-        row["train_loss"] for row in whole
-    ]
-
-
 def test_only_the_newest_checkpoints_are_kept(train, tmp_path):
     train(tmp_path, epochs=6)
     assert [int(path.name[5:13]) for path in checkpoints.written(tmp_path)] == [12, 10]
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "bit", "swapped", "removed"])
+@pytest.mark.parametrize("damage", ["cut", "bit", "removed"])
 def test_what_a_power_loss_leaves_is_named_and_an_older_checkpoint_used(train, tmp_path, capsys, damage):
     _, whole = train(tmp_path)
     (tmp_path / "final.safetensors").rename(tmp_path / "before")
-    newest, older = checkpoints.written(tmp_path)[:2]
+    newest = checkpoints.written(tmp_path)[0]
     content = newest.read_bytes()
     flipped = bytearray(content)
     flipped[len(content) // 2] ^= 1
-    harmed = {"cut": content[:-1], "empty": b"", "bit": bytes(flipped), "swapped": older.read_bytes()}
+    harmed = {"cut": content[:-1], "bit": bytes(flipped)}
     newest.write_bytes(harmed[damage]) if damage in harmed else newest.unlink()
     (newest.parent / f".{newest.name}.1a2b.tmp").write_bytes(content[:100])  # a save that was cut
     (tmp_path / "history.csv").unlink()  # or one epoch behind
@@ -205,12 +183,11 @@ def test_resume_with_another_lr_or_other_clips_is_refused(train, make_cfg, make_
     assert "threads" not in str(error.value), "where a training runs may change"
 
 
-@pytest.mark.parametrize("room", ["world", "data", "models", "training"])
-def test_a_finished_training_run_of_other_code_is_no_result_of_this_one(room, train, tmp_path, monkeypatch):
+def test_a_finished_training_run_of_other_code_is_no_result_of_this_one(train, tmp_path, monkeypatch):
     train(tmp_path)
     real, other = config.code_hash, "0123456789abcdef"
-    monkeypatch.setattr(config, "code_hash", lambda rooms, model: other if rooms == [room] else real(rooms, model))
-    with pytest.raises(ValueError, match=rf"other parameters \({room} code [0-9a-f]+ -> 0123456789abcdef\)"):
+    monkeypatch.setattr(config, "code_hash", lambda rooms, model: other if rooms == ["world"] else real(rooms, model))
+    with pytest.raises(ValueError, match=r"other parameters \(world code [0-9a-f]+ -> 0123456789abcdef\)"):
         train(tmp_path)
 
 
@@ -305,22 +282,3 @@ def test_order_shows_each_clip_once_and_differs_by_epoch():
 def test_a_set_smaller_than_a_batch_is_one_batch(make_cfg, make_net, make_clips, tmp_path):
     cfg = make_cfg(epochs=1, batch_size=32)
     assert fit(make_net(cfg), make_clips(cfg, 20), make_clips(cfg, 5), cfg, tmp_path)[0]["clips_seen"] == 20
-
-
-def test_a_full_disk_leaves_the_last_checkpoint_whole(train, tmp_path):
-    _, whole = train(tmp_path / "whole")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    one = checkpoints.written(tmp_path / "whole")[0].stat().st_size
-    size = f"size={2 * one + one // 2}"  # room for two and a half
-    if os.getuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", folder]).returncode:
-        pytest.skip("a small disk to fill needs root and mount")
-    try:
-        with pytest.raises(OSError, match="No space left"):
-            train(folder)
-        assert last(folder)["state"]["history"][-1]["epoch"] == 2
-        assert not [path for path in (folder / "checkpoints").iterdir() if path.name.endswith(".tmp")]
-        subprocess.run(["mount", "-o", "remount,size=100m", folder], check=True)  # somebody has made room
-        assert without_times(train(folder)[1]) == without_times(whole)
-    finally:
-        subprocess.run(["umount", folder], check=True)

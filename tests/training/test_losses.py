@@ -1,6 +1,5 @@
-"""The losses against torch's own and against arithmetic."""
+"""The losses against arithmetic."""
 
-import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -35,13 +34,6 @@ def test_the_loss_by_hand():
     torch.testing.assert_close(training_loss(output, {}, label, track, CFG), torch.tensor(expected).float())
     aux = {"loss": torch.tensor(7.0), "codes": None}
     torch.testing.assert_close(training_loss(output, aux, label, track, CFG), torch.tensor(expected + 14).float())
-
-
-def test_likelihood_is_torchs():
-    output, _, track = random_case()
-    target, (mean, log_variance) = as_target(track)[:, 3:], output.future_BFx6.chunk(2, dim=-1)
-    theirs = -torch.distributions.Normal(mean, (0.5 * log_variance).exp()).log_prob(target)
-    torch.testing.assert_close(position_nll(output.future_BFx6, target), theirs - math.log(SCALE))
 
 
 def test_beta_weighs_by_variance_without_its_gradient():

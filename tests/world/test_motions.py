@@ -30,14 +30,6 @@ def test_circular_keeps_its_radius_rate_and_plane():
     assert CFG.sweep_min_deg - 1e-6 <= sweep.min() and sweep.max() <= CFG.sweep_max_deg + 1e-6
 
 
-def test_helical_is_a_circle_that_drifts_along_its_axis():
-    turning, drifting = draw("circular"), draw("helical")
-    drift = np.diff(drifting - turning, axis=1) * CFG.frame_rate
-    assert np.allclose(drift, drift[:, :1])
-    speed = np.linalg.norm(drift[:, 0], axis=1)
-    assert CFG.helix_speed_min <= speed.min() and speed.max() <= CFG.helix_speed_max
-
-
 def one(name, u, g=None, dt=1 / 30, cfg=CFG):
     """The path of one clip from numbers given; those of `u` that are not given are 0.5."""
     u = np.array([[*u, *[0.5] * (motions.RANDOM_NUMBERS - len(u))]])

@@ -29,13 +29,6 @@ def test_numbers_depend_on_their_address_alone():
     assert (philox.words(7, index, 2, 5) == together[:, :5]).all(), "drawing fewer gives the first ones"
 
 
-def test_neighbouring_addresses_share_nothing():
-    base = philox.words(1, [10], 0, 4)
-    others = [philox.words(2, [10], 0, 4), philox.words(1, [11], 0, 4), philox.words(1, [10], 1, 4)]
-    others += [philox.words(1 + 2**32, [10], 0, 4), philox.words(1, [10 + 2**32], 0, 4)]
-    assert all((base != other).all() for other in others)
-
-
 def test_uniforms_and_normals_by_hand():
     """Uniforms are the middles of 2^32 equal parts; each pair of them is a pair of Box and Muller's normals."""
     words = philox.words(3, [7, 8], 2, 6)
