@@ -7,6 +7,7 @@ Shapes:   N clips   B clips of a batch   F frames (observed and future)   T obse
 """
 
 import copy
+import functools
 from pathlib import Path
 from typing import NamedTuple
 
@@ -221,8 +222,15 @@ def refuse_others(cfg, manifest, path):
     if differ:
         names = ", ".join(differ).replace("world_code", "the code of trajnb.world")
         raise ValueError(f"the data of run '{cfg.run_name}' differ in {names}: run 01_data again")
-    if files.sha256(path) != manifest["sha256"][path.name]:
+    about = path.stat()
+    if sha256(path, about.st_size, about.st_mtime_ns) != manifest["sha256"][path.name]:
         raise ValueError(f"{path.name} of run '{cfg.run_name}' is not what its manifest says: run 01_data again")
+
+
+@functools.lru_cache
+def sha256(path, size, changed_ns):
+    """A file's hash, computed once for as long as the file stays as it is: a training reads its table twice."""
+    return files.sha256(path)
 
 
 def check(cfg, folder=None):

@@ -18,7 +18,8 @@ MODEL_COLOURS = {"transformer": "#332288", "i3d": "#CC6677", "slowfast": "#11773
 COLOURS = MODEL_COLOURS | {"ensemble_all": "tab:pink", "ensemble_magvit_i3d": "tab:orange", "mean_frame": "0.55"}
 COLOURS |= {"motion_energy": "mediumpurple", "constant_velocity": "tab:brown", "pixel_oracle": "0.25"}
 COLOURS |= {"true_oracle": "0.0"}
-MARKERS = {"transformer": "o", "i3d": "s", "slowfast": "^", "magvit": "D"}  # colour alone would not do for everybody
+# Colour alone would not do for everybody.
+MARKERS = {"transformer": "o", "i3d": "s", "slowfast": "^", "magvit": "D", "constant_velocity": "v"}
 DOTS_PER_INCH = 150
 CSS_PER_INCH = 90  # pixels of a page, however dense the picture
 PALETTE = 256  # colours of a picture
