@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator
 from scipy.stats import linregress, t
 
 from trajnb import ROOT, data, files, models
@@ -99,7 +100,8 @@ def report(table, folder):
         axes[i, j].set_xticks(sizes := np.unique(table["clips"]), [f"{size:,}" for size in sizes])
         axes[i, j].xaxis.set_minor_formatter("")
         axes[i, j].yaxis.set_major_formatter("{x:g}")
-        axes[i, j].yaxis.set_minor_formatter("{x:g}")
+        axes[i, j].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes[i, j].yaxis.set_minor_formatter("")
     files.write_bytes(folder / "learning_curves.png", style.png(figure))
 
 
