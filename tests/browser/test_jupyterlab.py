@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import nbformat
 import psutil
 import pytest
 
+from tests import servers
 from trajnb import ROOT
 
 TOKEN = "a-token-for-this-test"
@@ -33,9 +33,7 @@ def lab(browser, tmp_path_factory):
     for cell in tour.cells:
         cell.update({"outputs": [], "execution_count": None} if cell.cell_type == "code" else {})
     nbformat.write(tour, folder / TOUR)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = servers.free_port()
     own = {f"JUPYTER_{kind}_DIR": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
     own |= {"JUPYTER_TOKEN": TOKEN, "IPYTHONDIR": str(folder / "ipython"), "PYTHONPATH": str(ROOT)}
     with open(folder / "log.txt", "wb") as log:
