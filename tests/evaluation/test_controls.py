@@ -10,10 +10,6 @@ from trajnb.world import recipes
 CFG = Config()
 
 
-def clips_of(n, seed):
-    return ClipSet(CFG, seed, recipes.draw(CFG, seed, np.arange(n)))
-
-
 def test_a_leak_in_any_nuisance_is_found():
     varied = {"size_factor_max": 1.5, "varied": True, "blur_px": 2.0, "texture": 0.3, "occluder_px": 8.0, "decoy": True}
     cfg = Config(**varied, dropped_frames=4)
@@ -27,7 +23,7 @@ def test_a_leak_in_any_nuisance_is_found():
 
 
 def test_pictures_see_a_stamp_and_motion_energy_sees_only_what_moves():
-    clips = clips_of(200, 0)
+    clips = ClipSet(CFG, 0, recipes.draw(CFG, 0, np.arange(200)))
     real = clips.render
 
     def stamped(rows):

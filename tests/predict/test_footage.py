@@ -1,13 +1,11 @@
 """Footage as people have it: the object is found where it is, and what is none of it gets a sentence."""
 
-from fractions import Fraction
-
-import av
 import numpy as np
 import PIL.Image
 import pytest
 from scipy import ndimage
 
+from tests.footage import encode
 from trajnb.predict import footage
 from trajnb.predict.footage import NotPredicted
 
@@ -27,23 +25,6 @@ def discs(xy_Tx2, size=(200, 320), ground=60.0, level=200.0, noise=2.0, radius=R
     cover = np.clip(radius + 0.5 - away, 0, 1)
     noisy = np.random.default_rng(0).normal(0, noise, cover.shape)
     return np.clip(ground + (level - ground) * cover + noisy, 0, 255).round().astype(np.uint8)
-
-
-def encode(path, level_THW, rate=30, rotation=0, times=None):
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "18"})
-        stream.height, stream.width, stream.pix_fmt = *level_THW.shape[1:], "yuv420p"
-        if times is not None:
-            stream.codec_context.time_base = Fraction(1, 90_000)
-        if rotation:
-            stream.set_display_rotation(rotation)
-        for k, image_HW in enumerate(level_THW):
-            frame = av.VideoFrame.from_ndarray(image_HW, format="gray")
-            if times is not None:
-                frame.pts, frame.time_base = int(times[k] * 90_000), Fraction(1, 90_000)
-            container.mux(stream.encode(frame.reformat(format="yuv420p")))
-        container.mux(stream.encode())
-    return path
 
 
 def test_the_object_is_found_where_it_is_and_as_large():
