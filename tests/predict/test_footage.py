@@ -66,11 +66,11 @@ def test_every_kind_of_source_gives_the_same_frames(tmp_path, kind):
 
 def test_large_frames_are_reduced_and_turned_and_say_so(tmp_path):
     large = discs(path(16) * 4, size=(800, 1280), radius=4 * RADIUS)
-    ((_, plain_THW, share),) = footage.blocks(encode(tmp_path / "a.mp4", large))
+    ((_, plain_THW, share),) = footage.blocks(large)
     assert (plain_THW.shape, share) == ((16, 400, 640), 0.5)
     np.testing.assert_allclose(footage.find_object(plain_THW).xy_Tx2, path(16) * 2, atol=0.5)
-    ((_, turned_THW, _),) = footage.blocks(encode(tmp_path / "b.mp4", large, rotation=90))
-    assert turned_THW.shape == (16, 640, 400)
+    ((_, turned_THW, _),) = footage.blocks(encode(tmp_path / "b.mp4", discs(path(16)), rotation=90))
+    assert turned_THW.shape == (16, 320, 200)
 
 
 def test_times_are_those_of_the_frames(tmp_path):
