@@ -1,6 +1,5 @@
 """Where a run came from, and that every byte is as it was left."""
 
-import os
 import subprocess
 
 import pytest
@@ -68,12 +67,3 @@ def test_the_commit_and_the_difference_to_it(tmp_path, monkeypatch):
     (tmp_path / "inside").mkdir()
     monkeypatch.setattr(provenance, "ROOT", tmp_path / "inside")
     assert provenance.code() == {"commit": None, "changes": None}, "a repository around this folder is not ours"
-
-
-def test_a_large_new_file_is_not_read(tmp_path, monkeypatch):
-    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
-    monkeypatch.setattr(provenance, "ROOT", tmp_path)
-    with open(tmp_path / "large", "wb") as file:
-        os.truncate(file.fileno(), 2**33)
-    monkeypatch.setattr(files, "sha256", lambda path: pytest.fail(f"{path} was read"))
-    assert provenance.code()["changes"]

@@ -134,8 +134,8 @@ def test_a_cell_that_hangs_is_stopped_at_its_limit(lab):
     lab.write("01_data", SLOW)
     settings = json.dumps({"device": "cpu", "threads": 1, "cell_limit_s": 2})
     command = [sys.executable, "-m", "trajnb.runs", settings, "data", lab.run_dir / "data", 'run_name="smoke"']
-    ended = subprocess.run(command, cwd=lab.folder, env=lab.environment(), capture_output=True, text=True)
-    assert ended.returncode == 1 and "CellTimeoutError" in ended.stdout + ended.stderr
+    assert subprocess.run(command, cwd=lab.folder, env=lab.environment()).returncode == 1
+    assert "timed out" in (lab.run_dir / "data" / "error.txt").read_text()
     nothing_is_left(lab)
 
 

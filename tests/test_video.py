@@ -1,31 +1,17 @@
 """Videos as cameras and programs write them."""
 
-import av
 import numpy as np
 import pytest
 
+from tests.footage import encode
 from trajnb import video
 
 LEVEL_THW = np.linspace(16, 235, 20 * 32 * 48).reshape(20, 32, 48).astype(np.uint8)
 
 
-def encode(path, rotation=0, rate=30):
-    """Write a smooth grey video, to be shown rotated by degrees."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=rate)
-        stream.height, stream.width, stream.pix_fmt, stream.bit_rate = *LEVEL_THW.shape[1:], "yuv420p", 4_000_000
-        if rotation:
-            stream.set_display_rotation(rotation)
-        for image_HW in LEVEL_THW:
-            frame = av.VideoFrame.from_ndarray(image_HW, format="gray")
-            container.mux(stream.encode(frame.reformat(format="yuv420p")))
-        container.mux(stream.encode())
-    return path
-
-
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".avi"])
 def test_frames_are_grey_levels_as_they_were_written(tmp_path, suffix):
-    level_THW, rate = video.read(encode(tmp_path / f"a{suffix}", rate=25))
+    level_THW, rate = video.read(encode(tmp_path / f"a{suffix}", LEVEL_THW, rate=25))
     assert (level_THW.shape, level_THW.dtype, rate) == (LEVEL_THW.shape, np.uint8, 25)
     assert np.abs(level_THW.astype(int) - LEVEL_THW).mean() < 3
     np.testing.assert_array_equal(video.read(tmp_path / f"a{suffix}", most=5)[0], level_THW[:5])
@@ -33,7 +19,7 @@ def test_frames_are_grey_levels_as_they_were_written(tmp_path, suffix):
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_rotated_videos_are_turned_as_players_turn_them(tmp_path, degrees):
-    flat, turned = (video.read(encode(tmp_path / f"{k}.mp4", k))[0] for k in (0, degrees))
+    flat, turned = (video.read(encode(tmp_path / f"{k}.mp4", LEVEL_THW, rotation=k))[0] for k in (0, degrees))
     np.testing.assert_array_equal(turned, np.rot90(flat, degrees // 90, axes=(1, 2)))
 
 
@@ -45,7 +31,7 @@ def test_colours_weigh_as_the_eye_sees_them():
 def test_what_is_no_video_is_one_sentence(tmp_path, content):
     path = tmp_path / "a.mp4"
     if isinstance(content, int):  # an interrupted copy
-        path.write_bytes(encode(tmp_path / "whole.mp4").read_bytes()[:content])
+        path.write_bytes(encode(tmp_path / "whole.mp4", LEVEL_THW).read_bytes()[:content])
     elif content is not None:
         path.write_bytes(content)
     with pytest.raises(ValueError, match=r"^is not a video whose frames can be decoded"):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-MISSING = "no browser, so neither the pages nor JupyterLab were looked at: install chromium (apt-get install chromium)"
+MISSING = "no browser, so the pages were not looked at: install chromium (apt-get install chromium)"
 
 
 def pytest_terminal_summary(terminalreporter):

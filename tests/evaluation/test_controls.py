@@ -1,9 +1,6 @@
 """Controls: they must find a leak that is there, and nothing where there is none."""
 
 import numpy as np
-from sklearn.ensemble._hist_gradient_boosting import gradient_boosting
-from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as threads
-from threadpoolctl import threadpool_limits
 
 from trajnb.config import Config
 from trajnb.data import ClipSet
@@ -11,10 +8,6 @@ from trajnb.evaluation import controls
 from trajnb.world import recipes
 
 CFG = Config()
-
-
-def clips_of(n, seed):
-    return ClipSet(CFG, seed, recipes.draw(CFG, seed, np.arange(n)))
 
 
 def test_a_leak_in_any_nuisance_is_found():
@@ -30,7 +23,7 @@ def test_a_leak_in_any_nuisance_is_found():
 
 
 def test_pictures_see_a_stamp_and_motion_energy_sees_only_what_moves():
-    clips = clips_of(200, 0)
+    clips = ClipSet(CFG, 0, recipes.draw(CFG, 0, np.arange(200)))
     real = clips.render
 
     def stamped(rows):
@@ -44,19 +37,3 @@ def test_pictures_see_a_stamp_and_motion_energy_sees_only_what_moves():
     flat = pictures["motion_energy"].reshape(-1, 16, 16)
     assert flat[:, :2, :2].max() == 0, "a stamp that stands still has no energy"
     assert flat.max() > 1
-
-
-def test_boosted_trees_use_one_thread_however_many_there_are(monkeypatch):
-    counts = []
-
-    def count(most=None):
-        counts.append(threads(most))
-        return counts[-1]
-
-    monkeypatch.setattr(gradient_boosting, "_openmp_effective_n_threads", count)
-    clips = clips_of(40, 0)
-    with threadpool_limits(limits=2, user_api="openmp"):
-        controls.nuisance_top1(clips, folds=2)
-        controls.picture_trees(clips)
-        assert set(counts) == {1}
-        assert threads() == 2, "others have as many as before"

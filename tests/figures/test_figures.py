@@ -8,7 +8,7 @@ import pytest
 from trajnb import figures
 from trajnb.config import Config
 from trajnb.data import ClipSet
-from trajnb.evaluation import controls, metrics, trackers
+from trajnb.evaluation import controls, metrics
 from trajnb.evaluation.predictions import Predictions
 from trajnb.figures import style
 from trajnb.world import recipes
@@ -66,20 +66,6 @@ def test_every_figure_is_drawn_and_saved(clips, predicted, tmp_path):
         assert shown.data == saved, "a notebook shows what is saved"
         assert 3000 < len(saved) < 300_000
         assert shown.width == pytest.approx(0.6 * int.from_bytes(saved[16:20], "big"), abs=1), "90 of 150 dots per inch"
-
-
-def test_futures_say_which_class_each_model_names_and_how_far_off_it_is(clips, predicted):
-    clips, named_N = clips.take(slice(8)), (clips.label_N[:8] + np.arange(8) // 4) % 4  # four right, four wrong
-    predicted = first(predicted, 8)._replace(prob_NK=0.1 + 0.6 * np.eye(4)[named_N])
-    velocity = Predictions(None, trackers.measured_constant_velocity(clips))
-    figure = figures.futures(clips, {"i3d": predicted, "constant_velocity": velocity})
-    off_NM = np.stack([metrics.error_px(one, clips).mean(axis=1) for one in (predicted, velocity)], axis=1)
-    for axis, label, k, off_px in zip(figure.axes, clips.label_N, named_N, off_NM, strict=True):
-        assert axis.get_title() == CFG.motions[label]
-        network, baseline = axis.get_xlabel().split("\n")
-        wrong = "" if k == label else " (wrong)"
-        assert network == f"I3D: {CFG.motions[k]}{wrong} 0.70, {off_px[0]:.1f} px off"
-        assert baseline == f"constant velocity: {off_px[1]:.1f} px off"
 
 
 def drawn():

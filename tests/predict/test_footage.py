@@ -1,13 +1,11 @@
 """Footage as people have it: the object is found where it is, and what is none of it gets a sentence."""
 
-from fractions import Fraction
-
-import av
 import numpy as np
 import PIL.Image
 import pytest
 from scipy import ndimage
 
+from tests.footage import encode
 from trajnb.predict import footage
 from trajnb.predict.footage import NotPredicted
 
@@ -27,23 +25,6 @@ def discs(xy_Tx2, size=(200, 320), ground=60.0, level=200.0, noise=2.0, radius=R
     cover = np.clip(radius + 0.5 - away, 0, 1)
     noisy = np.random.default_rng(0).normal(0, noise, cover.shape)
     return np.clip(ground + (level - ground) * cover + noisy, 0, 255).round().astype(np.uint8)
-
-
-def encode(path, level_THW, rate=30, rotation=0, times=None):
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "18"})
-        stream.height, stream.width, stream.pix_fmt = *level_THW.shape[1:], "yuv420p"
-        if times is not None:
-            stream.codec_context.time_base = Fraction(1, 90_000)
-        if rotation:
-            stream.set_display_rotation(rotation)
-        for k, image_HW in enumerate(level_THW):
-            frame = av.VideoFrame.from_ndarray(image_HW, format="gray")
-            if times is not None:
-                frame.pts, frame.time_base = int(times[k] * 90_000), Fraction(1, 90_000)
-            container.mux(stream.encode(frame.reformat(format="yuv420p")))
-        container.mux(stream.encode())
-    return path
 
 
 def test_the_object_is_found_where_it_is_and_as_large():
@@ -85,11 +66,11 @@ def test_every_kind_of_source_gives_the_same_frames(tmp_path, kind):
 
 def test_large_frames_are_reduced_and_turned_and_say_so(tmp_path):
     large = discs(path(16) * 4, size=(800, 1280), radius=4 * RADIUS)
-    ((_, plain_THW, share),) = footage.blocks(encode(tmp_path / "a.mp4", large))
+    ((_, plain_THW, share),) = footage.blocks(large)
     assert (plain_THW.shape, share) == ((16, 400, 640), 0.5)
     np.testing.assert_allclose(footage.find_object(plain_THW).xy_Tx2, path(16) * 2, atol=0.5)
-    ((_, turned_THW, _),) = footage.blocks(encode(tmp_path / "b.mp4", large, rotation=90))
-    assert turned_THW.shape == (16, 640, 400)
+    ((_, turned_THW, _),) = footage.blocks(encode(tmp_path / "b.mp4", discs(path(16)), rotation=90))
+    assert turned_THW.shape == (16, 320, 200)
 
 
 def test_times_are_those_of_the_frames(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from trajnb.training.augment import as_float, augment, draw
+from trajnb.training.augment import augment, draw
 
 CENTROID_PX = 0.05  # error of an 8-bit centroid
 
@@ -28,24 +28,6 @@ def moved(clips, make_cfg, seed=0, **changes):
     return augment(clips.video, clips.track, draw(cfg, np.random.default_rng(seed), len(clips.video)))
 
 
-def test_mirror_moves_clip_and_target(clips, make_cfg):
-    video, track = moved(clips, make_cfg, mirror=True)
-    mirrored = track[:, 0, 0] != clips.track[:, 0, 0]
-    assert 10 <= mirrored.sum() <= 30, "about half"
-    torch.testing.assert_close(video[mirrored], as_float(clips.video).flip(-1)[mirrored], atol=1e-6, rtol=0)
-    torch.testing.assert_close(video[~mirrored], as_float(clips.video)[~mirrored], atol=1e-6, rtol=0)
-    assert torch.equal(track[mirrored, :, 0], 1 - clips.track[mirrored, :, 0])
-    assert torch.equal(track[..., 1:], clips.track[..., 1:]), "v and depth stay"
-
-
-def test_shift_moves_clip_and_target(clips, make_cfg):
-    video, track = moved(clips, make_cfg, shift_px=4)
-    pixels = (track - clips.track)[..., :2] * 64
-    torch.testing.assert_close(pixels, pixels.round(), atol=1e-4, rtol=0)
-    assert set(pixels.round().unique().int().tolist()) == set(range(-4, 5))
-    assert torch.equal(track[..., 2], clips.track[..., 2])
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_centroid_follows_target(clips, make_cfg, seed):
     video, track = moved(clips, make_cfg, seed, mirror=True, shift_px=4, contrast=0.2)
@@ -60,15 +42,6 @@ def test_never_upside_down(discs, make_cfg):
         video, track = moved(falling, make_cfg, seed, mirror=True, shift_px=4, contrast=0.2)
         assert (track[..., 1].diff(dim=1) > 0).all()
         assert (centroids(video)[..., 1].diff(dim=1) > 0).all()
-
-
-def test_contrast_keeps_the_mean_and_range(clips, make_cfg):
-    video, _ = moved(clips, make_cfg, contrast=0.2)
-    spread = video.std((1, 2, 3, 4)) / as_float(clips.video).std((1, 2, 3, 4))
-    assert 0.8 <= spread.min() < 0.9
-    assert 1.1 < spread.max() <= 1.2
-    assert video.min() >= 0
-    assert video.max() <= 1
 
 
 class Drawn:

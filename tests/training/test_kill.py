@@ -9,6 +9,7 @@ import pytest
 from trajnb import ROOT
 
 
+@pytest.mark.slow
 @pytest.mark.rehearsal
 @pytest.mark.skipif(sys.platform != "linux", reason="the harness forks, and asks Linux how its children are")
 def test_every_kill_is_survived_to_the_bit():

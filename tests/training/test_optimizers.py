@@ -1,20 +1,10 @@
-"""Muon on hidden matrices, AdamW on the rest, and one state that resumes both."""
-
-import copy
+"""Muon on hidden matrices, AdamW on the rest (resumed: test_fit.py)."""
 
 import pytest
 import torch
 from torch import nn
 
 from trajnb.training import optimizers
-
-
-def few_steps(net, optimizer, steps, seed):
-    generator = torch.Generator().manual_seed(seed)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        net(torch.randn(8, 6, generator=generator)).square().mean().backward()
-        optimizer.step()
 
 
 def test_each_weight_is_in_one_group_and_only_matrices_decay(make_cfg, make_net):
@@ -76,16 +66,3 @@ def test_a_state_from_another_device_keeps_what_this_one_needs():
     here.defaults["capturable"] = True
     here.load_state_dict(there.state_dict())
     assert all(group["capturable"] for group in here.param_groups)
-
-
-def test_resumed_state_goes_on_the_same():
-    torch.manual_seed(0)
-    net = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
-    optimizer = optimizers.build(net, 1e-2, 0.02)
-    few_steps(net, optimizer, 3, seed=1)
-    twin = copy.deepcopy(net)
-    other = optimizers.build(twin, 1e-2, 0.02)
-    other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
-    few_steps(net, optimizer, 3, seed=2)
-    few_steps(twin, other, 3, seed=2)
-    assert all(torch.equal(a, b) for a, b in zip(net.parameters(), twin.parameters(), strict=True))

@@ -52,12 +52,6 @@ def test_bytes_do_not_depend_on_the_batch():
     assert (together == backwards[::-1]).all()
 
 
-def test_camera_shake_moves_the_picture_but_not_the_truth():
-    still, shaken = clips_of(QUIET), clips_of(QUIET.replace(jitter_px=1.0))
-    assert (still.track_NFx3 == shaken.track_NFx3).all()
-    assert (everything(still) != everything(shaken)).any(axis=(2, 3)).mean() > 0.9
-
-
 def test_the_strongest_noise_allowed_does_not_overflow():
     """The table's entries times the steps of the deviation must fit 16 bits up to the bound of noise_max."""
     clips = clips_of(Config(noise_min=0.25, noise_max=0.25, background_min=0.5, background_max=0.5, brightness_min=0.6))

@@ -1,0 +1,66 @@
+"""JupyterLab as `make lab` starts it: on this machine only, with a token, and with the tour open."""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import psutil
+import pytest
+
+from tests import servers
+from trajnb import ROOT
+
+TOKEN = "a-token-for-this-test"
+START_S, END_S = 60, 30
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """(address, process) of JupyterLab, without the settings of a person."""
+    port, log = servers.free_port(), tmp_path / "log.txt"
+    own = {f"JUPYTER_{kind}_DIR": str(tmp_path / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
+    with open(log, "wb") as file:
+        own |= {"JUPYTER_TOKEN": TOKEN, "IPYTHONDIR": str(tmp_path / "ipython")}
+        process = subprocess.Popen(command(port), cwd=ROOT, env=os.environ | own, stdout=file, stderr=file)
+    address, end = f"http://127.0.0.1:{port}", time.monotonic() + START_S
+    try:
+        while opened(f"{address}/api/status?token={TOKEN}")[0] != 200:
+            assert process.poll() is None and time.monotonic() < end, log.read_text()[-3000:]
+            time.sleep(0.1)
+        yield address, process
+    finally:
+        process.terminate()
+        process.wait(END_S)
+
+
+def command(port):
+    """The Makefile's own command, at a given port, without a window, and as root where we are root."""
+    printed = subprocess.run(["make", "-n", "lab"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    words = shlex.split(next(line for line in printed.splitlines() if "jupyterlab" in line))
+    more = ["--no-browser", f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--allow-root"]
+    return [sys.executable, *words[words.index("-m") :], *more]
+
+
+def opened(url):
+    """The HTTP status of a page, 0 where nobody listens, and the address to which it leads."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.url
+    except urllib.error.HTTPError as error:
+        return error.code, url
+    except OSError:
+        return 0, url
+
+
+@pytest.mark.slow
+def test_it_listens_on_this_machine_only_asks_for_its_token_and_opens_the_tour(lab):
+    address, process = lab
+    sockets = psutil.Process(process.pid).net_connections(kind="inet")
+    assert {found.laddr.ip for found in sockets if found.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
+    assert [opened(f"{address}/api/contents{token}")[0] for token in ("", "?token=wrong")] == [403, 403]
+    status, url = opened(f"{address}/?token={TOKEN}")
+    assert status == 200 and url.startswith(f"{address}/lab/tree/notebooks/00_tour.ipynb"), url
