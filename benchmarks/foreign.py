@@ -174,7 +174,7 @@ def summary(rows, by):
 
 
 def main(videos="96", run_name="quick", model="best", folder=None):
-    network, rows = trained.load(run_name, model), []
+    network, rows = trained.load(trained.config_of(run_name), model), []
     with tempfile.TemporaryDirectory() as temporary:
         where = Path(folder or temporary)
         where.mkdir(parents=True, exist_ok=True)

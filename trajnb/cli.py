@@ -81,7 +81,7 @@ def predict(
     else:
         from trajnb.predict import trained
 
-        network = trained.load(run, model)
+        network = trained.load(trained.config_of(run), model)
     from trajnb.predict import batch
 
     raise typer.Exit(FAILED if batch.predict_all(network, paths or [], rate, out, demo) else 0)

@@ -62,7 +62,7 @@ def test_a_map_of_a_set_of_clips_is_the_one_that_was_scored(studied):
     plain = clip_pairs(data.load(cfg, "test"), 4)["plain"]
     slowfast = load_explained(cfg.replace(model="slowfast"))
     for name in ("gradcam_fast", "head_future_2"):
-        found = study.scores.relevance_mass(study.maps_of(slowfast, plain, name), study.distance_px(plain))
+        found = study.relevance_mass(study.maps_of(slowfast, plain, name), study.distance_px(plain))
         rows = scored[(scored["clips"] == "plain") & (scored["model"] == "slowfast") & (scored["method"] == name)]
         np.testing.assert_allclose(found, rows["relevance_mass"], rtol=1e-6)
 

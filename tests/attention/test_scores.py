@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from trajnb.attention import scores
+from trajnb.attention import study
 from trajnb.attention.clips import clip_pairs, decoy_distance_px, distance_px
 from trajnb.attention.clips import video as as_video
 from trajnb.attention.maps import controls
@@ -22,18 +22,18 @@ def both(clips):
 
 def test_a_perfect_map_scores_one_and_a_constant_one_what_a_blind_guess_would(distance):
     perfect, constant = (distance <= 0).astype(np.float32), np.full_like(distance, 0.7)
-    for score, edge in ((scores.pointing_game, scores.TOLERANCE_PX), (scores.relevance_mass, 0)):
+    for score, edge in ((study.pointing_game, study.TOLERANCE_PX), (study.relevance_mass, 0)):
         np.testing.assert_allclose(score(perfect, distance), 1, err_msg=score.__name__)
         np.testing.assert_allclose(score(constant, distance), (distance <= edge).mean(axis=(1, 2, 3)), rtol=1e-4)
-    np.testing.assert_allclose(scores.relevance_mass(0 * constant, distance), (distance <= 0).mean(axis=(1, 2, 3)))
+    np.testing.assert_allclose(study.relevance_mass(0 * constant, distance), (distance <= 0).mean(axis=(1, 2, 3)))
 
 
 def test_just_inside_the_tolerance_counts_and_just_outside_does_not(distance):
-    for wanted, expected in ((scores.TOLERANCE_PX - 0.3, 1), (scores.TOLERANCE_PX + 1.2, 0)):
+    for wanted, expected in ((study.TOLERANCE_PX - 0.3, 1), (study.TOLERANCE_PX + 1.2, 0)):
         at = np.zeros_like(distance)
         away = np.abs(distance[:, 5] - wanted).reshape(len(distance), -1).argmin(axis=1)
         at.reshape(len(distance), 16, -1)[np.arange(len(distance)), 5, away] = 1
-        assert (scores.pointing_game(at, distance) == expected).all()
+        assert (study.pointing_game(at, distance) == expected).all()
 
 
 def test_the_object_is_where_the_pixels_are(clips, distance):
@@ -47,7 +47,7 @@ def test_light_and_change_find_a_lone_object_but_not_one_beside_a_decoy(both):
         found, away = controls(as_video(both[kind]), both[kind].table["index"]), distance_px(both[kind])
         for name in ("brightest_pixel", "motion_energy"):
             frames = (x.reshape(-1, 1, 64, 64) for x in (found[name].cells_BTHW, away))
-            assert least <= scores.pointing_game(*frames).mean() <= most, (kind, name)
+            assert least <= study.pointing_game(*frames).mean() <= most, (kind, name)
 
 
 def test_a_decoy_has_as_much_change_and_stays_apart(clips, both):
@@ -64,5 +64,5 @@ def test_a_decoy_has_as_much_change_and_stays_apart(clips, both):
 @pytest.mark.parametrize(("won", "lost"), [(9, 0), (12, 3), (8, 8), (3, 14)])
 def test_flipping_signs_is_mcnemars_exact_test_where_clips_are_won_or_lost(won, lost):
     ahead = np.r_[np.ones(won), -np.ones(lost), np.zeros(40)][:, None]
-    (p,) = scores.sign_flip_p(ahead, 20_000)
+    (p,) = study.sign_flip_p(ahead, 20_000)
     assert p == pytest.approx(min(2 * binomtest(won, won + lost, alternative="greater").pvalue, 1), abs=0.012)

@@ -47,7 +47,7 @@ def folder(run):
 def test_the_best_network_is_exported_and_any_batch_equals_torch(folder):
     network, video = exported.load(folder), data.load(CFG, "test").render(np.arange(7))
     assert network.cfg.model == "magvit", "the highest validation accuracy"
-    torch_one = trained.networks(CFG, "magvit").members[0]
+    torch_one = trained.load(CFG, "magvit").members[0]
     for count in (1, 7):
         for one, other in zip(network.members[0](video[:count]), torch_one(video[:count]), strict=True):
             np.testing.assert_allclose(one, other, atol=1e-4)

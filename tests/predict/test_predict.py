@@ -135,8 +135,8 @@ def test_networks_predict_alone_and_together_and_flag_what_is_out_of_distributio
 def test_a_run_or_model_that_is_not_there_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
     with pytest.raises(ParameterError, match="run: none has not ended"):
-        trained.load("none")
+        trained.config_of("none")
     with pytest.raises(ParameterError, match="model: x is not in run tiny: write best or one of i3d"):
-        trained.networks(CFG, "x")
+        trained.load(CFG, "x")
     with pytest.raises(ParameterError, match="does not exist: write the path of a video"):
         batch.sources(tmp_path / "nothing")

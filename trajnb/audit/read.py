@@ -58,6 +58,20 @@ def read(folder):
     return Dataset(folder.resolve().name, table, lambda row: load(paths[row]), positions(folder / "positions.parquet"))
 
 
+def of_run(cfg, folder):
+    """The training and validation clips in a run's data folder, with true positions, as if they were anybody's."""
+    from trajnb import data  # here: torch, which the audit of a folder does without
+
+    clips = {which: data.load(cfg, which, folder) for which in (TRAIN, "val")}
+    table = pd.concat(part.table for part in clips.values()).rename(columns={"motion": "label"})
+    table["path"] = [f"{label}/{k:06d}.npy" for label, k in zip(table["label"], table["index"], strict=True)]
+    uv_NFx2 = np.concatenate([part.track_NFx3[..., :2] for part in clips.values()]).astype(float)
+    video_NTSS = np.concatenate([part.render(np.arange(len(part))) for part in clips.values()])
+    table = table[["path", "label", "split"]].reset_index(drop=True)
+    read = [(video_TSS, cfg.frame_rate) for video_TSS in video_NTSS].__getitem__
+    return Dataset(folder.name, table, read, np.split(uv_NFx2, [cfg.frames], 1))
+
+
 def split_table(path):
     """splits.csv, separated by commas, semicolons or tabs, as a table of path, label and split; ParameterError."""
     fix = "write the line path,label,split, then one clip a line, in UTF-8, one split called train"

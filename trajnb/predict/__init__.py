@@ -72,7 +72,7 @@ def predict(source, run="quick", model="best", rate=30.0) -> Result:
     """
     from trajnb.predict import trained  # needs torch, which an exported network does without
 
-    return of_footage(trained.load(run, model), source, rate)
+    return of_footage(trained.load(trained.config_of(run), model), source, rate)
 
 
 def of_footage(network, source, rate=30.0) -> Result:

@@ -64,14 +64,6 @@ class Scored(nn.Module):
         return torch.cat([grid_BTHWD.float().mean(dim=(1, 2, 3)) for grid_BTHWD in grids]).cpu().numpy()
 
 
-def load(run="quick", model="best") -> Network:
-    """The networks of a run: a model's name, `best` (on validation clips), `ensemble` or another ensemble's name.
-
-    Raises ParameterError where the run or the model is not there.
-    """
-    return networks(config_of(run), model)
-
-
 def config_of(run):
     """The Config of a run that has ended; ParameterError where there is none of this name."""
     manifest = outputs() / run / "manifest.json"
@@ -82,8 +74,11 @@ def config_of(run):
     return Config(**files.read_json(manifest)["parameters"])
 
 
-def networks(cfg, model="best") -> Network:
-    """As `load`, of the run of cfg, which may not have ended."""
+def load(cfg, model="best") -> Network:
+    """Networks of the run of cfg, which may not have ended: a model's name, `best` (on validation clips), an ensemble.
+
+    Raises ParameterError for a model that is not there; `ensemble` is the one of all networks.
+    """
     return Network(cfg, [scored(cfg.replace(model=name)).of_array for name in members(cfg, model)])
 
 
