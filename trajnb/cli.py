@@ -195,18 +195,10 @@ def main():
         sys.exit(complain(error, BAD_INPUT))
     except ModuleNotFoundError as error:
         sys.exit(complain(f"{error.name} is not installed: pip install 'trajnb[lab]'.", BAD_INPUT))
-    except BrokenPipeError:  # whoever read has enough: `| head`
-        to_nowhere()
-        sys.exit(FAILED)
     except OSError as error:  # a full disk, no permission
-        to_nowhere()
-        sys.exit(complain(f"{error.strerror or error}: make room or write elsewhere, then run it again.", FAILED))
-
-
-def to_nowhere():
-    """Let what standard output still holds go to the null device: its file may be what is full or closed."""
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # whoever read has enough: `| head`
+            complain(f"{error.strerror or error}: make room or write elsewhere, then run it again.", FAILED)
+        os._exit(FAILED)  # without writing what standard output still holds: its file may be what is full or closed
 
 
 def complain(message, code):

@@ -27,9 +27,6 @@ import yaml
 from trajnb import PACKAGE, ROOT, ParameterError, config, files
 from trajnb.config import Config
 
-NOTEBOOKS = {"data": "01_data", "train": "02_train", "evaluate": "03_evaluate", "robustness": "04_robustness"}
-NOTEBOOKS |= {"attention": "05_attention", "predict": "06_predict", "explain": "07_explain"}
-NOTEBOOKS |= {"report": "report", "postmortem": "postmortem"}
 # Source files of the package on which a step depends. The first steps draw figures, too, but are not repeated for a
 # colour: Snakemake would repeat all that follows from them.
 CODE = {"train": ("world", "data", "models", "training")}
@@ -100,8 +97,8 @@ def jobs(step, configs):
 
 
 def notebook(step):
-    """The path of a step's notebook."""
-    return ROOT / "notebooks" / f"{NOTEBOOKS[step]}.ipynb"
+    """The path of a step's notebook, which may have a number before its name."""
+    return min((ROOT / "notebooks").glob(f"*{step}.ipynb"))
 
 
 def pages_code():
@@ -300,9 +297,11 @@ def execute(path, folder, parameters, cell_limit_s=None):
     except BaseException as error:
         if running.is_file():
             running.rename(folder / "notebook.failed.ipynb")
+        lines = [line[:400] for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
+        said = "\n".join(lines[-15:]) or type(error).__name__
         stopped, kept = isinstance(error, KeyboardInterrupt), relative(folder / "notebook.failed.ipynb")
         text = f"{folder.name} was stopped: the same command goes on from its last checkpoint.\n"
-        text = text if stopped else f"{folder.name} did not finish, see {kept}:\n{last_lines(error)}\n"
+        text = text if stopped else f"{folder.name} did not finish, see {kept}:\n{said}\n"
         (folder / "error.txt").write_text(text)
         return 130 if stopped else 1
     running.rename(folder / "notebook.ipynb")
@@ -327,12 +326,6 @@ def once(number, frame):
     raise KeyboardInterrupt
 
 
-def last_lines(error, lines=15, width=400):
-    """The last lines of an error's text, each cut where nobody reads on."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)) or type(error).__name__
-    return "\n".join(line[:width] for line in [line for line in text.splitlines() if line.strip()][-lines:])
-
-
 def relative(path):
     """A path as seen from the repository root, so that no executed notebook tells where that lies."""
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
@@ -344,10 +337,8 @@ def ensure(cfg, *steps):
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
-        changed = {
-            n: v for n, v in cfg.model_dump().items() if v != getattr(Config(), n) and n not in ("model", "control")
-        }
-        path.write_text(yaml.safe_dump({"run_name": cfg.run_name} | changed))
+        changed = given(cfg.model_dump(exclude={"model", "control"}), ())
+        path.write_text(yaml.safe_dump(changed))
         targets = ["trained" if step == "train" else step for step in steps]
         options = ["--profile", "profiles/local", "--quiet", "all", "--configfile", str(path)]
         command = [sys.executable, "-m", "snakemake", *targets, *options]

@@ -106,13 +106,13 @@ def test_control_networks_get_the_clips_of_their_condition(test, folder, monkeyp
         return perfect(test)
 
     monkeypatch.setattr(predictions, "of_training_run", spy)
-    monkeypatch.setattr(leaderboard, "ORDER_CLIPS", 40)
+    monkeypatch.setattr(leaderboard, "ORDER_CLIPS", 20)
     names = list(leaderboard.control_networks(cfg, test))
     assert names[:4] == ["i3d_shuffled", "i3d_reversed", "i3d_trained_shuffled", "i3d_trained_permuted"]
     assert [name.split("_")[0] for name in names[4:]] == ["magvit"] * 4, "model by model"
     assert [leaderboard.kind(name) for name in names[:4]] == ["control", "condition", "control", "control"]
     controls, counts, clips = zip(*videos[:4], strict=True)
-    assert controls == ("none", "none", "shuffled", "permuted") and counts == (40, 40, 60, 60)
+    assert controls == ("none", "none", "shuffled", "permuted") and counts == (20, 20, 60, 60)
     plain = test.render(np.arange(2))
     assert np.array_equal(clips[1], plain[:, ::-1]) and np.array_equal(clips[3], plain)
     assert not np.array_equal(clips[0], plain) and np.array_equal(clips[2], clips[0])

@@ -18,7 +18,7 @@ ade_m fde_m top1_over_pixel_oracle ade_over_pixel_oracle latency_ms""".split()
 KINDS = {"chance": "baseline", "mean_frame": "control", "motion_energy": "control"}
 KINDS |= {"constant_velocity": "baseline", "pixel_oracle": "oracle", "true_oracle": "oracle"}
 ORDERS = {"shuffled": "control", "reversed": "condition"}  # of frames, that trained networks are evaluated on
-ORDER_CLIPS = 1000  # test clips of such an order: enough to tell accuracy from chance
+ORDER_CLIPS = 1000  # test clips of such an order, at most half: enough to tell accuracy from chance
 
 
 def kind(name):
@@ -31,7 +31,8 @@ def control_networks(cfg, test):
 
     A control trained on shuffled frames is evaluated on shuffled frames, the others on the clips as they are.
     """
-    conditions = {order: ("none", Reordered(test.take(slice(ORDER_CLIPS)), order)) for order in ORDERS}
+    some = test.take(slice(min(ORDER_CLIPS, len(test) // 2)))
+    conditions = {order: ("none", Reordered(some, order)) for order in ORDERS}
     for control in cfg.controls:
         conditions[f"trained_{control}"] = control, Reordered(test, control) if control == "shuffled" else test
     found = {}

@@ -54,35 +54,25 @@ class Unit(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1):
         super().__init__()
         # With stride 1 SAME is symmetric, and a convolution pads that itself, without a copy of its input.
-        self.same = Same((kernel,) * 3, (stride,) * 3) if stride > 1 else nn.Identity()
         self.conv = nn.Conv3d(inputs, outputs, kernel, stride, 0 if stride > 1 else kernel // 2, bias=False)
         # Sonnet's epsilon, a hundred times torch's: the published weights expect it.
         self.norm = nn.BatchNorm3d(outputs, eps=1e-3)
 
     def forward(self, x_BCTHW):
-        return torch.relu(self.norm(self.conv(self.same(x_BCTHW))))
+        strided = max(self.conv.stride) > 1
+        return torch.relu(self.norm(self.conv(same(x_BCTHW, self.conv) if strided else x_BCTHW)))
 
 
 class Pool(nn.MaxPool3d):
-    """Maximum with SAME padding."""
-
-    def __init__(self, kernel: tuple, stride: tuple):
-        super().__init__(kernel, stride)
-        self.same = Same(kernel, stride)  # zeros are no larger than what has passed a ReLU
+    """Maximum with SAME padding; its zeros are no larger than what has passed a ReLU."""
 
     def forward(self, x_BCTHW):
-        return super().forward(self.same(x_BCTHW))
+        return super().forward(same(x_BCTHW, self))
 
 
-class Same(nn.Module):
-    """Zeros around a grid so that a strided kernel leaves ceil(n / stride) cells."""
-
-    def __init__(self, kernel: tuple, stride: tuple):
-        super().__init__()
-        self.kernel, self.stride = kernel, stride
-
-    def forward(self, x_BCTHW):
-        return nn.functional.pad(x_BCTHW, same_padding(x_BCTHW.shape[2:], self.kernel, self.stride))
+def same(x_BCTHW, layer):
+    """Zeros around a grid so that a strided layer leaves ceil(n / stride) cells."""
+    return nn.functional.pad(x_BCTHW, same_padding(x_BCTHW.shape[2:], layer.kernel_size, layer.stride))
 
 
 def same_padding(shape, kernel, stride) -> list[int]:

@@ -24,7 +24,11 @@ def predict_all(network, paths, rate, out, demo):
                 failed += 1
                 write_line(f"{shown}: {getattr(reason, 'strerror', None) or reason}")
             else:
-                where = save(source, result, rate, out / unused(Path(name).name, written))
+                stem = plain = re.sub(r"[^\w-]+", "_", Path(name).name)[:80]
+                while stem in written:
+                    stem = f"{plain}-{len(written)}"
+                written.add(stem)
+                where = save(source, result, rate, out / stem)
                 write_line(f"{shown}: {sentence(result)}; written: {where}")
             bar.update()
     return failed
@@ -38,15 +42,6 @@ def sources(path):
     suffixes = {p.suffix.lower() for p in inside}
     footages = suffixes & {*video.SUFFIXES, ".npy"} or not suffixes & {*footage.PICTURES}
     return inside if inside and footages else [path]
-
-
-def unused(name, written):
-    """A plain file name for results that no other result has."""
-    stem = plain = re.sub(r"[^\w-]+", "_", name)[:80]
-    while stem in written:
-        stem = f"{plain}-{len(written)}"
-    written.add(stem)
-    return stem
 
 
 def save(source, result, rate, path):

@@ -84,15 +84,12 @@ def blocks(source, rate=30.0):
     while len(block) >= FEWEST:
         if len({level_HW.shape for _, level_HW, _ in block}) > 1:
             raise ValueError("has pictures of several sizes: write all in one size")
-        seconds_T, levels, shares = zip(*block, strict=True)
-        yield in_order(np.array(seconds_T), rate), np.stack(levels), shares[0]
+        seconds, levels, shares = zip(*block, strict=True)
+        seconds_T = np.sort(seconds)  # frames come in their order, in some files with others' times, or none
+        if not (np.diff(seconds_T) > 0).all():
+            seconds_T = seconds_T[0] + np.arange(len(seconds_T)) / rate
+        yield seconds_T, np.stack(levels), shares[0]
         block = list(islice(each, BLOCK))
-
-
-def in_order(seconds_T, rate):
-    """Times of frames, which come in their order but in some files have others' times, or none."""
-    seconds_T = np.sort(seconds_T)
-    return seconds_T if (np.diff(seconds_T) > 0).all() else seconds_T[0] + np.arange(len(seconds_T)) / rate
 
 
 def find_object(level_THW):

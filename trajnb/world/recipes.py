@@ -79,7 +79,11 @@ def accepted_attempts(cfg, seed, table):
     start, width = 0, 4
     while (attempt_N < 0).any():
         if start >= ATTEMPTS:
-            raise ImpossibleWorld(impossible(table[attempt_N < 0], start))
+            missing, first = (attempt_N < 0).sum(), table[attempt_N < 0].iloc[0]
+            raise ImpossibleWorld(
+                f"no {first.motion} path of {first.extent_px:.1f} px at {first.depth_m:.2f} m in {start} attempts "
+                f"({missing} clips): widen its ranges, or narrow extent_min_px to extent_max_px or class_margin_px"
+            )
         for name, rows in by_motion(cfg, table, attempt_N < 0):
             repeated = table.iloc[np.repeat(rows, width)]
             tries = np.tile(np.arange(start, start + width), len(rows))
@@ -96,15 +100,6 @@ def by_motion(cfg, table, among_N):
         rows = np.flatnonzero((table["motion"] == name).to_numpy() & among_N)
         if len(rows):
             yield name, rows
-
-
-def impossible(table, tries):
-    """The sentence for a world in which some clip cannot be made: which one, and what to widen."""
-    row = table.iloc[0]
-    return (
-        f"no {row.motion} path of {row.extent_px:.1f} px at {row.depth_m:.2f} m in {tries} attempts "
-        f"({len(table)} clips): widen its ranges, or narrow extent_min_px to extent_max_px or class_margin_px"
-    )
 
 
 def path(cfg, seed, name, table, attempt_N):
