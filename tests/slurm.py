@@ -165,6 +165,9 @@ def free_ports(number):
 if __name__ == "__main__":
     if reason := missing():
         sys.exit(f"No Slurm can be started here: {reason}.")
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs would ignore SIGINT
+        signal.signal(number, lambda *_: sys.exit())
     with Cluster() as cluster:
         print(f"export SLURM_CONF={cluster.env['SLURM_CONF']} PATH={cluster.folder}/bin:$PATH", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        while True:
+            signal.pause()
