@@ -10,7 +10,6 @@ Shapes:   N clips   T observed frames   S pixels a side   P pixels a side of the
 from functools import lru_cache
 
 import numpy as np
-from einops import rearrange
 from scipy.fft import dct
 
 from trajnb.world import camera, philox, recipes
@@ -138,11 +137,12 @@ def light(cfg, seed, scene, image_NTSS):
 
 def compressed(video_NTSS, step_N):
     """The clips after the cosine coefficients of each 8x8 block were rounded to multiples of `step_N`, as in JPEG."""
-    blocks = rearrange(video_NTSS.astype(np.int64), "n t (y a) (x b) -> n t y x a b", a=BLOCK, b=BLOCK)
+    clips, frames, size = video_NTSS.shape[:3]
+    blocks = video_NTSS.reshape(clips, frames, size // BLOCK, BLOCK, size // BLOCK, BLOCK).swapaxes(3, 4)
     step_N = np.rint(np.maximum(step_N, 1 / UNIT) * UNIT**2).astype(np.int64)[:, None, None, None, None, None]
-    coefficients = (WAVES @ blocks @ WAVES.T + step_N // 2) // step_N * step_N
+    coefficients = (WAVES @ blocks.astype(np.int64) @ WAVES.T + step_N // 2) // step_N * step_N
     blocks = (WAVES.T @ coefficients @ WAVES + UNIT**4 // 2) // UNIT**4
-    return rearrange(np.clip(blocks, 0, FULL_SCALE), "n t y x a b -> n t (y a) (x b)").astype(np.uint8)
+    return np.clip(blocks, 0, FULL_SCALE).swapaxes(3, 4).reshape(video_NTSS.shape).astype(np.uint8)
 
 
 def sensor_noise(cfg, seed, scene):
