@@ -98,7 +98,8 @@ def jobs(step, configs):
 
 def notebook(step):
     """The path of a step's notebook, which may have a number before its name."""
-    return min((ROOT / "notebooks").glob(f"*{step}.ipynb"))
+    folder = ROOT / "notebooks"
+    return next(folder.glob(f"[0-9][0-9]_{step}.ipynb"), folder / f"{step}.ipynb")  # not somebody's my_report.ipynb
 
 
 def pages_code():
@@ -298,10 +299,10 @@ def execute(path, folder, parameters, cell_limit_s=None):
         if running.is_file():
             running.rename(folder / "notebook.failed.ipynb")
         lines = [line[:400] for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
-        said = "\n".join(lines[-15:]) or type(error).__name__
+        why = "\n".join(lines[-15:]) or type(error).__name__
         stopped, kept = isinstance(error, KeyboardInterrupt), relative(folder / "notebook.failed.ipynb")
         text = f"{folder.name} was stopped: the same command goes on from its last checkpoint.\n"
-        text = text if stopped else f"{folder.name} did not finish, see {kept}:\n{said}\n"
+        text = text if stopped else f"{folder.name} did not finish, see {kept}:\n{why}\n"
         (folder / "error.txt").write_text(text)
         return 130 if stopped else 1
     running.rename(folder / "notebook.ipynb")
