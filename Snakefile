@@ -84,7 +84,7 @@ rule robustness:
     input: rules.data.output, TRAINED, rules.evaluate.output[0]
     output: [OUT / "robustness" / name for name in ("curves.csv", "mean_accuracy.csv")]
     params: **runs.job("robustness", run.cfg)
-    threads: workflow.cores or THREADS  # the longest step after training: it waits for all cores
+    threads: min(workflow.cores or THREADS, 2 * THREADS)  # the longest step after training
     resources: mem_mb=memory("robustness"), gpu=GPUS
     message: "robustness"
     shell: EXECUTE + " robustness {OUT}/robustness {params:q}"

@@ -13,12 +13,15 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+SHORT = 16  # tokens: of the tiles that a GPU's fused kernels compute for so few, most is empty
+
 
 class Attend(nn.Module):
     """softmax(q k' / sqrt E) v over N heads; no weights of its own.
 
-    `fused` True calls torch's kernel; False forms the attention (G, N, L, S) in `weights`, whose forward hook receives
-    it, rows summing to 1. Raises ValueError when the width is not a multiple of the heads.
+    `fused` True calls torch's kernel, but for SHORT sequences on a GPU; False forms the attention (G, N, L, S) in
+    `weights`, whose forward hook receives it, rows summing to 1. Raises ValueError when the width is not a multiple of
+    the heads.
     """
 
     def __init__(self, width: int, heads: int):
@@ -30,7 +33,8 @@ class Attend(nn.Module):
 
     def forward(self, q_GLD, k_GSD, v_GSD):
         q, k, v = (rearrange(x, "g l (n e) -> g n l e", n=self.heads) for x in (q_GLD, k_GSD, v_GSD))
-        if self.fused:  # several times as fast, but never forms the weights; both agree to 1e-5
+        # The fused kernels never form the weights, and are several times as fast elsewhere; both agree to 1e-5.
+        if self.fused and not (q_GLD.is_cuda and k_GSD.shape[1] <= SHORT):
             y_GNLE = F.scaled_dot_product_attention(q, k, v)
         else:
             y_GNLE = self.weights(q @ k.mT / q.shape[-1] ** 0.5) @ v
