@@ -1,12 +1,14 @@
 """What a GPU does with a training step: clips a second, share of its matrix product, and what a step waits for.
 
 python benchmarks/gpu.py speed [FOLDER [MODEL...]]        a minute, and one more for each MODEL under torch.compile
+python benchmarks/gpu.py profile FOLDER [MODEL...]        what a step's time on the GPU goes into, half a minute
 python benchmarks/gpu.py accuracy FOLDER MODEL SEED...   trains MODEL of the quick run eagerly and replayed on each seed
 
 speed      For each extractor, nano at batch 32 and 128 and base at batch 128: milliseconds of an
            eager step, of a step replayed as a CUDA graph and of its optimizer alone; training clips a second and the
            share of the product of two 8192 x 8192 matrices in the same arithmetic. Then clips a second of rendering and
            copying. Writes speed.csv into FOLDER.
+profile    Milliseconds of each operator in an eager step, nano and base at batch 128; profile.csv.
 accuracy   Eager steps in true float32 against the fast path: replayed steps, TF32 outside the head. One line for each
            training run into accuracy-MODEL.csv.
 """
@@ -54,8 +56,8 @@ def peak_flops(dtype):
     return 2 * SIDE**3 / milliseconds(lambda: a_SS @ b_SS, 10) * 1e3
 
 
-def step_row(model, preset, batch, precision, peaks, compiled):
-    """One row of the table: a step of one extractor, eager and replayed."""
+def ready(model, preset, batch, precision):
+    """Config, network, optimizer, a training step of one extractor, and what it is called with."""
     cfg = Config(model=model, preset=preset, batch_size=batch, precision=precision, device="cuda")
     device = prepare(cfg)
     net = models.build(cfg).to(device).train()
@@ -63,17 +65,41 @@ def step_row(model, preset, batch, precision, peaks, compiled):
     whole = data.Rendered(ClipSet(cfg, SEED, recipes.draw(cfg, SEED, np.arange(batch))), device).whole
     draws, lr_K = plan(cfg, 0, range(1), 1, batch, device)
     given = (*whole, *(drawn[0] for drawn in draws), lr_K[0])
+    return cfg, net, optimizer, functools.partial(train_step, net, optimizer, cfg), given
+
+
+def step_row(model, preset, batch, precision, peaks, compiled):
+    """One row of the table: a step of one extractor, eager and replayed."""
+    cfg, net, optimizer, step, given = ready(model, preset, batch, precision)
     training_macs = macs(net, (1, cfg.frames, cfg.size, cfg.size), training=True)
     if compiled:
         net.forward = torch.compile(net.forward)
-    step = functools.partial(train_step, net, optimizer, cfg)
     replayed, update = graph.Replayed(step), graph.Replayed(lambda lr: (lr, optimizer.step())[:1])
     row = {"model": model, "preset": preset, "batch": batch, "precision": precision, "compiled": compiled}
     row |= {"eager_ms": milliseconds(lambda: step(*given)), "replayed_ms": milliseconds(lambda: replayed(*given))}
-    row["optimizer_ms"] = milliseconds(lambda: update(lr_K[0]))
+    row["optimizer_ms"] = milliseconds(lambda: update(given[-1]))
     row["clips_per_second"] = 1e3 * batch / row["replayed_ms"]
     flops = 6 * training_macs * row["clips_per_second"]
     return row | {"tflops": flops / 1e12, "share_of_peak": flops / peaks[precision]}
+
+
+def profile(folder, *names):
+    """Print and write the milliseconds of a step's operators on the GPU; `names`: extractors, all without any."""
+    tables = {}
+    for kind in (KINDS[1], KINDS[-1]):
+        for model in names or models.EXTRACTORS:
+            *_, step, given = ready(model, *kind)
+            for _ in range(graph.WARM_UP):
+                step(*given)
+            with torch.profiler.profile() as measured:
+                step(*given)
+                torch.cuda.synchronize()
+            busy = {one.key: one.self_device_time_total / 1e3 for one in measured.key_averages()}
+            operators = pd.Series({name: ms for name, ms in busy.items() if name.startswith("aten::")})
+            tables[f"{model} {kind[0]}"] = operators.nlargest(12)
+            print(f"{model}, {kind[0]}, ms", tables[f"{model} {kind[0]}"].round(2).to_string(), sep="\n", flush=True)
+            torch.cuda.empty_cache()
+    files.write_csv(Path(folder) / "profile.csv", pd.concat(tables, names=["step", "operator"]).reset_index(name="ms"))
 
 
 def rendering(cfg, clips=2000):
@@ -132,4 +158,4 @@ def accuracy(folder, model, *seeds):
 if __name__ == "__main__":
     if not torch.cuda.is_available():
         sys.exit("no GPU: torch finds none here")
-    {"speed": speed, "accuracy": accuracy}[sys.argv[1]](*sys.argv[2:])
+    {"speed": speed, "profile": profile, "accuracy": accuracy}[sys.argv[1]](*sys.argv[2:])

@@ -39,7 +39,7 @@ def sections(folder):
     board = pd.read_csv(folder / "evaluate" / "leaderboard.csv").set_index("model")
     yield "Test clips", board[["kind", "seeds", "n_test", *SCORES]]
     yield "Cost", board.loc[board["kind"].isin(["network", "ensemble"]), COSTS]
-    yield "What time buys (validation, one seed, the learning rate falls over all epochs)", bought(folder, board)
+    yield "What time buys (validation; the learning rate falls over all epochs)", bought(folder, board)
     pairs = folder / "evaluate" / "comparisons.csv"
     yield "Network against network", pd.read_csv(pairs).set_index("first")
     for name, title in {"seeds": "Over seeds", "calibration": "Calibration"}.items():
@@ -55,11 +55,14 @@ def sections(folder):
 
 
 def bought(folder, board):
-    """Scores of each network after every epoch, with clips and seconds until then."""
-    networks = board.index[board["kind"] == "network"]
-    tables = [pd.read_csv(folder / f"train-{model}" / "history.csv").assign(model=model) for model in networks]
-    table = pd.concat(tables).set_index("model")
-    table["seconds"] = table.groupby("model", sort=False)["seconds"].cumsum()
+    """Scores of each network after every epoch, with clips and seconds until then: means over its seeds."""
+    tables = []
+    for model in board.index[board["kind"] == "network"]:
+        for path in (folder / f"train-{model}", *folder.glob(f"train-{model}-s[0-9]*")):
+            if (path / "history.csv").is_file():
+                history = pd.read_csv(path / "history.csv")
+                tables.append(history.assign(model=model, seconds=history["seconds"].cumsum()))
+    table = pd.concat(tables).groupby(["model", "clips_seen"], sort=False).mean().reset_index("clips_seen")
     return table[["clips_seen", "seconds", "train_top1", "val_top1", "val_ade_px"]]
 
 

@@ -2,8 +2,8 @@
 
 PYTHONPATH=. python benchmarks/slurm.py FOLDER [FAULT...]     all of FAULTS: half an hour; as root, see docs/cluster.md
 
-First a run without Slurm trains all four networks; then the whole lab of the same parameters goes to the cluster, where
-its training runs are spread over the nodes; then I3D alone is trained once for each fault. Writes slurm.csv into
+First a run without Slurm trains all four networks; then the whole lab of the same parameters ("none, the whole lab")
+goes to the cluster, where its training runs are spread over the nodes; then I3D alone is trained once for each fault. Writes slurm.csv into
 FOLDER. `jobs` counts what Slurm started for I3D, a requeued job again; `repeated_s` is the time between the last
 checkpoint and the end of a process that was disturbed: the most that was computed twice.
 """
@@ -95,6 +95,7 @@ def runner_killed(run):
     run.process = run.start()
 
 
+WHOLE = "none, the whole lab"
 # What is done to a run, and the options with which it is started.
 FAULTS = {
     "a node fails": (node_fails, []),
@@ -109,16 +110,16 @@ FAULTS = {
 def main(folder, *faults):
     if reason := missing():
         sys.exit(f"No Slurm can be started here: {reason}.")
-    folder, rows = Path(folder).absolute(), []
+    folder, rows, faults = Path(folder).absolute(), [], faults or (WHOLE, *FAULTS)
     folder.mkdir(parents=True)
-    models = ("transformer", "i3d", "slowfast", "magvit")
+    models = ("transformer", "i3d", "slowfast", "magvit") if WHOLE in faults else ("i3d",)
     alone = Run(folder, "alone", models)
     assert alone.process.wait() == 0, (folder / "alone.log").read_text()
     with Cluster(cpus=1) as cluster:
         os.environ |= cluster.env
-        for number, fault in enumerate(["none, the whole lab", *(faults or FAULTS)]):
+        for number, fault in enumerate(faults):
             happens, options = FAULTS.get(fault, (None, []))
-            trained, targets = (["i3d"], ["trained"]) if number else (models, [])
+            trained, targets = (models, []) if fault == WHOLE else (["i3d"], ["trained"])
             run, start = Run(folder, f"fault-{number}", trained, cluster, [*targets, *options]), time.monotonic()
             run.disturb(happens)
             same = [run.weights(model) == alone.weights(model) for model in trained]
