@@ -3,9 +3,9 @@
 PYTHONPATH=. python benchmarks/slurm.py FOLDER [FAULT...]     all of FAULTS: half an hour; as root, see docs/cluster.md
 
 First a run without Slurm trains all four networks; then the whole lab of the same parameters ("none, the whole lab")
-goes to the cluster, where its training runs are spread over the nodes; then I3D alone is trained once for each fault. Writes slurm.csv into
-FOLDER. `jobs` counts what Slurm started for I3D, a requeued job again; `repeated_s` is the time between the last
-checkpoint and the end of a process that was disturbed: the most that was computed twice.
+goes to the cluster, where its training runs are spread over the nodes; then I3D alone is trained once for each fault.
+Writes slurm.csv into FOLDER. `jobs` counts what Slurm started for I3D, a requeued job again; `repeated_s` is the time
+between the last checkpoint and the end of a process that was disturbed: the most that was computed twice.
 """
 
 import os
