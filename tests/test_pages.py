@@ -79,6 +79,15 @@ def test_each_executed_notebook_has_its_page_and_every_page_links_to_all(built):
         assert page.find(attrs={"aria-current": "page"})["href"] == up + path
 
 
+def test_training_runs_of_further_seeds_are_linked_by_the_report_alone(run_dir):
+    for seed in (0, 1):
+        (run_dir / f"train-i3d-s{seed}").mkdir()
+        nbformat.write(notebook("Train"), run_dir / f"train-i3d-s{seed}" / "notebook.ipynb")
+    for path in pages.build("tiny"):
+        nav = BeautifulSoup(path.read_text(), "html.parser").find("nav").text
+        assert "I3D S0" in nav and ("I3D S1" in nav) == (path.parent.name == "train-i3d-s1")
+
+
 def test_nothing_runs_and_nothing_is_requested(built):
     for page in built.values():
         assert not page(["script", "iframe", "object", "embed", "svg", "math", "form", "base", "link", "input"])
