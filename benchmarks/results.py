@@ -69,7 +69,7 @@ def bought(folder, board):
 def curves(folder):
     """The text of the learning curves of benchmarks/learning_curves.py."""
     table = pd.read_csv(folder / "laws.csv").set_index(["way", "model", "score"])
-    about = "`python benchmarks/learning_curves.py outputs/scale`: means over seeds and the law a * clips^-b."
+    about = f"`python benchmarks/learning_curves.py outputs/{folder.name}`: means over seeds and the law a * clips^-b."
     return "\n".join([f"## {folder.name}", "", about, "", markdown(table)]) + "\n"
 
 
