@@ -11,6 +11,8 @@ import sys
 import pandas as pd
 
 from trajnb import ROOT, files, outputs
+from trajnb.evaluation import predictions
+from trajnb.predict.trained import config_of
 
 HEAD = """# Results
 
@@ -39,7 +41,7 @@ def sections(folder):
     board = pd.read_csv(folder / "evaluate" / "leaderboard.csv").set_index("model")
     yield "Test clips", board[["kind", "seeds", "n_test", *SCORES]]
     yield "Cost", board.loc[board["kind"].isin(["network", "ensemble"]), COSTS]
-    yield "What time buys (validation; the learning rate falls over all epochs)", bought(folder, board)
+    yield "What time buys (validation; the learning rate falls over all epochs)", bought(config_of(folder.name))
     pairs = folder / "evaluate" / "comparisons.csv"
     yield "Network against network", pd.read_csv(pairs).set_index("first")
     for name, title in {"seeds": "Over seeds", "calibration": "Calibration"}.items():
@@ -54,14 +56,13 @@ def sections(folder):
         yield "The best network on footage", pd.read_csv(folder / "predict" / "footage.csv").set_index("footage")
 
 
-def bought(folder, board):
+def bought(cfg):
     """Scores of each network after every epoch, with clips and seconds until then: means over its seeds."""
     tables = []
-    for model in board.index[board["kind"] == "network"]:
-        for path in (folder / f"train-{model}", *folder.glob(f"train-{model}-s[0-9]*")):
-            if (path / "history.csv").is_file():
-                history = pd.read_csv(path / "history.csv")
-                tables.append(history.assign(model=model, seconds=history["seconds"].cumsum()))
+    for model, runs in predictions.training_runs(cfg).items():
+        for run in runs:
+            history = pd.read_csv(run.stage_dir(run.train_stage) / "history.csv")
+            tables.append(history.assign(model=model, seconds=history["seconds"].cumsum()))
     table = pd.concat(tables).groupby(["model", "clips_seen"], sort=False).mean().reset_index("clips_seen")
     return table[["clips_seen", "seconds", "train_top1", "val_top1", "val_ade_px"]]
 

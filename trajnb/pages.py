@@ -22,7 +22,7 @@ from trajnb import PACKAGE, ROOT, ParameterError, files, outputs
 from trajnb.evaluation.verdict import NAMES
 
 ORDER = ["report", "data", "train", "evaluate", "robustness", "attention", "predict", "explain"]  # others follow
-FURTHER = re.compile(r"-s[1-9]\d*$")  # training runs of further seeds: the report alone links to all of them
+SEED = re.compile(r"-s\d+$")  # of training runs that differ in it alone, pages link to the first, the report to all
 PLAY = "play.html"  # the page to draw on, where a run has it
 SHOWN = ["text/html", "text/markdown", "image/png", "image/jpeg", "text/plain"]  # of an output: the first that it has
 TAGS = """a abbr b blockquote br caption code dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i img kbd li ol p pre s
@@ -63,8 +63,9 @@ def label(step):
 def page(notebook, run, step, pages):
     """The HTML page of one step's notebook; `pages` {step: path below the run's folder} are what it links to."""
     front = step == "report"
-    near = {other: path for other, path in pages.items() if other == step or not FURTHER.search(other)}
-    links = [(label(other), path if front else f"../{path}", other == step) for other, path in near.items()]
+    first = {SEED.sub("", other): other for other in reversed(pages)}.values()
+    near = [other for other in pages if other == step or other in first]
+    links = [(label(other), pages[other] if front else f"../{pages[other]}", other == step) for other in near]
     if (outputs() / run / PLAY).is_file():
         links.append(("Draw a path", PLAY if front else f"../{PLAY}", False))
     light, dark = (HtmlFormatter(style=style).get_style_defs(".highlight") for style in ("xcode", "github-dark"))
