@@ -7,7 +7,8 @@ Command   make .venv/foreign/.ready        installs pymunk, the exact version of
 Nothing of the lab's world draws or moves anything here. The scene is as the lab's in metres: an object about 0.2 m
 wide, at a constant velocity, thrown (9.81 m/s2), on a circle, or pushed at random; its shape, colours, wall, noise,
 size in the picture, frame rate, codec and length vary from video to video. Printed: accuracy of the first window,
-errors of the five predicted positions in object radii beside those of constant velocity, and what was refused.
+errors of the five predicted positions in object radii beside those of constant velocity, and what was refused; of a
+run with several seeds the means over them.
 """
 
 import sys
@@ -159,13 +160,14 @@ def judged(network, path, motion, scene, uv_Fx2):
 
 
 def summary(rows, by):
-    """A table by one condition."""
+    """A table by one condition: means over videos and seeds; the interval is Wilson's, for so many videos."""
     lines = {}
     for value, part in rows.groupby(by):
-        answered = part[part["refused"].isna()].infer_objects()
-        low, high = metrics.wilson(answered["correct"].sum(), max(len(answered), 1))
-        lines[value] = {"videos": len(part), "answered": len(answered), "accuracy": answered["correct"].mean()}
-        lines[value] |= {"from": low, "to": high, "error": answered["error"].mean()}
+        answered, seeds = part[part["refused"].isna()].infer_objects(), rows["seed"].nunique()
+        each = answered.groupby("seed")["correct"].mean()
+        low, high = metrics.wilson(round(answered["correct"].sum() / seeds), max(len(answered) // seeds, 1))
+        lines[value] = {"videos": len(part) // seeds, "answered": len(answered) // seeds, "accuracy": each.mean()}
+        lines[value] |= {"sd of seeds": each.std(), "from": low, "to": high, "error": answered["error"].mean()}
         lines[value] |= {
             "constant velocity": answered["constant_velocity"].mean(),
             "flagged": answered["flagged"].mean(),
@@ -174,7 +176,8 @@ def summary(rows, by):
 
 
 def main(videos="96", run_name="quick", model="best", folder=None):
-    network, rows = trained.load(trained.config_of(run_name), model), []
+    cfg, rows = trained.config_of(run_name), []
+    networks = {cfg.seed + k: trained.load(cfg.replace(seed=cfg.seed + k), model) for k in range(cfg.seeds)}
     with tempfile.TemporaryDirectory() as temporary:
         where = Path(folder or temporary)
         where.mkdir(parents=True, exist_ok=True)
@@ -183,10 +186,11 @@ def main(videos="96", run_name="quick", model="best", folder=None):
             motion, scene = MOTIONS[k % len(MOTIONS)], drawn(rng)
             path = where / f"{k:04d}-{motion}.{scene['codec'].split()[-1]}"
             uv_Fx2 = film(path, motion, scene, rng.uniform(0.85, 1.4), rng)
-            rows.append(judged(network, path, motion, scene, uv_Fx2))
-    rows = pd.DataFrame(rows, columns=["motion", *VARIED, *COLUMNS])
+            rows += [judged(net, path, motion, scene, uv_Fx2) | {"seed": seed} for seed, net in networks.items()]
+    rows = pd.DataFrame(rows, columns=["motion", *VARIED, *COLUMNS, "seed"])
     for by in ("motion", *VARIED):
         print(summary(rows, by), end="\n\n")
+    print(summary(rows.assign(all="videos"), "all"), end="\n\n")
     print(pd.crosstab(rows["motion"], rows["predicted"].fillna("refused")).to_string(), end="\n\n")
     print(rows["refused"].value_counts().to_string())
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import torch
-from pyarrow import parquet
+from pyarrow import compute, parquet
 
 from trajnb import ParameterError, config, files
 from trajnb.data import splits
@@ -205,12 +205,12 @@ def load(cfg, which, folder=None):
 
 def read(cfg, seed, path, which):
     """A split's clips: a ClipSet where the pictures of the table would fit into memory, else only what finds them."""
-    split = [("split", "==", which)]
     pixels = parquet.read_metadata(path).num_rows * cfg.frames * cfg.size**2
     if pixels <= config.HELD * psutil.virtual_memory().available:
-        return ClipSet(cfg, seed, pd.read_parquet(path, filters=split))
-    few = {"columns": ["index", "motion", "attempt"], "read_dictionary": ["motion", "split"]}
-    return Drawn(cfg, seed, pd.read_parquet(path, filters=split, **few))
+        return ClipSet(cfg, seed, pd.read_parquet(path, filters=[("split", "==", which)]))
+    with parquet.ParquetFile(path, read_dictionary=["motion", "split"]) as file:
+        few = file.read(["index", "motion", "attempt", "split"], use_threads=False)  # threads cost more than they read
+    return Drawn(cfg, seed, few.filter(compute.field("split") == which).to_pandas())
 
 
 def refuse_others(cfg, manifest, path):
