@@ -133,14 +133,21 @@ def film(path, motion, scene, seconds, rng):
     return uv_Fx2
 
 
-def judged(network, path, motion, scene, uv_Fx2):
-    """One row: the prediction for the first window, errors in radii, or why there is none."""
+def judged(networks, path, motion, scene, uv_Fx2):
+    """A row for each seed's network: its prediction for the first window, errors in radii, or why there is none."""
     row = {"motion": motion, **scene, "size": "x".join(map(str, scene["size"]))}
     try:
-        first = predict.of_footage(network, path).table.iloc[0]
+        blocks = predict.cut(next(iter(networks.values())).cfg, path)
     except ValueError as reason:
-        return row | {"refused": str(reason).split(":")[0]}
-    time_F, steps = np.arange(len(uv_Fx2)) / scene["rate"], range(1, network.cfg.horizon + 1)
+        return [row | {"refused": str(reason).split(":")[0], "seed": seed} for seed in networks]
+    clips = np.stack([window.video_FSS for block in blocks for window in block.windows])
+    firsts = {seed: predict.table(network, blocks, clips).iloc[0] for seed, network in networks.items()}
+    return [row | {"seed": seed} | compared(first, scene, motion, uv_Fx2) for seed, first in firsts.items()]
+
+
+def compared(first, scene, motion, uv_Fx2):
+    """One prediction against the true path (F, 2), beside a constant velocity from the true last step."""
+    time_F, steps = np.arange(len(uv_Fx2)) / scene["rate"], range(1, sum(name[:2] == "rx" for name in first.index) + 1)
     future = np.array([[np.interp(first[f"seconds{k}"], time_F, axis_F) for axis_F in uv_Fx2.T] for k in steps])
     inside = np.array([first[f"seconds{k}"] <= time_F[-1] for k in steps])
     predicted = np.array([[first[f"x{k}"], first[f"y{k}"]] for k in steps])
@@ -150,13 +157,8 @@ def judged(network, path, motion, scene, uv_Fx2):
     error, other = (
         np.linalg.norm(one - future, axis=1)[inside].mean() / scene["radius"] for one in (predicted, forecast)
     )
-    row |= {
-        "correct": first["motion"] == motion,
-        "predicted": first["motion"],
-        "error": error,
-        "constant_velocity": other,
-    }
-    return row | {"flagged": first["ood_score"] > predict.OOD}
+    row = {"correct": first["motion"] == motion, "predicted": first["motion"], "error": error}
+    return row | {"constant_velocity": other, "flagged": first["ood_score"] > predict.OOD}
 
 
 def summary(rows, by):
@@ -186,7 +188,7 @@ def main(videos="96", run_name="quick", model="best", folder=None):
             motion, scene = MOTIONS[k % len(MOTIONS)], drawn(rng)
             path = where / f"{k:04d}-{motion}.{scene['codec'].split()[-1]}"
             uv_Fx2 = film(path, motion, scene, rng.uniform(0.85, 1.4), rng)
-            rows += [judged(net, path, motion, scene, uv_Fx2) | {"seed": seed} for seed, net in networks.items()]
+            rows += judged(networks, path, motion, scene, uv_Fx2)
     rows = pd.DataFrame(rows, columns=["motion", *VARIED, *COLUMNS, "seed"])
     for by in ("motion", *VARIED):
         print(summary(rows, by), end="\n\n")
