@@ -6,6 +6,7 @@ Shapes:   N clips   T observed frames   S pixels a side   R training recipes   M
           C cells of the head's grid, t x h x w   x right and y down in pixels of the footage
 """
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ RECIPES, NEIGHBOURS = 2000, 5  # training recipes among which the nearest are so
 REVERSAL_PX = 2.0  # of a clip: a path that goes back by less has no turning point there
 STRAIGHT = 30.0  # degrees: estimated paths of straight motion turn by up to that
 LEAST = {"speed_change": 10.0, "depth_change": 2.0}  # percent: smaller changes are none
+MORE_OR_LESS = {"speed_change": ("faster", "slower"), "depth_change": ("farther away", "nearer")}
 SURE, UNSURE = 0.9, 0.6  # probabilities: at least, below
 Pair = tuple[float, float]
 Turning = tuple[float, str, str]  # seconds, direction before and after
@@ -77,6 +79,19 @@ class Evidence(BaseModel):
         if top < UNSURE or self.ood > OOD or 2 * self.votes <= len(self.networks):
             return "unsure"
         return "sure" if top >= SURE and self.votes == len(self.networks) else "fairly sure"
+
+    @property
+    def in_words(self):
+        """{field: what a text may say of its value without a number}; of a change "" where it is too small."""
+        words = {"motion": self.certainty, "turnings": bool(self.turnings), "look_passes": self.look_passes}
+        words["ood"] = "unlike" if self.ood > OOD else "like"
+        words["turn"] = "clockwise" if self.turn > 0 else "counterclockwise"
+        if abs(self.turn) <= STRAIGHT:
+            words["turn"] = "straight"
+        for field, (more, less) in MORE_OR_LESS.items():
+            change = getattr(self, field)
+            words[field] = "" if abs(change) < LEAST[field] else more if change > 0 else less
+        return words
 
 
 class Explainer(NamedTuple):
@@ -167,36 +182,36 @@ def of_footage(explainer, source, rate=30.0) -> Evidence:
 
 def of_clips(explainer, video_NTSS, places=None) -> list[Evidence]:
     """The Evidence of each of the clips (N, T, S, S) uint8; `places` [Place]: where they were cut from."""
-    seen, cfg = look(explainer, video_NTSS), explainer.cfg
-    places = places or [Place(1 / cfg.frame_rate)] * len(video_NTSS)
+    seen, cfg, found = look(explainer, video_NTSS), explainer.cfg, []
     path_NTx2 = seen.path_NTx3[..., :2] * cfg.size
     off_N = np.linalg.norm(path_NTx2 - measure(video_NTSS)[0], axis=2).mean(axis=1)
-    each = zip(places, path_NTx2, off_N, nearest(explainer, path_NTx2), strict=True)
-    return [of_clip(explainer, seen, row, *one) for row, one in enumerate(each)]
-
-
-def of_clip(explainer, seen, row, place, path_Tx2, off, near) -> Evidence:
-    """The Evidence of one clip of a Seen."""
-    size, motions, prob_K = explainer.cfg.size, explainer.cfg.motions, seen.predicted.prob_NK[row]
-    future_Hx2 = seen.predicted.track_NHx3[row, :, :2] * size
-    half_Hx2 = half_axes(seen.predicted.logvar_NHx3[row]) * size * place.scale
-    seconds_H, log_depth_T = np.arange(1, len(half_Hx2) + 1) * place.step, seen.path_NTx3[row, :, 2]
-    return Evidence(
-        networks=[name(model) for model in explainer.names],
-        motion=motions[prob_K.argmax()],
-        probability=dict(zip(motions, prob_K * 100, strict=True)),
-        votes=(seen.vote_MN[:, row] == prob_K.argmax()).sum(),
-        path_off_px=off * place.scale,
-        depth_change=(np.exp(log_depth_T[-1] - log_depth_T[0]) - 1) * 100,
-        future=zip(seconds_H, future_Hx2 * place.scale + place.corner, half_Hx2, strict=True),
-        future_heading=direction(future_Hx2[-1] - path_Tx2[-1]),
-        ood=seen.ood_N[row],
-        look_passes=explainer.map_passes,
-        nearest=near[0],
-        nearest_px=near[1] * place.scale,
-        **moved(path_Tx2, place),
-        **looked(seen.look_Nthw[row], path_Tx2 / size, size, place),
-    )
+    # Root mean square over frames of centred paths: place in the picture tells nothing of the motion.
+    flat = [(p - p.mean(axis=1, keepdims=True)).reshape(len(p), -1) for p in (path_NTx2, explainer.path_RTx2)]
+    distance_NR = cdist(*flat) / path_NTx2.shape[1] ** 0.5
+    each = zip(places or [Place(1 / cfg.frame_rate)] * len(off_N), path_NTx2, off_N, distance_NR, strict=True)
+    for row, (place, path_Tx2, off, distance_R) in enumerate(each):
+        prob_K, near = seen.predicted.prob_NK[row], np.argsort(distance_R, kind="stable")[:NEIGHBOURS]
+        future_Hx2 = seen.predicted.track_NHx3[row, :, :2] * cfg.size
+        half_Hx2 = half_axes(seen.predicted.logvar_NHx3[row]) * cfg.size * place.scale
+        seconds_H, log_depth_T = np.arange(1, len(half_Hx2) + 1) * place.step, seen.path_NTx3[row, :, 2]
+        one = Evidence(
+            networks=[name(model) for model in explainer.names],
+            motion=cfg.motions[prob_K.argmax()],
+            probability=dict(zip(cfg.motions, prob_K * 100, strict=True)),
+            votes=(seen.vote_MN[:, row] == prob_K.argmax()).sum(),
+            path_off_px=off * place.scale,
+            depth_change=(np.exp(log_depth_T[-1] - log_depth_T[0]) - 1) * 100,
+            future=zip(seconds_H, future_Hx2 * place.scale + place.corner, half_Hx2, strict=True),
+            future_heading=direction(future_Hx2[-1] - path_Tx2[-1]),
+            ood=seen.ood_N[row],
+            look_passes=explainer.map_passes,
+            nearest=Counter(sorted(explainer.motion_R[near])),
+            nearest_px=distance_R[near].mean() * place.scale,
+            **moved(path_Tx2, place),
+            **looked(seen.look_Nthw[row], path_Tx2 / cfg.size, cfg.size, place),
+        )
+        found.append(one)
+    return found
 
 
 def moved(path_Tx2, place):
@@ -230,18 +245,6 @@ def looked(look_thw, path_Tx2, size, place):
         "look_on_path": look_thw[tuple(cells.T)].sum() * 100,
         "look_even": len(cells) / look_thw.size * 100,
     }
-
-
-def nearest(explainer, path_NTx2):
-    """For each path ({motion: how many} of its NEIGHBOURS nearest training paths, their mean distance in pixels).
-
-    The distance is the root mean square over frames, both centred: place in the picture tells nothing of the motion.
-    """
-    flat = [(p - p.mean(axis=1, keepdims=True)).reshape(len(p), -1) for p in (path_NTx2, explainer.path_RTx2)]
-    for distance_R in cdist(*flat) / path_NTx2.shape[1] ** 0.5:
-        rows = np.argsort(distance_R, kind="stable")[:NEIGHBOURS]
-        motions, counts = np.unique(explainer.motion_R[rows], return_counts=True)
-        yield dict(zip(motions, counts, strict=True)), distance_R[rows].mean()
 
 
 def direction(xy):

@@ -8,8 +8,10 @@ it: only the text is read, and nothing in it is carried out.
 import re
 from typing import NamedTuple
 
+import numpy as np
+
 from trajnb.evaluation.predictions import REGION
-from trajnb.explain.evidence import LEAST, NEIGHBOURS, STRAIGHT, Evidence
+from trajnb.explain.evidence import NEIGHBOURS, Evidence
 from trajnb.predict import OOD
 
 SUPPORTED, CONTRADICTED, UNSUPPORTED = "supported", "contradicted", "unsupported"
@@ -37,12 +39,32 @@ sure test than that the their then these this to total towards training turn tur
 up upward was where which while wide will with would""".split()
 
 
+# What a text may say of a field without a number: patterns of each of its words in Evidence.in_words.
+WORDS = {
+    "motion": {
+        "unsure": r"\bunsure|uncertain|\bnot (sure|certain|confident)",
+        "fairly sure": r"fairly (sure|certain|confident)",
+        "sure": r"(?<!not )(?<!fairly )\b(sure|certain|confident)\b",
+    },
+    "speed_change": {"faster": "faster", "slower": "slower", "": "speed hardly changes"},
+    "turn": {"straight": "straight", "clockwise": r"\bclockwise", "counterclockwise": "counterclockwise"},
+    "turnings": {False: "no turning point"},
+    "depth_change": {
+        "farther away": r"farther|\baway",
+        "nearer": "nearer|closer|towards the camera",
+        "": "distance from the camera hardly changes",
+    },
+    "look_passes": {None: "not been tested", True: "map passes", False: "map fails"},
+    "ood": {"unlike": r"\bunlike the training", "like": r"\blike the training"},
+}
+
+
 class Fact(NamedTuple):
     """A number of the record; `about`: words that name it; `motion`, `seconds`: of which motion, at what time."""
 
     field: str
-    unit: str
     value: float | tuple
+    unit: str
     about: str
     motion: str | None = None
     seconds: float | None = None
@@ -59,8 +81,25 @@ class Checked(NamedTuple):
 
 def verify(sentences, evidence) -> list[Checked]:
     """Each sentence checked against the record."""
-    numbers, known = facts(evidence), {*KNOWN, *re.findall(r"[^\W\d_]+", " ".join(evidence.probability))}
-    return [check(sentence, evidence, numbers, known) for sentence in sentences]
+    known, checked = {*KNOWN, *re.findall(r"[^\W\d_]+", " ".join(evidence.probability))}, []
+    for sentence in sentences:
+        text, found = sentence.lower().replace("\N{DEGREE SIGN}", " degrees"), []
+        for name in evidence.networks:  # which may hold digits
+            found += [("networks", True, name)] * (name.lower() in text)
+            text = text.replace(name.lower(), "")
+        found += [*of_numbers(text, evidence), *of_words(text, evidence)]
+        fields = sorted({field for field, holds, _ in found if holds})
+        wrong = [phrase for field, holds, phrase in found if field and not holds]
+        strange = [phrase for field, _, phrase in found if not field]
+        words = re.findall(r"[a-z]+|[^a-z0-9 .,;:()%/'\"-]", re.sub(NEGATED, "", text))
+        strange += [word for word in words if word not in known]
+        status, reason = SUPPORTED, ""
+        if wrong:
+            status, reason = CONTRADICTED, f"does not follow: {', '.join(wrong)}"
+        elif strange or not fields:
+            status, reason = UNSUPPORTED, f"nothing is known of: {', '.join(strange) or 'this'}"
+        checked.append(Checked(sentence, status, fields, reason))
+    return checked
 
 
 def coverage(checked):
@@ -68,50 +107,29 @@ def coverage(checked):
     return len({f for one in checked if one.status == SUPPORTED for f in one.fields}) / len(Evidence.model_fields)
 
 
-def check(sentence, evidence, numbers, known) -> Checked:
-    """One sentence against the record, its facts and the words that may be used."""
-    text, found = sentence.lower().replace("\N{DEGREE SIGN}", " degrees"), []
-    for name in evidence.networks:  # which may hold digits
-        found += [("networks", True, name)] * (name.lower() in text)
-        text = text.replace(name.lower(), "")
-    for part in (of_numbers(text, evidence, numbers), of_words(text, evidence), of_motions(text, evidence)):
-        found += part
-    fields = sorted({field for field, holds, _ in found if holds})
-    wrong = [phrase for field, holds, phrase in found if field and not holds]
-    strange = [phrase for field, _, phrase in found if not field]
-    words = re.findall(r"[a-z]+|[^a-z0-9 .,;:()%/'\"-]", re.sub(NEGATED, "", text))
-    strange += [word for word in words if word not in known]
-    if wrong:
-        return Checked(sentence, CONTRADICTED, fields, f"does not follow: {', '.join(wrong)}")
-    if strange or not fields:
-        return Checked(sentence, UNSUPPORTED, fields, f"nothing is known of: {', '.join(strange) or 'this'}")
-    return Checked(sentence, SUPPORTED, fields)
-
-
-def of_numbers(text, evidence, numbers):
+def of_numbers(text, e):
     """(field or None, whether it holds, the phrase) of each number: named in its clause, before it or after it."""
-    clauses, times = re.split(CLAUSE, text), [m[3] for m in NUMBER.finditer(text) if UNITS.get(m[4], m[4]) == "s"]
+    known, clauses = facts(e), re.split(CLAUSE, text)
+    times = [match[3] for match in NUMBER.finditer(text) if UNITS.get(match[4], match[4]) == "s"]
     for k, clause in enumerate(clauses):
         for match in NUMBER.finditer(clause):
-            contexts = clause, " ".join(clauses[: k + 1]), text
-            near = next(filter(None, (candidates(match, numbers, one, evidence) for one in contexts)), [])
+            x, y, number, unit = match.groups()
+            written = {"place": (x, y)} if x else {UNITS.get(unit, unit): (number,)}
+            if not x and not unit and "." in number and float(number) <= 1:
+                written["%"] = (f"{float(number) * 100:g}",)  # a probability
+            for context in (clause, " ".join(clauses[: k + 1]), text):
+                motions = None, *(motions_in(context, e) or [e.motion])
+                near = [fact for fact in known if fact.unit in written and fact.motion in motions]
+                near = [fact for fact in near if re.search(fact.about, context)]
+                if near:
+                    break
             if times:  # a place or a region at a time is that of this time
-                near = [f for f in near if f[0].seconds is None or any(close(time, f[0].seconds) for time in times)]
-            bound = re.search("(over|under) $|$", clause[: match.start()])[1]
-            equal = [fact.field for fact, pairs in near if all(close(*one, bound) for one in pairs)]
-            yield [*equal, *(fact.field for fact, _ in near), None][0], bool(equal), match[0].strip()
-
-
-def candidates(match, numbers, context, evidence):
-    """[(Fact, [(number as written, value)])] that a number may state: of its unit, and named in the context."""
-    x, y, number, unit = match.groups()
-    written = {"place": (x, y)} if x else {UNITS.get(unit, unit): (number,)}
-    if not x and not unit and "." in number and float(number) <= 1:
-        written["%"] = (f"{float(number) * 100:g}",)  # a probability
-    motions = motions_in(context, evidence) or [evidence.motion]
-    near = [fact for fact in numbers if fact.unit in written and fact.motion in (None, *motions)]
-    near = [fact for fact in near if re.search(fact.about, context)]
-    return [(fact, list(zip(written[fact.unit], fact.value if x else (fact.value,), strict=True))) for fact in near]
+                near = [f for f in near if f.seconds is None or any(close(time, f.seconds) for time in times)]
+            bound, equal = re.search("(over|under) $|$", clause[: match.start()])[1], []
+            for fact in near:
+                pairs = zip(written[fact.unit], np.atleast_1d(fact.value), strict=True)
+                equal += [fact.field] * all(close(*pair, bound) for pair in pairs)
+            yield [*equal, *(fact.field for fact in near), None][0], bool(equal), match[0].strip()
 
 
 def close(written, value, bound=None):
@@ -122,20 +140,17 @@ def close(written, value, bound=None):
 
 
 def of_words(text, e):
-    """As `of_numbers`, of what is stated without a number: statements and directions."""
-    for field, pattern, holds in statements(e):
-        if found := re.search(pattern, text):
-            yield field, holds, found[0]
+    """As `of_numbers`, of what is stated without a number: single words, directions, motions."""
+    for field, patterns in WORDS.items():
+        for word, pattern in patterns.items():
+            if found := re.search(pattern, text):
+                yield field, e.in_words[field] == word, found[0]
     for ways in re.findall(TURN, text):
         yield "turnings", ways in [one[1:] for one in e.turnings], " to ".join(ways)
     for segment in re.split(SEGMENT, re.sub(TURN, "", text)):
         field = "future_heading" if re.search(FUTURE, segment) else "heading"
         for way in re.findall(r"\b(left|right|up|down)(?:wards?)?\b", segment):
             yield field, way in getattr(e, field).split(), way
-
-
-def of_motions(text, e):
-    """As `of_numbers`, of motions: the predicted one, the next one as such, others with a number or as recipes."""
     second = max(percent for motion, percent in e.probability.items() if motion != e.motion)
     for motion in motions_in(text, e):
         if "nearest" in text:
@@ -143,7 +158,7 @@ def of_motions(text, e):
         elif "next most" in text:
             yield "probability", motion != e.motion and e.probability[motion] == second, motion
         elif motion == e.motion or not re.search(rf"{motion}[^,;]*\d|\d[^,;]*{motion}", text):
-            yield "motion", motion == e.motion, motion
+            yield "motion", motion == e.motion, motion  # another one may have a number
 
 
 def motions_in(text, e):
@@ -152,45 +167,29 @@ def motions_in(text, e):
 
 def facts(e) -> list[Fact]:
     """All numbers of a record that a text may state."""
-    plain = {name: f.json_schema_extra for name, f in Evidence.model_fields.items() if f.annotation in (int, float)}
-    found = [Fact(name, each["unit"], abs(getattr(e, name)), each["about"]) for name, each in plain.items()]
-    found += [Fact("look_px", "place", e.look_px, Evidence.model_fields["look_px"].json_schema_extra["about"])]
-    found += [Fact("path_px", "place", e.path_px[0], r"\bfrom\b|start|first"), Fact("ood", "", OOD, "limit")]
-    found += [Fact("path_px", "place", e.path_px[-1], r"\bto\b|\bends?\b")]
-    found += [Fact("networks", "", len(e.networks), "network"), Fact("path_px", "frames", len(e.path_px), "observed")]
-    found += [Fact("future", "frames", len(e.future), FUTURE), Fact("future", "%", REGION * 100, "region|ellipse")]
-    found += [Fact("turnings", "s", seconds, f"from {before} to {after}") for seconds, before, after in e.turnings]
-    found += [Fact("nearest", "", NEIGHBOURS, "of the .* training path")]
-    for motion, percent in e.probability.items():
-        found.append(Fact("probability", "%", percent, f"probab|certain|sure|confident|motion|{motion}", motion))
-        found.append(Fact("nearest", "", e.nearest.get(motion, 0), "nearest", motion))
-    for seconds, place, (wide, high) in e.future:
-        found += [Fact("future", "s", seconds, FUTURE), Fact("future", "place", place, FUTURE, seconds=seconds)]
-        found += [Fact("future", "px", 2 * wide, "wide|across", seconds=seconds)]
-        found += [Fact("future", "px", 2 * high, "high|down", seconds=seconds)]
-    return found
-
-
-def statements(e):
-    """(field, pattern, whether it holds) of what a text may say without a number."""
-    speed, depth = e.speed_change / LEAST["speed_change"], e.depth_change / LEAST["depth_change"]
-    return [
-        ("motion", r"\bunsure|uncertain|\bnot (sure|certain|confident)", e.certainty == "unsure"),
-        ("motion", r"fairly (sure|certain|confident)", e.certainty == "fairly sure"),
-        ("motion", r"(?<!not )(?<!fairly )\b(sure|certain|confident)\b", e.certainty == "sure"),
-        ("speed_change", "faster", speed >= 1),
-        ("speed_change", "slower", speed <= -1),
-        ("speed_change", "speed hardly changes", abs(speed) < 1),
-        ("turn", "straight", abs(e.turn) <= STRAIGHT),
-        ("turn", r"\bclockwise", e.turn > STRAIGHT),
-        ("turn", "counterclockwise", e.turn < -STRAIGHT),
-        ("turnings", "no turning point", not e.turnings),
-        ("depth_change", r"farther|\baway", depth >= 1),
-        ("depth_change", r"nearer|closer|towards the camera", depth <= -1),
-        ("depth_change", "distance from the camera hardly changes", abs(depth) < 1),
-        ("look_passes", "not been tested", e.look_passes is None),
-        ("look_passes", "map passes", e.look_passes is True),
-        ("look_passes", "map fails", e.look_passes is False),
-        ("ood", r"\bunlike the training", e.ood > OOD),
-        ("ood", r"\blike the training", e.ood <= OOD),
+    found = []
+    for name, field in Evidence.model_fields.items():
+        if field.annotation in (int, float):
+            found.append(Fact(name, abs(getattr(e, name)), **field.json_schema_extra))
+    found += [
+        Fact("look_px", e.look_px, **Evidence.model_fields["look_px"].json_schema_extra),
+        Fact("path_px", e.path_px[0], "place", r"\bfrom\b|start|first"),
+        Fact("path_px", e.path_px[-1], "place", r"\bto\b|\bends?\b"),
+        Fact("path_px", len(e.path_px), "frames", "observed"),
+        Fact("ood", OOD, "", "limit"),
+        Fact("networks", len(e.networks), "", "network"),
+        Fact("nearest", NEIGHBOURS, "", "of the .* training path"),
+        Fact("future", len(e.future), "frames", FUTURE),
+        Fact("future", REGION * 100, "%", "region|ellipse"),
     ]
+    found += [Fact("turnings", seconds, "s", f"from {before} to {after}") for seconds, before, after in e.turnings]
+    for motion, percent in e.probability.items():
+        named = f"probab|certain|sure|confident|motion|{motion}"
+        found.append(Fact("probability", percent, "%", named, motion))
+        found.append(Fact("nearest", e.nearest.get(motion, 0), "", "nearest", motion))
+    for seconds, place, (wide, high) in e.future:
+        found.append(Fact("future", seconds, "s", FUTURE))
+        found.append(Fact("future", place, "place", FUTURE, seconds=seconds))
+        found.append(Fact("future", 2 * wide, "px", "wide|across", seconds=seconds))
+        found.append(Fact("future", 2 * high, "px", "high|down", seconds=seconds))
+    return found

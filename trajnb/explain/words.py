@@ -1,72 +1,61 @@
 """The default writer: a record in plain sentences, by rules alone."""
 
 from trajnb.evaluation.predictions import REGION
-from trajnb.explain.evidence import LEAST, NEIGHBOURS, STRAIGHT
+from trajnb.explain.evidence import NEIGHBOURS
 from trajnb.predict import OOD
-
-LENGTHS = ("sentence", "paragraph", "page")
 
 
 def write(e, length="paragraph") -> list[str]:
     """The sentences of a text about an Evidence; `length`: sentence, paragraph or page."""
-    verb = "are" if len(e.networks) > 1 else "is"
+    verb, words = "are" if len(e.networks) > 1 else "is", e.in_words
     opinion = f"{listed(e.networks)} {verb} {e.certainty} that the motion is {e.motion}"
     probability, last = share(e.probability[e.motion]), e.future[-1]
     if length == "sentence":
         soon = f"in {last[0]:.2f} s it is expected at {pair(last[1])}"
         return [f"{opinion} ({probability}): the object moves {to(e.heading)}, and {soon}."]
-    text = [f"{opinion}, with a probability of {probability}.", *about_class(e), *about_path(e)]
-    text += [*about_change(e), *map(expecting, e.future[:-1])] if length == "page" else []
-    return [*text, expecting(last), f"It is expected to move {to(e.future_heading)}.", *about_trust(e)]
-
-
-def about_class(e):
-    percent, motion = max((percent, motion) for motion, percent in e.probability.items() if motion != e.motion)
-    yield f"The next most probable motion is {motion}, with {share(percent)}."
+    percent, other = max((percent, motion) for motion, percent in e.probability.items() if motion != e.motion)
+    text = [f"{opinion}, with a probability of {probability}."]
+    text.append(f"The next most probable motion is {other}, with {share(percent)}.")
     if len(e.networks) > 1:
         find = f"find{'s' * (e.votes == 1)} {e.motion} the most probable"
-        yield f"{e.votes} of {len(e.networks)} networks {find}."
-
-
-def about_path(e):
+        text.append(f"{e.votes} of {len(e.networks)} networks {find}.")
     way = f"from {pair(e.path_px[0])} to {pair(e.path_px[-1])}, {to(e.heading)},"
-    yield f"The object moves {way} in {e.seconds:.2f} s at a mean speed of {e.speed_px_s:.0f} px/s."
-    yield f"This path, as estimated, is {e.path_off_px:.1f} px off the spot measured in the frames."
-    by, way = f"by {abs(e.turn):.0f} degrees in all", "clockwise" if e.turn > 0 else "counterclockwise"
-    if abs(e.turn) <= STRAIGHT:
-        yield f"Its path is nearly straight: it turns {by}."
+    text.append(f"The object moves {way} in {e.seconds:.2f} s at a mean speed of {e.speed_px_s:.0f} px/s.")
+    text.append(f"This path, as estimated, is {e.path_off_px:.1f} px off the spot measured in the frames.")
+    by = f"by {abs(e.turn):.0f} degrees in all"
+    if words["turn"] == "straight":
+        text.append(f"Its path is nearly straight: it turns {by}.")
     else:
-        yield f"Its path turns {way} {by}, with a mean radius of {e.bend_px:.0f} px."
+        text.append(f"Its path turns {words['turn']} {by}, with a mean radius of {e.bend_px:.0f} px.")
+    if length == "page":
+        text += [*changes(e, words), *map(expecting, e.future[:-1])]
+    text += [expecting(last), f"It is expected to move {to(e.future_heading)}."]
+    looks = f"The class query looks most at {pair(e.look_px)} at {e.look_seconds:.2f} s"
+    shares = f"{e.look_on_path:.0f} % of its attention is on the path, {e.look_even:.0f} % would be even"
+    test = "passes the parameter-randomisation test" if e.look_passes else "fails the parameter-randomisation test"
+    tested = "has not been tested" if e.look_passes is None else test
+    text += [f"{looks}; {shares}.", f"This attention map {tested}."]
+    score = f"its out-of-distribution score is {e.ood:.2f}, the limit is {OOD:g}"
+    return [*text, f"The clip is {words['ood']} the training clips: {score}."]
 
 
-def about_change(e):
+def changes(e, words):
+    """Sentences about turning points, changes along the path, and the training paths that are like it."""
     yield from (f"It turns from {before} to {after} at {seconds:.2f} s." for seconds, before, after in e.turnings)
     if not e.turnings:
         yield "It has no turning point."
-    more = {"speed_change": ("faster", "slower", "speed")}
-    more["depth_change"] = "farther away", "nearer", "distance from the camera"
-    for field, words in more.items():
-        percent, word = abs(getattr(e, field)), words[getattr(e, field) < 0]
-        text = f"At the end it is {percent:.0f} % {word} than at the start."
-        yield text if percent >= LEAST[field] else f"Its {words[2]} hardly changes."
+    for field, quantity in {"speed_change": "speed", "depth_change": "distance from the camera"}.items():
+        text = f"At the end it is {abs(getattr(e, field)):.0f} % {words[field]} than at the start."
+        yield text if words[field] else f"Its {quantity} hardly changes."
     ranked = sorted(e.nearest.items(), key=lambda item: -item[1])
     kinds = [f"{count} {'are' if count > 1 else 'is'} {motion}" for motion, count in ranked]
     yield f"Of the {NEIGHBOURS} nearest training paths {listed(kinds)}; their mean distance is {e.nearest_px:.1f} px."
 
 
-def about_trust(e):
-    where, share = f"most at {pair(e.look_px)} at {e.look_seconds:.2f} s", f"{e.look_on_path:.0f} %"
-    yield f"The class query looks {where}; {share} of its attention is on the path, {e.look_even:.0f} % would be even."
-    test = {None: "has not been tested", True: "passes the parameter-randomisation test"}
-    yield f"This attention map {test.get(e.look_passes, 'fails the parameter-randomisation test')}."
-    word = "unlike" if e.ood > OOD else "like"
-    yield f"The clip is {word} the training clips: its out-of-distribution score is {e.ood:.2f}, the limit is {OOD:g}."
-
-
 def expecting(one):
-    seconds, place, half = one
-    wide, high = (f"{2 * px:.0f} px" for px in half)
-    region = f"its {100 * REGION:.0f} % region is {wide} wide and {high} high"
+    """The sentence about one of the places of a record's future."""
+    seconds, place, (wide, high) = one
+    region = f"its {100 * REGION:.0f} % region is {2 * wide:.0f} px wide and {2 * high:.0f} px high"
     return f"In {seconds:.2f} s the object is expected at {pair(place)}; {region}."
 
 
