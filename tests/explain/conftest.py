@@ -1,17 +1,52 @@
-"""What the tests of explain share."""
+"""A record written by hand, and networks without training whose clips are rendered."""
 
 import numpy as np
 import pytest
-from explained import BY_HAND, CFG, explainer_of
 
+from trajnb import models
+from trajnb.config import Config
 from trajnb.data import ClipSet
-from trajnb.explain.evidence import Evidence
+from trajnb.explain import evidence
+from trajnb.predict import trained
 from trajnb.world import recipes
+
+CFG = Config(run_name="tiny", models=["i3d", "magvit"], clips=40, test_clips=40)
 
 
 @pytest.fixture
 def record():
-    return Evidence(**BY_HAND)
+    return evidence.Evidence(
+        networks=["I3D"],
+        motion="circular",
+        probability={"linear": 1.4, "parabolic": 4.2, "circular": 93.8, "random": 0.6},
+        votes=1,
+        seconds=0.5,
+        path_px=[(10 + k, 40 - k) for k in range(16)],
+        path_off_px=0.8,
+        speed_px_s=61.3,
+        speed_change=23.0,
+        heading="up and right",
+        turn=211.0,
+        bend_px=9.2,
+        turnings=[(0.2, "right", "left"), (0.3667, "up", "down")],
+        depth_change=-12.0,
+        future=[((k + 1) / 30, (20 - k, 30 + k), (2 + k, 3 + k)) for k in range(5)],
+        future_heading="down and left",
+        look_px=(40, 24),
+        look_seconds=0.3,
+        look_on_path=62.0,
+        look_even=9.0,
+        look_passes=True,
+        ood=0.61,
+        nearest={"circular": 4, "random": 1},
+        nearest_px=1.7,
+    )
+
+
+@pytest.fixture
+def other(record):
+    """A function: the record with other values."""
+    return lambda **changes: evidence.Evidence(**record.model_dump() | changes)
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +54,22 @@ def clips():
     return ClipSet(CFG, 7, recipes.draw(CFG, 7, np.arange(40)))
 
 
+def explainer_of(*names):
+    """An Explainer of untrained networks; the same weights and recipes whenever it is made."""
+    clean, members = np.random.default_rng(0).integers(20, 60, (40, 16, 64, 64), np.uint8), {}
+    for name in names:
+        net = trained.Scored(models.build(CFG.replace(model=name))).eval().measure(clean)
+        members[name] = evidence.watched(net)
+    train = ClipSet(CFG, 1, recipes.draw(CFG, 1, np.arange(40)))
+    path_RTx2, motion_R = train.track_NFx3[:, :16, :2] * CFG.size, train.table["motion"].to_numpy()
+    return evidence.Explainer(CFG, members, path_RTx2, motion_R, None)
+
+
 @pytest.fixture(scope="session")
 def explainer():
     return explainer_of("i3d")
+
+
+@pytest.fixture(scope="session")
+def both():
+    return explainer_of("i3d", "magvit")

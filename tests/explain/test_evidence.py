@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from explained import CFG, explainer_of
 
 from trajnb import data, files, models, predict
 from trajnb.explain import evidence, words
@@ -19,7 +18,7 @@ MIRRORED = {"left": "right", "right": "left", "clockwise": "counterclockwise", "
 def test_a_record_does_not_change_when_the_truth_is_scrambled(clips, tmp_path, monkeypatch):
     """Labels permuted, true tracks replaced, the test recipes of the run gone: the same record, byte for byte."""
     monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
-    one = CFG.replace(models=["i3d"], model="i3d", clips=200)
+    one = clips.cfg.replace(models=["i3d"], model="i3d", clips=200)
     data.make(one, one.stage_dir("data"))
     weights.save(one.stage_dir(one.train_stage) / weights.FILE, models.build(one), one)
     files.write_json(one.stage_dir(one.train_stage) / "metrics.json", {"val_top1": 0.5})
@@ -50,7 +49,7 @@ def test_a_mirrored_clip_is_left_for_right_and_nothing_else(clips, explainer, mo
     seen = evidence.look(explainer, video_NTSS)
     # Their true paths, which are as varied as paths are, stand in for those that untrained networks estimate.
     seen = seen._replace(path_NTx3=np.log(clips.track_NFx3[:, :16]) * [0, 0, 1] + clips.track_NFx3[:, :16] * [1, 1, 0])
-    sides = explainer.path_RTx2 * [-1, 1] + [CFG.size, 0]
+    sides = explainer.path_RTx2 * [-1, 1] + [clips.cfg.size, 0]
     texts = []
     for one, network, video in (
         (seen, explainer, video_NTSS),
@@ -67,8 +66,8 @@ def test_a_mirrored_clip_is_left_for_right_and_nothing_else(clips, explainer, mo
 
 def test_a_watched_network_predicts_as_before(clips, explainer):
     video_NTSS = clips.render(np.arange(6))
-    (member, _), *_ = explainer.members
-    alone = trained.Scored(models.build(CFG.replace(model="i3d"))).eval()
+    member, _ = explainer.members["i3d"]
+    alone = trained.Scored(models.build(clips.cfg.replace(model="i3d"))).eval()
     ours, theirs = (predict.of_member(each, video_NTSS)[0] for each in (member, alone.of_array))
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
@@ -77,8 +76,7 @@ def test_a_watched_network_predicts_as_before(clips, explainer):
     np.testing.assert_allclose(seen.look_Nthw.sum(axis=(1, 2, 3)), 1, atol=1e-5)
 
 
-def test_several_networks_vote_and_look_together(clips):
-    both = explainer_of("i3d", "magvit")
+def test_several_networks_vote_and_look_together(clips, both):
     video_NTSS = clips.render(np.arange(4))
     seen = evidence.look(both, video_NTSS)
     assert seen.vote_MN.shape == (2, 4) and seen.look_Nthw.shape == (4, 4, 8, 8)
@@ -101,11 +99,13 @@ def test_footage_is_described_in_its_own_pixels_and_seconds(clips, explainer):
 
 
 def test_turns_and_turning_points_are_those_of_the_path():
-    angle_T = np.linspace(0, 2 * np.pi, 16)
-    circle = evidence.moved(np.stack([32 + 10 * np.cos(angle_T), 32 + 10 * np.sin(angle_T)], axis=1), Place(1 / 30))
+    angle_T, even_thw, place = np.linspace(0, 2 * np.pi, 16), np.full((4, 8, 8), 1 / 256), Place(1 / 30)
+    circle_Tx2 = np.stack([32 + 10 * np.cos(angle_T), 32 + 10 * np.sin(angle_T)], axis=1)
+    circle = evidence.along(circle_Tx2, even_thw, 64, place)
     assert 300 < circle["turn"] < 360 and 9.5 < circle["bend_px"] < 10.5
     assert [ways for _, *ways in circle["turnings"]] == [["down", "up"], ["left", "right"], ["up", "down"]]
-    line = evidence.moved(np.stack([np.arange(16.0), np.full(16, 5.0)], axis=1), Place(1 / 30))
+    assert circle["look_on_path"] == pytest.approx(circle["look_even"])
+    line = evidence.along(np.stack([np.arange(16.0), np.full(16, 5.0)], axis=1), even_thw, 64, place)
     assert (line["heading"], line["turnings"], line["speed_px_s"]) == ("right", [], pytest.approx(30))
 
 

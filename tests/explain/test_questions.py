@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from explained import explainer_of
 
 from trajnb import cli
 from trajnb.explain import evidence, questions
@@ -48,10 +47,10 @@ def test_what_the_record_does_not_tell_is_not_answered(record, question):
     assert not answered and sentence.startswith("The record of this prediction does not tell that")
 
 
-def test_ask_answers_about_a_file(tmp_path, monkeypatch, capsys):
+def test_ask_answers_about_a_file(explainer, tmp_path, monkeypatch, capsys):
     np.save(tmp_path / "a.npy", annotate.thrown_square())
     monkeypatch.setattr(trained, "config_of", lambda run: None)
-    monkeypatch.setattr(evidence, "load", lambda cfg, model: explainer_of("i3d"))
+    monkeypatch.setattr(evidence, "load", lambda cfg, model: explainer)
 
     def ended(question):
         monkeypatch.setattr("sys.argv", ["trajnb", "ask", str(tmp_path / "a.npy"), question])

@@ -2,8 +2,8 @@
 
 The path is the one that the networks estimate for the observed frames, neither a measured nor the true one.
 
-Shapes:   N clips   T observed frames   S pixels a side   R training recipes   M networks   Q queries   H future frames
-          C cells of the head's grid, t x h x w   x right and y down in pixels of the footage
+Shapes:   N clips   T observed frames   S pixels a side   R training recipes   M networks   H future frames
+          B clips of a batch   C = t x h x w cells of the head's grid   x right and y down in pixels of the footage
 """
 
 from collections import Counter
@@ -98,8 +98,7 @@ class Explainer(NamedTuple):
     """Networks that are explained together, and what their run knows beside them."""
 
     cfg: Config
-    names: tuple[str, ...]
-    members: list[tuple]  # of `watched`
+    members: dict[str, tuple]  # of `watched`
     path_RTx2: np.ndarray  # of training recipes, pixels
     motion_R: np.ndarray
     map_passes: bool | None
@@ -126,12 +125,12 @@ class Place(NamedTuple):
 def load(cfg, model="best") -> Explainer:
     """The Explainer of a run; `model` as for `trajnb predict`. Raises ParameterError for a model that is not there."""
     names, train, passes = trained.members(cfg, model), data.load(cfg, "train").spread(RECIPES), None
-    members = [watched(trained.scored(cfg.replace(model=one))) for one in names]
+    members = {one: watched(trained.scored(cfg.replace(model=one))) for one in names}
     if (path := cfg.stage_dir("attention") / "scores.csv").is_file():
         maps = pd.read_csv(path).query("clips == 'plain' and method == 'head_class'").set_index("model")
         passes = bool(maps["passes_randomisation"].reindex(names, fill_value=False).all())
     path_RTx2 = train.track_NFx3[:, : cfg.frames, :2] * cfg.size
-    return Explainer(cfg, names, members, path_RTx2, train.table["motion"].to_numpy(), passes)
+    return Explainer(cfg, members, path_RTx2, train.table["motion"].to_numpy(), passes)
 
 
 def watched(scored):
@@ -155,12 +154,12 @@ def watched(scored):
 
 def look(explainer, video_NTSS) -> Seen:
     """What the networks compute for clips (N, T, S, S) uint8, and for nothing else; of several the mean."""
-    each, seen = [], []
-    for member, batches in explainer.members:
+    each = []
+    for member, batches in explainer.members.values():
         batches.clear()
-        each.append(predict.of_member(member, video_NTSS))
-        seen.append([torch.cat(part) for part in zip(*batches, strict=True)])
-    (predicted, scores), (paths, maps) = zip(*each, strict=True), zip(*seen, strict=True)
+        predicted, ood_N = predict.of_member(member, video_NTSS)
+        each.append((predicted, ood_N, *map(torch.cat, zip(*batches, strict=True))))
+    predicted, scores, paths, maps = zip(*each, strict=True)
     shape = max((one.shape[1:] for one in maps), key=np.prod)
     look_Nthw = torch.cat([interpolate(one[:, None], shape, mode="trilinear") for one in maps], dim=1).mean(dim=1)
     return Seen(
@@ -195,7 +194,7 @@ def of_clips(explainer, video_NTSS, places=None) -> list[Evidence]:
         half_Hx2 = half_axes(seen.predicted.logvar_NHx3[row]) * cfg.size * place.scale
         seconds_H, log_depth_T = np.arange(1, len(half_Hx2) + 1) * place.step, seen.path_NTx3[row, :, 2]
         one = Evidence(
-            networks=[name(model) for model in explainer.names],
+            networks=map(name, explainer.members),
             motion=cfg.motions[prob_K.argmax()],
             probability=dict(zip(cfg.motions, prob_K * 100, strict=True)),
             votes=(seen.vote_MN[:, row] == prob_K.argmax()).sum(),
@@ -207,22 +206,25 @@ def of_clips(explainer, video_NTSS, places=None) -> list[Evidence]:
             look_passes=explainer.map_passes,
             nearest=Counter(sorted(explainer.motion_R[near])),
             nearest_px=distance_R[near].mean() * place.scale,
-            **moved(path_Tx2, place),
-            **looked(seen.look_Nthw[row], path_Tx2 / cfg.size, cfg.size, place),
+            **along(path_Tx2, seen.look_Nthw[row], cfg.size, place),
         )
         found.append(one)
     return found
 
 
-def moved(path_Tx2, place):
-    """Fields about the path (T, 2) in pixels of a clip."""
-    velocity_Tx2, third = np.gradient(path_Tx2, axis=0), len(path_Tx2) // 3
-    speed_T = np.linalg.norm(velocity_Tx2, axis=1)
+def along(path_Tx2, look_thw, size, place):
+    """Fields about a path (T, 2) in pixels of a clip, `size` a side, and about attention (t, h, w), sum 1, along it."""
+    velocity_Tx2, frames = np.gradient(path_Tx2, axis=0), len(path_Tx2)
+    speed_T, third = np.linalg.norm(velocity_Tx2, axis=1), frames // 3
     angle_T = np.unwrap(np.arctan2(velocity_Tx2[:, 1], velocity_Tx2[:, 0]))
     turn, ways = angle_T[-1] - angle_T[0], (("right", "left"), ("left", "right"), ("down", "up"), ("up", "down"))
     peaks = [find_peaks(sign * axis_T, prominence=REVERSAL_PX)[0] for axis_T in path_Tx2.T for sign in (1, -1)]
+    shape = np.array(look_thw.shape)
+    when, row, column = (np.array(np.unravel_index(look_thw.argmax(), shape)) + 0.5) / shape
+    share_Tx3 = np.column_stack([(np.arange(frames) + 0.5) / frames, path_Tx2[:, ::-1] / size])
+    cells = np.unique(np.clip((share_Tx3 * shape).astype(int), 0, shape - 1), axis=0)
     return {
-        "seconds": (len(path_Tx2) - 1) * place.step,
+        "seconds": (frames - 1) * place.step,
         "path_px": path_Tx2 * place.scale + place.corner,
         "speed_px_s": speed_T.mean() * place.scale / place.step,
         "speed_change": (speed_T[-third:].mean() / max(speed_T[:third].mean(), 1e-6) - 1) * 100,
@@ -230,16 +232,6 @@ def moved(path_Tx2, place):
         "turn": np.degrees(turn),
         "bend_px": speed_T[1:-1].sum() / max(abs(turn), 1e-6) * place.scale,
         "turnings": sorted((t * place.step, *way) for way, at in zip(ways, peaks, strict=True) for t in at),
-    }
-
-
-def looked(look_thw, path_Tx2, size, place):
-    """Fields about the class query's attention (t, h, w), sum 1, along a path (T, 2) in frame widths."""
-    shape, frames = np.array(look_thw.shape), len(path_Tx2)
-    when, row, column = (np.array(np.unravel_index(look_thw.argmax(), shape)) + 0.5) / shape
-    share_Tx3 = np.column_stack([(np.arange(frames) + 0.5) / frames, path_Tx2[:, ::-1]])
-    cells = np.unique(np.clip((share_Tx3 * shape).astype(int), 0, shape - 1), axis=0)
-    return {
         "look_px": np.array((column, row)) * size * place.scale + place.corner,
         "look_seconds": (when * frames - 0.5) * place.step,
         "look_on_path": look_thw[tuple(cells.T)].sum() * 100,
