@@ -6,12 +6,13 @@ it: only the text is read, and nothing in it is carried out.
 """
 
 import re
+from collections import namedtuple
 from typing import NamedTuple
 
 import numpy as np
 
 from trajnb.evaluation.predictions import REGION
-from trajnb.explain.evidence import NEIGHBOURS, Evidence
+from trajnb.explain.evidence import NEIGHBOURS, Evidence, Pair
 from trajnb.predict import OOD
 
 SUPPORTED, CONTRADICTED, UNSUPPORTED = "supported", "contradicted", "unsupported"
@@ -59,15 +60,8 @@ WORDS = {
 }
 
 
-class Fact(NamedTuple):
-    """A number of the record; `about`: words that name it; `motion`, `seconds`: of which motion, at what time."""
-
-    field: str
-    value: float | tuple
-    unit: str
-    about: str
-    motion: str | None = None
-    seconds: float | None = None
+# A number of the record, its unit, the words (a pattern) that name it, and of a place or region the time ahead.
+Fact = namedtuple("Fact", ["field", "value", "unit", "about", "seconds"], defaults=[None])
 
 
 class Checked(NamedTuple):
@@ -109,7 +103,7 @@ def coverage(checked):
 
 def of_numbers(text, e):
     """(field or None, whether it holds, the phrase) of each number: named in its clause, before it or after it."""
-    known, clauses = facts(e), re.split(CLAUSE, text)
+    clauses = re.split(CLAUSE, text)
     times = [match[3] for match in NUMBER.finditer(text) if UNITS.get(match[4], match[4]) == "s"]
     for k, clause in enumerate(clauses):
         for match in NUMBER.finditer(clause):
@@ -118,9 +112,8 @@ def of_numbers(text, e):
             if not x and not unit and "." in number and float(number) <= 1:
                 written["%"] = (f"{float(number) * 100:g}",)  # a probability
             for context in (clause, " ".join(clauses[: k + 1]), text):
-                motions = None, *(motions_in(context, e) or [e.motion])
-                near = [fact for fact in known if fact.unit in written and fact.motion in motions]
-                near = [fact for fact in near if re.search(fact.about, context)]
+                known = facts(e, motions_in(context, e) or [e.motion])
+                near = [fact for fact in known if fact.unit in written and re.search(fact.about, context)]
                 if near:
                     break
             if times:  # a place or a region at a time is that of this time
@@ -165,14 +158,14 @@ def motions_in(text, e):
     return [motion for motion in e.probability if re.search(rf"\b{motion}\b", text)]
 
 
-def facts(e) -> list[Fact]:
-    """All numbers of a record that a text may state."""
+def facts(e, motions) -> list[Fact]:
+    """All numbers of a record that a text about these motions may state."""
     found = []
     for name, field in Evidence.model_fields.items():
-        if field.annotation in (int, float):
-            found.append(Fact(name, abs(getattr(e, name)), **field.json_schema_extra))
+        if field.annotation in (int, float, Pair):
+            value = getattr(e, name)  # texts say what a sign means in words
+            found.append(Fact(name, value if field.annotation == Pair else abs(value), **field.json_schema_extra))
     found += [
-        Fact("look_px", e.look_px, **Evidence.model_fields["look_px"].json_schema_extra),
         Fact("path_px", e.path_px[0], "place", r"\bfrom\b|start|first"),
         Fact("path_px", e.path_px[-1], "place", r"\bto\b|\bends?\b"),
         Fact("path_px", len(e.path_px), "frames", "observed"),
@@ -183,13 +176,13 @@ def facts(e) -> list[Fact]:
         Fact("future", REGION * 100, "%", "region|ellipse"),
     ]
     found += [Fact("turnings", seconds, "s", f"from {before} to {after}") for seconds, before, after in e.turnings]
-    for motion, percent in e.probability.items():
+    for motion in motions:
         named = f"probab|certain|sure|confident|motion|{motion}"
-        found.append(Fact("probability", percent, "%", named, motion))
-        found.append(Fact("nearest", e.nearest.get(motion, 0), "", "nearest", motion))
+        found.append(Fact("probability", e.probability[motion], "%", named))
+        found.append(Fact("nearest", e.nearest.get(motion, 0), "", "nearest"))
     for seconds, place, (wide, high) in e.future:
         found.append(Fact("future", seconds, "s", FUTURE))
-        found.append(Fact("future", place, "place", FUTURE, seconds=seconds))
-        found.append(Fact("future", 2 * wide, "px", "wide|across", seconds=seconds))
-        found.append(Fact("future", 2 * high, "px", "high|down", seconds=seconds))
+        found.append(Fact("future", place, "place", FUTURE, seconds))
+        found.append(Fact("future", 2 * wide, "px", "wide|across", seconds))
+        found.append(Fact("future", 2 * high, "px", "high|down", seconds))
     return found
