@@ -29,8 +29,8 @@ SECTORS = ("right", "up and right", "up", "up and left", "left", "down and left"
 RECIPES, NEIGHBOURS = 2000, 5  # training recipes among which the nearest are sought; how many
 REVERSAL_PX = 2.0  # of a clip: a path that goes back by less has no turning point there
 STRAIGHT = 30.0  # degrees: estimated paths of straight motion turn by up to that
-LEAST = {"speed_change": 10.0, "depth_change": 2.0}  # percent: smaller changes are none
-MORE_OR_LESS = {"speed_change": ("faster", "slower"), "depth_change": ("farther away", "nearer")}
+# Percent of a change: smaller ones are none; words for more and less.
+CHANGES = {"speed_change": (10.0, "faster", "slower"), "depth_change": (2.0, "farther away", "nearer")}
 SURE, UNSURE = 0.9, 0.6  # probabilities: at least, below
 Pair = tuple[float, float]
 Turning = tuple[float, str, str]  # seconds, direction before and after
@@ -88,9 +88,9 @@ class Evidence(BaseModel):
         words["turn"] = "clockwise" if self.turn > 0 else "counterclockwise"
         if abs(self.turn) <= STRAIGHT:
             words["turn"] = "straight"
-        for field, (more, less) in MORE_OR_LESS.items():
+        for field, (least, more, less) in CHANGES.items():
             change = getattr(self, field)
-            words[field] = "" if abs(change) < LEAST[field] else more if change > 0 else less
+            words[field] = "" if abs(change) < least else more if change > 0 else less
         return words
 
 

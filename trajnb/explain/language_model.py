@@ -17,7 +17,6 @@ from trajnb.explain import words
 from trajnb.explain.verify import SUPPORTED, Checked, verify
 
 TIMEOUT_S = 60.0  # of one answer: then its process is killed
-QUIET = ("--no-log", "--no-stream")
 LONGEST = 20_000  # letters of an answer that are read
 SCHEMA = '{"properties": {"sentences": {"type": "array", "items": {"type": "string"}}}, "required": ["sentences"]}'
 SYSTEM = """You explain one prediction of a video network in plain English. Use only the facts that are given, numbers
@@ -38,13 +37,14 @@ def write(evidence, model, task="Explain it in two or three sentences.", default
 
     An answer without a supported sentence is a failure, too. Raises ParameterError where llm does not know the model.
     """
-    facts = "\n".join(dict.fromkeys([*default, *words.write(evidence)]))
+    plain = words.write(evidence)
+    facts = "\n".join(dict.fromkeys([*default, *plain]))
+    given = {"input": f"{facts}\n\n{task}", "timeout": TIMEOUT_S, "errors": "replace"}
+    command = [sys.executable, "-m", "llm", "prompt", "-m", model, "-s", SYSTEM, "--no-log", "--no-stream"]
     why, dropped = "", []
     for options in (["--schema", SCHEMA], []):  # not every model takes a schema
-        command = [sys.executable, "-m", "llm", "prompt", "-m", model, "-s", SYSTEM, *QUIET, *options]
         try:
-            given = {"input": f"{facts}\n\n{task}", "timeout": TIMEOUT_S}
-            done = subprocess.run(command, **given, capture_output=True, text=True, errors="replace")
+            done = subprocess.run([*command, *options], **given, capture_output=True, text=True)
         except subprocess.TimeoutExpired:
             why = f"no answer in {TIMEOUT_S:g} s"
             continue
@@ -55,9 +55,10 @@ def write(evidence, model, task="Explain it in two or three sentences.", default
         dropped += [one for one in checked if one.status != SUPPORTED]
         if kept:
             return Text(model, kept, dropped)
-        nothing = "it wrote no sentence that follows from the record"
-        why = ascii(done.stderr.strip()[-200:]) if done.returncode else nothing
-    return Text("rules", verify(default or words.write(evidence), evidence), dropped, f"{model} was left out: {why}.")
+        why = "it wrote no sentence that follows from the record"
+        if done.returncode:
+            why = ascii(done.stderr.strip()[-200:])
+    return Text("rules", verify(default or plain, evidence), dropped, f"{model} was left out: {why}.")
 
 
 def sentences(text):

@@ -42,8 +42,8 @@ def answer(question, e):
             cannot = f"not where the object will be in {seconds:g} s"
             return False, [f"The network predicts {len(e.future)} frames, {horizon:.2f} s, ahead: {cannot}.", soonest]
         return True, [soonest, f"It is expected to move {words.to(e.future_heading)}."]
-    about = Evidence.model_fields.items()
-    fields = {field for field, one in about if re.search(one.json_schema_extra["about"], question)}
+    about = {field: one.json_schema_extra["about"] for field, one in Evidence.model_fields.items()}
+    fields = {field for field, pattern in about.items() if re.search(pattern, question)}
     found = [one.sentence for one in verify(words.write(e, "page"), e) if fields & {*one.fields}]
     topics = "motion, how sure, speed, direction, turning points, depth, future, attention, training clips"
     return bool(found), found or [f"The record of this prediction does not tell that, but: {topics}."]

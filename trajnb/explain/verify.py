@@ -38,8 +38,6 @@ passes path paths per percent pixel pixels place point points position positions
 px query radius randomisation region right rightward s score second seconds slower so speed spot start starts straight
 sure test than that the their then these this to total towards training turn turning turns uncertain under unlike unsure
 up upward was where which while wide will with would""".split()
-
-
 # What a text may say of a field without a number: patterns of each of its words in Evidence.in_words.
 WORDS = {
     "motion": {
@@ -58,8 +56,6 @@ WORDS = {
     "look_passes": {None: "not been tested", True: "map passes", False: "map fails"},
     "ood": {"unlike": r"\bunlike the training", "like": r"\blike the training"},
 }
-
-
 # A number of the record, its unit, the words (a pattern) that name it, and of a place or region the time ahead.
 Fact = namedtuple("Fact", ["field", "value", "unit", "about", "seconds"], defaults=[None])
 
@@ -112,8 +108,7 @@ def of_numbers(text, e):
             if not x and not unit and "." in number and float(number) <= 1:
                 written["%"] = (f"{float(number) * 100:g}",)  # a probability
             for context in (clause, " ".join(clauses[: k + 1]), text):
-                known = facts(e, motions_in(context, e) or [e.motion])
-                near = [fact for fact in known if fact.unit in written and re.search(fact.about, context)]
+                near = [fact for fact in facts(e, context) if fact.unit in written]
                 if near:
                     break
             if times:  # a place or a region at a time is that of this time
@@ -158,8 +153,8 @@ def motions_in(text, e):
     return [motion for motion in e.probability if re.search(rf"\b{motion}\b", text)]
 
 
-def facts(e, motions) -> list[Fact]:
-    """All numbers of a record that a text about these motions may state."""
+def facts(e, text) -> list[Fact]:
+    """All numbers of a record that are named in a text."""
     found = []
     for name, field in Evidence.model_fields.items():
         if field.annotation in (int, float, Pair):
@@ -176,7 +171,7 @@ def facts(e, motions) -> list[Fact]:
         Fact("future", REGION * 100, "%", "region|ellipse"),
     ]
     found += [Fact("turnings", seconds, "s", f"from {before} to {after}") for seconds, before, after in e.turnings]
-    for motion in motions:
+    for motion in motions_in(text, e) or [e.motion]:
         named = f"probab|certain|sure|confident|motion|{motion}"
         found.append(Fact("probability", e.probability[motion], "%", named))
         found.append(Fact("nearest", e.nearest.get(motion, 0), "", "nearest"))
@@ -185,4 +180,4 @@ def facts(e, motions) -> list[Fact]:
         found.append(Fact("future", place, "place", FUTURE, seconds))
         found.append(Fact("future", 2 * wide, "px", "wide|across", seconds))
         found.append(Fact("future", 2 * high, "px", "high|down", seconds))
-    return found
+    return [fact for fact in found if re.search(fact.about, text)]

@@ -28,7 +28,16 @@ def write(e, length="paragraph") -> list[str]:
     else:
         text.append(f"Its path turns {words['turn']} {by}, with a mean radius of {e.bend_px:.0f} px.")
     if length == "page":
-        text += [*changes(e, words), *map(expecting, e.future[:-1])]
+        turnings = [f"It turns from {before} to {after} at {seconds:.2f} s." for seconds, before, after in e.turnings]
+        text += turnings or ["It has no turning point."]
+        for field, quantity in {"speed_change": "speed", "depth_change": "distance from the camera"}.items():
+            change = f"At the end it is {abs(getattr(e, field)):.0f} % {words[field]} than at the start."
+            text.append(change if words[field] else f"Its {quantity} hardly changes.")
+        ranked = sorted(e.nearest.items(), key=lambda item: -item[1])
+        kinds = listed([f"{count} {'are' if count > 1 else 'is'} {motion}" for motion, count in ranked])
+        distance = f"their mean distance is {e.nearest_px:.1f} px"
+        text.append(f"Of the {NEIGHBOURS} nearest training paths {kinds}; {distance}.")
+        text += map(expecting, e.future[:-1])
     text += [expecting(last), f"It is expected to move {to(e.future_heading)}."]
     looks = f"The class query looks most at {pair(e.look_px)} at {e.look_seconds:.2f} s"
     shares = f"{e.look_on_path:.0f} % of its attention is on the path, {e.look_even:.0f} % would be even"
@@ -37,19 +46,6 @@ def write(e, length="paragraph") -> list[str]:
     text += [f"{looks}; {shares}.", f"This attention map {tested}."]
     score = f"its out-of-distribution score is {e.ood:.2f}, the limit is {OOD:g}"
     return [*text, f"The clip is {words['ood']} the training clips: {score}."]
-
-
-def changes(e, words):
-    """Sentences about turning points, changes along the path, and the training paths that are like it."""
-    yield from (f"It turns from {before} to {after} at {seconds:.2f} s." for seconds, before, after in e.turnings)
-    if not e.turnings:
-        yield "It has no turning point."
-    for field, quantity in {"speed_change": "speed", "depth_change": "distance from the camera"}.items():
-        text = f"At the end it is {abs(getattr(e, field)):.0f} % {words[field]} than at the start."
-        yield text if words[field] else f"Its {quantity} hardly changes."
-    ranked = sorted(e.nearest.items(), key=lambda item: -item[1])
-    kinds = [f"{count} {'are' if count > 1 else 'is'} {motion}" for motion, count in ranked]
-    yield f"Of the {NEIGHBOURS} nearest training paths {listed(kinds)}; their mean distance is {e.nearest_px:.1f} px."
 
 
 def expecting(one):
