@@ -66,12 +66,11 @@ def test_a_mirrored_clip_is_left_for_right_and_nothing_else(clips, explainer, mo
 
 def test_a_watched_network_predicts_as_before(clips, explainer):
     video_NTSS = clips.render(np.arange(6))
-    member, _ = explainer.members["i3d"]
     alone = trained.Scored(models.build(clips.cfg.replace(model="i3d"))).eval()
-    ours, theirs = (predict.of_member(each, video_NTSS)[0] for each in (member, alone.of_array))
+    seen = evidence.look(explainer, video_NTSS)
+    ours, theirs = seen.predicted, predict.of_member(alone.of_array, video_NTSS)[0]
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
-    seen = evidence.look(explainer, video_NTSS)
     assert seen.path_NTx3.shape == (6, 16, 3)
     np.testing.assert_allclose(seen.look_Nthw.sum(axis=(1, 2, 3)), 1, atol=1e-5)
 

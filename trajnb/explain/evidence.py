@@ -3,7 +3,7 @@
 The path is the one that the networks estimate for the observed frames, neither a measured nor the true one.
 
 Shapes:   N clips   T observed frames   S pixels a side   R training recipes   M networks   H future frames
-          B clips of a batch   C = t x h x w cells of the head's grid   x right and y down in pixels of the footage
+          P pools   B clips of a batch   C = t x h x w cells of the head's grid   x right and y down in footage pixels
 """
 
 from collections import Counter
@@ -18,6 +18,7 @@ from scipy.spatial.distance import cdist
 from torch.nn.functional import interpolate
 
 from trajnb import data, predict
+from trajnb.attention.layers import attention_weights
 from trajnb.config import Config
 from trajnb.evaluation import ensembles
 from trajnb.evaluation.predictions import Predictions, half_axes
@@ -98,7 +99,7 @@ class Explainer(NamedTuple):
     """Networks that are explained together, and what their run knows beside them."""
 
     cfg: Config
-    members: dict[str, tuple]  # of `watched`
+    members: dict[str, trained.Scored]
     path_RTx2: np.ndarray  # of training recipes, pixels
     motion_R: np.ndarray
     map_passes: bool | None
@@ -125,7 +126,7 @@ class Place(NamedTuple):
 def load(cfg, model="best") -> Explainer:
     """The Explainer of a run; `model` as for `trajnb predict`. Raises ParameterError for a model that is not there."""
     names, train, passes = trained.members(cfg, model), data.load(cfg, "train").spread(RECIPES), None
-    members = {one: watched(trained.scored(cfg.replace(model=one))) for one in names}
+    members = {one: trained.scored(cfg.replace(model=one)) for one in names}
     if (path := cfg.stage_dir("attention") / "scores.csv").is_file():
         maps = pd.read_csv(path).query("clips == 'plain' and method == 'head_class'").set_index("model")
         passes = bool(maps["passes_randomisation"].reindex(names, fill_value=False).all())
@@ -133,32 +134,28 @@ def load(cfg, model="best") -> Explainer:
     return Explainer(cfg, members, path_RTx2, train.table["motion"].to_numpy(), passes)
 
 
-def watched(scored):
-    """(a member as of a Network, a list that receives path and attention of its batches) of a trained.Scored.
+def watch(scored, video_NTSS):
+    """Predictions and scores (N,) of one network, its path (N, T, 3), its class query's attention (N, t, h, w).
 
     In training mode the head also estimates the observed positions; its other outputs do not depend on that.
     """
-    seen, weights, head = [], [], scored.net.head.train()
-    for pool in head.pools:
-        pool.attend.fused = False
-        pool.attend.weights.register_forward_hook(lambda _, inputs, weight_BNQC: weights.append(weight_BNQC[:, :, 0]))
+    paths, maps, head = [], [], scored.net.head.train()
 
     def keep(_, inputs, output):
-        look_BC = torch.stack(weights).mean(dim=(0, 2))  # over pools and heads, of the class query, which is the first
-        seen.append([x.cpu() for x in (output.observed_BTx3, look_BC.unflatten(1, inputs[0].shape[1:4]))])
-        weights.clear()
+        look_PBNC = torch.stack([weight_BNQC[:, :, 0] for weight_BNQC in weights.values()])  # its query is the first
+        maps.append(look_PBNC.mean(dim=(0, 2)).unflatten(1, inputs[0].shape[1:4]).cpu())  # over pools and heads
+        paths.append(output.observed_BTx3.cpu())
 
-    head.register_forward_hook(keep)
-    return scored.of_array, seen
+    with attention_weights(head) as weights:
+        hook = head.register_forward_hook(keep)
+        predicted, score_N = predict.of_member(scored.of_array, video_NTSS)
+        hook.remove()
+    return predicted, score_N, torch.cat(paths), torch.cat(maps)
 
 
 def look(explainer, video_NTSS) -> Seen:
     """What the networks compute for clips (N, T, S, S) uint8, and for nothing else; of several the mean."""
-    each = []
-    for member, batches in explainer.members.values():
-        batches.clear()
-        predicted, ood_N = predict.of_member(member, video_NTSS)
-        each.append((predicted, ood_N, *map(torch.cat, zip(*batches, strict=True))))
+    each = [watch(scored, video_NTSS) for scored in explainer.members.values()]
     predicted, scores, paths, maps = zip(*each, strict=True)
     shape = max((one.shape[1:] for one in maps), key=np.prod)
     look_Nthw = torch.cat([interpolate(one[:, None], shape, mode="trilinear") for one in maps], dim=1).mean(dim=1)
