@@ -108,8 +108,7 @@ def of_numbers(text, e):
             if not x and not unit and "." in number and float(number) <= 1:
                 written["%"] = (f"{float(number) * 100:g}",)  # a probability
             for context in (clause, " ".join(clauses[: k + 1]), text):
-                near = [fact for fact in facts(e, context) if fact.unit in written]
-                if near:
+                if near := facts(e, context, written):
                     break
             if times:  # a place or a region at a time is that of this time
                 near = [f for f in near if f.seconds is None or any(close(time, f.seconds) for time in times)]
@@ -153,8 +152,8 @@ def motions_in(text, e):
     return [motion for motion in e.probability if re.search(rf"\b{motion}\b", text)]
 
 
-def facts(e, text) -> list[Fact]:
-    """All numbers of a record that are named in a text."""
+def facts(e, text, units) -> list[Fact]:
+    """All numbers of a record with one of these units that are named in a text."""
     found = []
     for name, field in Evidence.model_fields.items():
         if field.annotation in (int, float, Pair):
@@ -180,4 +179,4 @@ def facts(e, text) -> list[Fact]:
         found.append(Fact("future", place, "place", FUTURE, seconds))
         found.append(Fact("future", 2 * wide, "px", "wide|across", seconds))
         found.append(Fact("future", 2 * high, "px", "high|down", seconds))
-    return [fact for fact in found if re.search(fact.about, text)]
+    return [fact for fact in found if fact.unit in units and re.search(fact.about, text)]

@@ -41,9 +41,9 @@ def write(e, length="paragraph") -> list[str]:
     text += [expecting(last), f"It is expected to move {to(e.future_heading)}."]
     looks = f"The class query looks most at {pair(e.look_px)} at {e.look_seconds:.2f} s"
     shares = f"{e.look_on_path:.0f} % of its attention is on the path, {e.look_even:.0f} % would be even"
-    test = "passes the parameter-randomisation test" if e.look_passes else "fails the parameter-randomisation test"
-    tested = "has not been tested" if e.look_passes is None else test
-    text += [f"{looks}; {shares}.", f"This attention map {tested}."]
+    test = f"{'passes' if e.look_passes else 'fails'} the parameter-randomisation test"
+    test = "has not been tested" if e.look_passes is None else test
+    text += [f"{looks}; {shares}.", f"This attention map {test}."]
     score = f"its out-of-distribution score is {e.ood:.2f}, the limit is {OOD:g}"
     return [*text, f"The clip is {words['ood']} the training clips: {score}."]
 
