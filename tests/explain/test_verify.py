@@ -64,6 +64,12 @@ def test_sentences_are_supported_contradicted_or_dropped_in_anybody_s_words(reco
     assert [one for one in found if one.status != status or not one.reason.startswith(reason)] == []
 
 
+def test_a_sentence_without_end_is_not_read(record):
+    """20,000 characters of numbers would take a minute."""
+    [one] = verify(["It moves at 61 px/s, " * 1000], record)
+    assert (one.status, one.reason) == (UNSUPPORTED, "is longer than 1000 characters")
+
+
 @pytest.mark.parametrize(
     "changes",
     [

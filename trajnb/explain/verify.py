@@ -16,6 +16,7 @@ from trajnb.explain.evidence import NEIGHBOURS, Evidence, Pair
 from trajnb.predict import OOD
 
 SUPPORTED, CONTRADICTED, UNSUPPORTED = "supported", "contradicted", "unsupported"
+LONGEST = 1000  # characters of a sentence: a language model may write without a full stop
 ROUNDING = 0.01  # of a value, beside half a unit of the last digit written
 NUMBER = re.compile(
     r"\(\s*(-?\d+\.?\d*)\s*,\s*(-?\d+\.?\d*)\s*\)\s*(?:px|pixels)?"
@@ -73,6 +74,9 @@ def verify(sentences, evidence) -> list[Checked]:
     """Each sentence checked against the record."""
     known, checked = {*KNOWN, *re.findall(r"[^\W\d_]+", " ".join(evidence.probability))}, []
     for sentence in sentences:
+        if len(sentence) > LONGEST:
+            checked.append(Checked(sentence, UNSUPPORTED, [], f"is longer than {LONGEST} characters"))
+            continue
         text, found = sentence.lower().replace("\N{DEGREE SIGN}", " degrees"), []
         for name in evidence.networks:  # which may hold digits
             found += [("networks", True, name)] * (name.lower() in text)
