@@ -1,11 +1,14 @@
-"""The score table: every map and control on both kinds of clips, intervals, margins and their p-values."""
+"""The score table: every map and control on both kinds of clips, intervals, margins and their p-values, and whether
+maps differ from those of random networks; only a map that depends on the weights changes."""
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from scipy import stats
 
 from trajnb import data, models
-from trajnb.attention import sanity, study
+from trajnb.attention import study
 from trajnb.attention.clips import clip_pairs
 from trajnb.attention.layers import load_explained
 from trajnb.attention.maps import CONTROLS, Map
@@ -42,18 +45,16 @@ def test_the_table_has_a_row_for_every_map_on_both_kinds_of_clips(studied):
     control, plain = board["method"].isin(CONTROLS), board["clips"] == "plain"
     assert board["p"].notna().equals(~plain & ~control)
     assert board["sanity_rank_correlation"].notna().equals(~control)
-    assert set(correlations["draw"]) == set(range(sanity.DRAWS))
+    assert set(correlations["draw"]) == set(range(study.DRAWS))
     cells = board.set_index(["clips", "model", "method"])["resolution"]["plain"]["slowfast"].to_dict()
     assert (cells["gradcam_slow"], cells["random"]) == ("4x8x8", "16x64x64")
 
 
 def test_means_lie_in_their_intervals_and_shares_between_0_and_1(studied):
-    board = studied[3]
     for name in (*study.INTERVALS, "sanity_rank_correlation"):
-        known = board[board[name].notna()]
+        known = studied[3].dropna(subset=name)
         assert len(known), name
-        assert (known[f"{name}_low"] <= known[name] + 1e-9).all(), name
-        assert (known[name] <= known[f"{name}_high"] + 1e-9).all(), name
+        assert known[name].between(known[f"{name}_low"] - 1e-9, known[f"{name}_high"] + 1e-9).all(), name
         assert "correlation" in name or known[name].between(0, 1).all(), name
 
 
@@ -92,20 +93,19 @@ def fake(points, n=50, model="i3d"):
 
 def test_margins_are_taken_against_the_hardest_control():
     (row,) = study.margins(fake({"gradcam": 0.9})).itertuples()
-    assert row.hardest_control == "brightest_pixel"
-    assert row.margin == pytest.approx(0.4)
-    assert row.margin_low < row.margin < row.margin_high
-    assert row.p < 0.05
+    assert (row.hardest_control, row.margin) == ("brightest_pixel", pytest.approx(0.4))
+    assert row.margin_low < row.margin < row.margin_high and row.p < 0.05
     assert study.margins(fake({"gradcam": 0.3}))["p"].item() == 1, "ahead of three controls, behind the fourth"
 
 
 def test_the_hardest_control_has_the_least_lower_end():
     """Not the least mean: 0.30 in every clip is surer than 0.35 that differs between halves of the clips."""
-    varying = np.tile([1.05, -0.35], 32)
-    ahead = np.stack([np.full(64, 0.9), np.full(64, 0.9), np.full(64, 0.3), varying], axis=1)
-    found = study.hardest(ahead)
-    assert found["hardest_control"] == CONTROLS[3]
-    assert found["margin_low"] < 0.3 < found["margin"] == pytest.approx(0.35)
+    scored = fake({"gradcam": 1.0}, n=64)
+    for method, ahead in {"brightest_pixel": 0.3, "motion_energy": np.tile([1.05, -0.35], 32)}.items():
+        scored.loc[scored["method"] == method, "pointing_game"] = 1 - ahead
+    (row,) = study.margins(scored).itertuples()
+    assert row.hardest_control == "motion_energy"
+    assert row.margin_low < 0.3 < row.margin == pytest.approx(0.35)
 
 
 def test_a_margin_significant_alone_is_not_among_the_maps_of_all_networks():
@@ -114,3 +114,43 @@ def test_a_margin_significant_alone_is_not_among_the_maps_of_all_networks():
     assert study.margins(good)["p"].item() < 0.05
     others = [fake({f"map_{k}": 0.02 for k in range(20)}, n=200, model=name) for name in ("magvit", "slowfast")]
     assert study.margins(pd.concat([good, *others])).set_index("method")["p"]["gradcam"] > 0.05
+
+
+def test_all_weights_of_a_copy_become_those_of_the_seed(explained):
+    before = {name: weight.clone() for name, weight in explained.net.state_dict().items()}
+    cfg = Config(model=explained.name, seed=3)
+    random, expected = study.randomised(explained, cfg).net.state_dict(), models.build(cfg).state_dict()
+    assert random.keys() == before.keys()
+    assert all(torch.equal(random[name], weight) for name, weight in expected.items())
+    assert all(torch.equal(weight, before[name]) for name, weight in explained.net.state_dict().items()), "a copy"
+
+
+def test_the_interval_is_one_over_networks_and_not_over_clips():
+    """Five networks, 40 clips each that share their network's deviation, which the interval has to show."""
+    rng, shift = np.random.default_rng(0), [-0.2, 0.0, 0.1, 0.2, 0.4]
+    rows = [(draw, clip, shift[draw] + 0.01 * rng.normal()) for draw in range(5) for clip in range(40)]
+    checked = pd.DataFrame(rows, columns=["draw", "index", "rank_correlation"])
+    found = study.over_networks(checked)
+    ends = stats.ttest_1samp(shift, 0).confidence_interval()
+    for name, expected in {"": 0.1, "_low": ends.low, "_high": ends.high}.items():
+        assert found[f"sanity_rank_correlation{name}"] == pytest.approx(expected, abs=0.02)
+    some = checked.assign(rank_correlation=checked["rank_correlation"].where(checked["index"] > 9))
+    assert (found["sanity_clips"], study.over_networks(some)["sanity_clips"]) == (40, 30)
+    assert np.isnan(study.over_networks(checked[:0])["sanity_rank_correlation_high"]), "no map: nothing is known"
+
+
+@pytest.mark.parametrize(
+    ("high", "clips", "passes"),
+    [(0.1, 50, True), (0.32, 50, False), (np.nan, 0, False), (0.1, 24, False), (0.1, 25, True)],
+)
+def test_a_map_passes_if_random_weights_change_it_in_half_of_the_clips_or_more(high, clips, passes):
+    assert study.passes({"sanity_rank_correlation_high": high, "sanity_clips": clips, "n": 50}) == passes
+
+
+def test_the_rank_correlation_is_spearmans_and_nan_for_a_constant_map():
+    one, other = np.random.default_rng(0).integers(0, 5, (2, 3, 4, 2, 5)).astype(float)
+    expected = [stats.spearmanr(a.ravel(), b.ravel()).statistic for a, b in zip(one, other, strict=True)]
+    np.testing.assert_allclose(study.rank_correlation(Map(one), Map(other)), expected)
+    constant = Map(np.ones_like(one))
+    for pair in ((Map(one), constant), (constant, Map(one)), (constant, constant)):
+        assert np.isnan(study.rank_correlation(*pair)).all(), "0 would count as changed by random weights"

@@ -1,5 +1,5 @@
-"""Maps: recorded attention equals the fused one, a propagated row equals multiplied matrices, and the map of a network
-whose class depends on a planted cue lies on the cue."""
+"""Maps: cells lie where they must, recorded attention equals the fused one, a propagated row equals multiplied
+matrices, and the map of a network whose class depends on a planted cue lies on the cue."""
 
 import numpy as np
 import torch
@@ -13,8 +13,24 @@ from trajnb.models.attention import Attend
 
 KINDS = ["head", "gradient_attention", "activation", "gradcam"]
 FUTURES = [f"head_future_{k}" for k in range(1, 6)]
+# First centre and step along time, rows and columns, by hand: I3D's pools of stride 2 reach back (SAME), SlowFast's are
+# centred, slow frames are the first of four.
+FINE = {
+    "transformer": {"": [(1, 2), (4, 8), (4, 8)]},
+    "i3d": {"": [(1, 2), (6, 8), (6, 8)]},
+    "slowfast": {"_slow": [(0.5, 4), (2, 8), (2, 8)], "_fast": [(0.5, 1), (2, 8), (2, 8)]},
+    "magvit": {"": [(2, 4), (4, 8), (4, 8)]},
+}
+GRID = {name: each.get("") for name, each in FINE.items()}
+GRID |= {"i3d": [(3, 4), (14, 16), (14, 16)], "slowfast": [(2, 4), (2, 16), (2, 16)]}
 CUE = (slice(None), slice(None), slice(8, 10), slice(40, 48), slice(16, 24))  # frames, rows, columns: one tubelet
 CELL = (4, 5, 2)
+
+
+def test_the_axes_of_the_nano_networks(explained):
+    fine = {layer.name: [tuple(axis) for axis in layer.axes] for layer in layers.last_fine(explained)}
+    assert fine == FINE[explained.name]
+    assert [tuple(axis) for axis in layers.grid_axes(explained)] == GRID[explained.name]
 
 
 def test_recorded_attention_equals_the_fused_path(explained, video):
@@ -31,12 +47,10 @@ def test_recorded_attention_equals_the_fused_path(explained, video):
     assert all(part.fused for part in explained.modules() if isinstance(part, Attend)), "the fast path is back"
 
 
-def all_maps(explained, video):
-    return maps.all_maps(explained, video, torch.zeros(len(video), dtype=torch.long), KINDS)
-
-
 def test_every_network_has_its_maps_at_the_clips_resolution_whatever_the_batch(explained, video):
-    found, alone = all_maps(explained, video), all_maps(explained, video[1:])
+    target = torch.zeros(2, dtype=torch.long)
+    found = maps.all_maps(explained, video, target, KINDS)
+    alone = maps.all_maps(explained, video[1:], target[1:], KINDS)
     ways = ["_slow", "_fast"] if explained.name == "slowfast" else [""]
     layered = [f"{kind}{way}" for kind in ("activation", "gradcam") for way in ways]
     own = ["gradient_attention"] if explained.name == "transformer" else []
@@ -57,9 +71,8 @@ def test_a_propagated_row_equals_the_matrices_multiplied(tiny):
     with attention_weights(tiny.net) as weights:
         logit = tiny(video)[0, 1]
     gradients = torch.autograd.grad(logit, list(weights.values()))
-    used = {
-        name: (w * g).clamp(min=0).mean(dim=1).detach() for (name, w), g in zip(weights.items(), gradients, strict=True)
-    }
+    each = zip(weights, weights.values(), gradients, strict=True)
+    used = {name: (weight * gradient).clamp(min=0).mean(dim=1).detach() for name, weight, gradient in each}
     cell_TP, one = torch.arange(27).reshape(3, 9), torch.eye(27)
     total = one
     for k in range(2):
@@ -79,24 +92,28 @@ def test_a_propagated_row_equals_the_matrices_multiplied(tiny):
 class Cue(nn.Module):
     """Two classes: whether one tubelet is lighter than 0.5; `light` is the mean of every tubelet."""
 
-    def __init__(self, cell):
+    def __init__(self):
         super().__init__()
-        self.light, self.cell = nn.AvgPool3d((2, 8, 8)), cell
+        self.light = nn.AvgPool3d((2, 8, 8))
 
     def forward(self, video_BCTHW):
-        cue_B = self.light(video_BCTHW)[(slice(None), 0, *self.cell)] - 0.5
+        cue_B = self.light(video_BCTHW)[(slice(None), 0, *CELL)] - 0.5
         return torch.stack([-9 * cue_B, 9 * cue_B], dim=1)
 
 
 def test_grad_cam_lies_on_the_lightest_cell_where_light_counts(monkeypatch):
     """Its weights are means over cells: it sees that light counts, not where."""
     monkeypatch.setattr(maps, "last_fine", lambda net: [layers.Layer("", net.light, layers.tiles((2, 8, 8)))])
-    video = 0.3 + 0.1 * torch.rand(2, 1, 16, 64, 64, generator=torch.Generator().manual_seed(2))
-    video[CUE] = 0.9
-    (one,) = maps.gradcam(Cue(CELL), video, torch.tensor([1, 1])).values()
+    (one,) = maps.gradcam(Cue(), cue_video(clips=2, noise=0.1), torch.tensor([1, 1])).values()
     for map_TSS in one.upsampled((16, 64, 64)):
         t, y, x = np.unravel_index(map_TSS.argmax(), map_TSS.shape)
         assert map_TSS.max() > 0 and (t // 2, y // 8, x // 8) == CELL
+
+
+def cue_video(light=0.9, clips=1, noise=0.02):
+    video = 0.3 + noise * torch.rand(clips, 1, 16, 64, 64, generator=torch.Generator().manual_seed(5))
+    video[CUE] = light
+    return video
 
 
 def test_planted_attention_is_found_through_every_layer():
@@ -120,12 +137,6 @@ def test_planted_attention_is_found_through_every_layer():
     for name in ("head_class", "gradient_attention"):
         cells = found[name].cells_BTHW[0]
         assert np.unravel_index(cells.argmax(), cells.shape) == CELL, name
-
-
-def cue_video(light=0.9):
-    video = 0.3 + 0.02 * torch.rand(1, 1, 16, 64, 64, generator=torch.Generator().manual_seed(5))
-    video[CUE] = light
-    return video
 
 
 def test_upsampling_puts_a_cell_at_its_centre():

@@ -1,13 +1,15 @@
-"""Scores of a perfect and of a constant map are what they must be."""
+"""Scores of a perfect and of a constant map are what they must be, and figures show what they were given."""
 
+import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from trajnb.attention import study
-from trajnb.attention.clips import clip_pairs, decoy_distance_px, distance_px
-from trajnb.attention.clips import video as as_video
+from trajnb.attention import figures, study
+from trajnb.attention.clips import clip_pairs, distance_px, object_px
 from trajnb.attention.maps import controls
+from trajnb.figures import save
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,8 @@ def test_the_object_is_where_the_pixels_are(clips, distance):
 
 def test_light_and_change_find_a_lone_object_but_not_one_beside_a_decoy(both):
     for kind, (least, most) in {"plain": (0.95, 1), "decoy": (0, 0.9)}.items():
-        found, away = controls(as_video(both[kind]), both[kind].table["index"]), distance_px(both[kind])
+        video = both[kind].batch(np.arange(len(both[kind]))).video / 255
+        found, away = controls(video, both[kind].table["index"]), distance_px(both[kind])
         for name in ("brightest_pixel", "motion_energy"):
             frames = (x.reshape(-1, 1, 64, 64) for x in (found[name].cells_BTHW, away))
             assert least <= study.pointing_game(*frames).mean() <= most, (kind, name)
@@ -53,8 +56,9 @@ def test_light_and_change_find_a_lone_object_but_not_one_beside_a_decoy(both):
 def test_a_decoy_has_as_much_change_and_stays_apart(clips, both):
     plain, decoy = (both[kind].render(np.arange(len(both[kind]))).astype(float) for kind in ("plain", "decoy"))
     assert both["plain"].table["index"].tolist() == both["decoy"].table["index"].tolist()
-    assert (decoy_distance_px(both["plain"]) > 8).all()
-    alone = np.where(distance_px(both["plain"]) < 4, plain, np.median(plain))
+    distance = distance_px(both["plain"])
+    assert (distance[plain != decoy] > 7).all(), "8 px from edge to edge; edges are a pixel wide"
+    alone = np.where(distance < 4, plain, np.median(plain))
     energy = [(np.diff(x, axis=1) ** 2).sum(axis=(1, 2, 3)) for x in (decoy - plain, alone)]
     assert np.median(energy[0] / energy[1]) == pytest.approx(1, abs=0.1)
     with pytest.raises(ValueError, match="raise test_clips"):
@@ -66,3 +70,31 @@ def test_flipping_signs_is_mcnemars_exact_test_where_clips_are_won_or_lost(won, 
     ahead = np.r_[np.ones(won), -np.ones(lost), np.zeros(40)][:, None]
     (p,) = study.sign_flip_p(ahead, 20_000)
     assert p == pytest.approx(min(2 * binomtest(won, won + lost, alternative="greater").pvalue, 1), abs=0.012)
+
+
+def test_what_fails_the_randomisation_test_is_crossed_out(tmp_path):
+    maps = (("head_class", 0.8, True), ("activation", 0.7, False), ("gradcam", 0.02, False), ("random", 0.02, False))
+    rows = [(model, kind, *row) for model in ("transformer", "i3d") for kind in ("plain", "decoy") for row in maps]
+    board = pd.DataFrame(rows, columns=["model", "clips", "method", "pointing_game", "passes_randomisation"])
+    points = board["pointing_game"]
+    figure = figures.pointing_game(board.assign(pointing_game_low=points - 0.02, pointing_game_high=points + 0.1))
+    plain, decoy = (line.get_ydata() for line in figure.axes[0].lines)
+    assert plain.round().tolist() == decoy.round().tolist() == [1, 2], "activation and gradcam, no control"
+    assert (plain < decoy).all(), "plain above decoy: neither is hidden"
+    assert len(save(figure, tmp_path, "pointing_game").data) > 3000
+
+
+def test_a_film_strip_shows_the_object_and_the_map_over_the_frames(both, tmp_path):
+    decoy = both["decoy"]
+    on_object = np.exp(-np.maximum(distance_px(decoy.take([0]))[0], 0))
+    figure = figures.strips(decoy, 0, {"nothing": 0 * on_object, "head_class": on_object})
+    circles = [axis.patches[0] for axis in figure.axes if axis.patches]
+    assert len(circles) == 2 * figures.SHOWN
+    np.testing.assert_allclose(np.array(circles[0].center) + 0.5, object_px(decoy)[0][0, 0])
+    frame = decoy.render([0])[0][0] / 255
+    without, under = (figure.axes[k].images[0].get_array() for k in (0, figures.SHOWN + 1))
+    np.testing.assert_allclose(without[..., 0], frame)
+    highest = np.unravel_index(on_object[0].argmax(), frame.shape)
+    colour = np.array(matplotlib.colormaps["inferno"](1.0)[:3])
+    np.testing.assert_allclose(under[highest], (1 - figures.OPACITY) * frame[highest] + figures.OPACITY * colour)
+    assert len(save(figure, tmp_path, "strips").data) > 3000

@@ -3,11 +3,10 @@
 The decoy is the same disc; it steps as far as the object in every frame, back and forth: as bright, with as much change
 from frame to frame, and no path. A map that points at it shows brightness or change, not motion.
 
-Shapes:   N clips   B clips of a batch   T observed frames   S pixels a side
+Shapes:   N clips   T observed frames   S pixels a side
 """
 
 import numpy as np
-import torch
 
 from trajnb.data import ClipSet
 from trajnb.world import camera, renderer
@@ -23,19 +22,13 @@ def clip_pairs(test, count):
     Raises ValueError when there is none.
     """
     plain = ClipSet(test.cfg.replace(**OFF), test.seed, test.table.drop(columns=list(OFF), errors="ignore"))
-    apart = np.flatnonzero(decoy_distance_px(plain) > plain.cfg.size / 8)
+    (uv_NTx2, radius_NT), scene = object_px(plain), {name: column.to_numpy() for name, column in plain.table.items()}
+    away_NT = np.linalg.norm(renderer.decoy(plain.cfg, plain.seed, scene, uv_NTx2) - uv_NTx2, axis=2)
+    apart = np.flatnonzero((away_NT - 2 * radius_NT).min(axis=1) > plain.cfg.size / 8)  # pixels from edge to edge
     if not len(apart):
         raise ValueError(f"the decoy comes near the object in all {len(test)} test clips: raise test_clips")
     plain = plain.take(apart).spread(count)
     return {"plain": plain, "decoy": ClipSet(plain.cfg.replace(decoy=True), plain.seed, plain.table)}
-
-
-def decoy_distance_px(clips):
-    """Least distance (N,) in pixels between the edges of the object and of the decoy that the clips would have."""
-    uv_NTx2, radius_NT = object_px(clips)
-    scene = {name: clips.table[name].to_numpy() for name in clips.table.columns}
-    away_NT = np.linalg.norm(renderer.decoy(clips.cfg, clips.seed, scene, uv_NTx2) - uv_NTx2, axis=2)
-    return (away_NT - 2 * radius_NT).min(axis=1)
 
 
 def object_px(clips):
@@ -51,8 +44,3 @@ def distance_px(clips):
     (uv_NTx2, radius_NT), middle_S = object_px(clips), np.arange(clips.cfg.size) + 0.5
     dx_NTS, dy_NTS = (middle_S - uv_NTx2[..., axis, None] for axis in (0, 1))
     return (np.hypot(dx_NTS[:, :, None, :], dy_NTS[..., None]) - radius_NT[..., None, None]).astype(np.float32)
-
-
-def video(clips, device="cpu"):
-    """Clips (N, 1, T, S, S) in [0, 1] on a device."""
-    return torch.from_numpy(clips.render(np.arange(len(clips)))).to(device).float()[:, None] / 255

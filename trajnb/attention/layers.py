@@ -3,12 +3,15 @@
 A cell's centre follows from kernel, stride and padding of the layers before it: upsampling a map as if its cells were
 tiles, as most tools do, moves it by up to half a cell.
 
-Shapes:   T, H, W cells of a layer   G groups   N heads   L queries   S keys
+Shapes:   N clips (B of a batch)   T, H, W cells of a layer   S pixels a side
 """
 
 import contextlib
+from collections import namedtuple
+from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from einops import rearrange
 from torch import nn
@@ -19,6 +22,9 @@ from trajnb.models.slowfast import SlowFast
 from trajnb.models.trained import load_trained
 
 FINE_ROWS = 8  # a map with fewer rows of cells says little about place
+Layer = namedtuple(
+    "Layer", "name module axes"
+)  # a module with output (B, D, T, H, W); time, rows, columns of its cells
 
 
 class Explained(nn.Module):
@@ -34,17 +40,15 @@ class Explained(nn.Module):
         return self.net.head(rearrange(grid_BDTHW, "b d t h w -> b t h w d")).logits_BK
 
     @torch.no_grad()
-    def predicted(self, video_BCTHW):
-        """Predicted classes (B,)."""
-        return self(video_BCTHW).argmax(dim=1)
+    def predict(self, clips):
+        """Clips (N, 1, T, S, S) in [0, 1] on the network's device, and their predicted classes (N,)."""
+        device = next(self.parameters()).device
+        video_NCTSS = torch.from_numpy(clips.render(np.arange(len(clips)))).to(device).float()[:, None] / 255
+        return video_NCTSS, self(video_NCTSS).argmax(dim=1)
 
 
 def load_explained(cfg) -> Explained:
     return Explained(load_trained(cfg), (cfg.frames, cfg.size, cfg.size))
-
-
-def device(module: nn.Module) -> torch.device:
-    return next(module.parameters()).device
 
 
 class Axis(NamedTuple):
@@ -56,14 +60,6 @@ class Axis(NamedTuple):
     def strided(self, kernel: int, stride: int, before: int):
         """The cells after a kernel that is moved by `stride`, with `before` cells of padding in front."""
         return Axis(self.first + self.step * ((kernel - 1) / 2 - before), self.step * stride)
-
-
-class Layer(NamedTuple):
-    """A module with output (B, D, T, H, W), and the axes of its cells: time, rows, columns."""
-
-    name: str
-    module: nn.Module
-    axes: tuple[Axis, Axis, Axis]
 
 
 def last_fine(explained) -> list[Layer]:
@@ -88,7 +84,7 @@ def tiles(tubelet) -> tuple[Axis, Axis, Axis]:
 def grid_layers(explained):
     """The output grid, whose cells share no pixel."""
     with torch.no_grad():
-        grid, _ = explained.net.extractor(torch.zeros(1, 1, *explained.clip_shape, device=device(explained)))
+        grid, _ = explained.net.extractor(next(explained.parameters()).new_zeros(1, 1, *explained.clip_shape))
     sizes = zip(explained.clip_shape, grid.shape[1:4], strict=True)
     return [[Layer("", explained.grid, tiles(length // cells for length, cells in sizes))]]
 
@@ -116,8 +112,8 @@ def slowfast_layers(explained):
     step = extractor.patch[1] * stem.unit.conv.stride[1] * stem.pool.stride[1]
     for slow, fast in zip(extractor.slow, extractor.fast, strict=True):
         step *= slow[0].b.conv.stride[1]
-        rows, times = [Axis(first, step)] * 2, {"_slow": Axis(0.5, extractor.alpha), "_fast": Axis()}
-        pairs.append([Layer(n, m, (times[n], *rows)) for n, m in zip(times, (slow, fast), strict=True)])
+        rows, times = [Axis(first, step)] * 2, Axis(0.5, extractor.alpha)
+        pairs.append([Layer("_slow", slow, (times, *rows)), Layer("_fast", fast, (Axis(), *rows))])
     return pairs
 
 
@@ -127,19 +123,19 @@ LAYERS = {I3D: i3d_layers, SlowFast: slowfast_layers}
 
 @contextlib.contextmanager
 def attention_weights(module: nn.Module):
-    """{name: weights (G, N, L, S)} of all attentions in `module`, filled by forward passes inside the `with` block.
+    """{name: weights (groups, heads, queries, keys)} of all attentions in `module`, filled by forward passes inside.
 
     Gradients flow through them; afterwards the fast path is back.
     """
     weights = {}
 
-    def recorder(name):
-        return lambda _, inputs, output: weights.update({name: output})
+    def record(name, part, inputs, output):
+        weights[name] = output
 
     with contextlib.ExitStack() as after:
         for name, part in module.named_modules():
             if isinstance(part, Attend):
                 part.fused = False
                 after.callback(setattr, part, "fused", True)
-                after.enter_context(part.weights.register_forward_hook(recorder(name)))
+                after.enter_context(part.weights.register_forward_hook(partial(record, name)))
         yield weights

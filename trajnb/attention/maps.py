@@ -71,22 +71,16 @@ def gradient_attention(explained, video_BCTHW, target_B):
     gradients = torch.autograd.grad(logit_B.sum(), list(weights.values()))
     each = zip(weights.items(), gradients, strict=True)
     raised = {name: (w * gradient).clamp(min=0).mean(dim=1).detach() for (name, w), gradient in each}
-    return {"gradient_attention": propagated(explained, raised)}
-
-
-def propagated(explained, weights) -> Map:
-    """The class query's attention propagated down through all blocks, each of which also passes it on."""
-    extractor = explained.net.extractor
-    pools = [w[:, 0] for name, w in weights.items() if name.startswith("head.")]
+    extractor, pools = explained.net.extractor, [w[:, 0] for name, w in raised.items() if name.startswith("head.")]
     row_BTP = rearrange(torch.stack(pools).mean(dim=0), "b (t p) -> b t p", t=len(extractor.when_T1D))
-    for number in reversed(range(len(extractor.blocks))):
+    for number in reversed(range(len(extractor.blocks))):  # each block also passes the class query's row on as it is
         block = f"extractor.blocks.{number}"
-        space = rearrange(weights[f"{block}.spatial_attention.attend"], "(b t) p q -> b t p q", t=row_BTP.shape[1])
-        time = rearrange(weights[f"{block}.temporal_attention.attend"], "(b p) t s -> b p t s", b=len(row_BTP))
+        space = rearrange(raised[f"{block}.spatial_attention.attend"], "(b t) p q -> b t p q", t=row_BTP.shape[1])
+        time = rearrange(raised[f"{block}.temporal_attention.attend"], "(b p) t s -> b p t s", b=len(row_BTP))
         row_BTP = row_BTP + torch.einsum("btp,btpq->btq", row_BTP, space)
         row_BTP = row_BTP + torch.einsum("btp,bpts->bsp", row_BTP, time)
     cells = rearrange(row_BTP, "b t (h w) -> b t h w", h=extractor.rows)
-    return Map(as_array(cells), tiles(extractor.tubelet))
+    return {"gradient_attention": Map(as_array(cells), tiles(extractor.tubelet))}
 
 
 def activation(explained, video_BCTHW, target_B):
@@ -120,8 +114,7 @@ def controls(video_BCTHW, index_B) -> dict[str, Map]:
     """Maps that need no network: noise seeded by the clips' index, nearness to the centre, brightness, frame change."""
     video_BTSS = video_BCTHW[:, 0].cpu().numpy()
     shape = video_BTSS.shape[1:]
-    offset_S = (np.arange(shape[1]) + 0.5) / shape[1] - 0.5
-    near_S = np.exp(-0.5 * (offset_S / CENTRE_WIDTH) ** 2)
+    near_S = np.exp(-0.5 * (((np.arange(shape[1]) + 0.5) / shape[1] - 0.5) / CENTRE_WIDTH) ** 2)
     centre_SS = np.outer(near_S, near_S).astype(np.float32)
     # From the previous and to the next frame: both change only where the object is. At the ends one counts twice.
     before_BTSS = np.diff(video_BTSS, axis=1, prepend=video_BTSS[:, 1:2])

@@ -1,26 +1,37 @@
 """The score table: every map of every network beside control maps, on plain clips and on clips with a decoy.
 
-Source:   pointing game, https://arxiv.org/abs/1608.00507; relevance mass, https://arxiv.org/abs/2003.07258.
+In it the parameter-randomisation test: does a map depend on what the network has learned? A map that is hardly another
+one in networks with random weights fails.
 
-Shapes:   N clips   B clips of a batch   T frames   S pixels a side   M methods   C control maps
-          D voxels of a flat map
+Sources:  pointing game, https://arxiv.org/abs/1608.00507; relevance mass, https://arxiv.org/abs/2003.07258;
+          parameter randomisation, section 3 of https://arxiv.org/abs/1810.03292.
+
+Shapes:   N clips (B of a batch)   T frames   S pixels a side   C control maps   D cells of a map   K random networks
 """
+
+import copy
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from trajnb.attention import maps, sanity
-from trajnb.attention.clips import clip_pairs, distance_px, video
-from trajnb.attention.layers import device, load_explained
-from trajnb.attention.maps import CONTROLS
+from trajnb import models
+from trajnb.attention import maps
+from trajnb.attention.clips import clip_pairs, distance_px
+from trajnb.attention.layers import Explained, load_explained
+from trajnb.attention.maps import CONTROLS, Map
 from trajnb.evaluation.statistics import bootstrap_interval, holm
 from trajnb.progress import progress
 
+BATCH = 32  # clips whose maps are in memory together
 TOLERANCE_PX = 3.0  # from the disc's edge: that near, a map points at the object
 SUM_ERROR = 1e-3  # of a sum over clips in single precision: differences below it count as equal
 NOISE = 1e-6  # of a map's range: differences from the maximum below it count as equal
 FLIPS = 49_999  # random signs of a test
 INTERVALS = ["pointing_game", "relevance_mass"]
+SIMILAR = 0.3  # a mean rank correlation from here up is not weak: the map fails
+RANDOM_SEED, DRAWS = 1_000_003, 5  # added to the seed of a random network; how many random networks there are
+RANDOM_CLIPS = 64  # clips of the randomisation test: each costs all maps once more for every random network
 
 
 def study(cfg, test) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -31,31 +42,28 @@ def study(cfg, test) -> tuple[pd.DataFrame, pd.DataFrame]:
             one = cfg.replace(model=model)
             explained = load_explained(one)
             scored += [score(explained, clips, kind, one).assign(model=model) for kind, clips in pairs.items()]
-            some = pairs["plain"].spread(sanity.CLIPS)
-            correlations.append(sanity.randomisation(explained, some, one).assign(model=model))
+            some = pairs["plain"].spread(RANDOM_CLIPS)
+            correlations.append(randomisation(explained, some, one).assign(model=model))
             bar.update()
     return pd.concat(scored, ignore_index=True), pd.concat(correlations, ignore_index=True)
 
 
 def score(explained, clips, kind, cfg) -> pd.DataFrame:
     """Scores of all maps and control maps of clips of one kind, a row for each clip and map."""
-    batches = [clips.take(slice(start, start + sanity.BATCH)) for start in range(0, len(clips), sanity.BATCH)]
-    return pd.concat([row for part in batches for row in score_batch(explained, part, kind, cfg)], ignore_index=True)
-
-
-def score_batch(explained, clips, kind, cfg):
-    """The rows of `score` of a few clips, map by map."""
-    video_BCTHW, distance_BTSS = video(clips, device(explained)), distance_px(clips)
-    target_B, about = explained.predicted(video_BCTHW), {"clips": kind, **clips.table[["index", "motion"]]}
-    about["correct"] = target_B.cpu().numpy() == clips.label_N
-    found = maps.all_maps(explained, video_BCTHW, target_B, cfg.attention_methods)
-    for name, one in (found | maps.controls(video_BCTHW, about["index"])).items():
-        row = about | {"method": name, "resolution": "x".join(str(n) for n in one.cells_BTHW.shape[1:])}
-        row["constant"] = np.ptp(one.cells_BTHW, axis=(1, 2, 3)) == 0
-        map_BTSS = one.upsampled(distance_BTSS.shape[1:])
-        row["pointing_game"] = pointing_game(map_BTSS, distance_BTSS)
-        row["relevance_mass"] = relevance_mass(map_BTSS, distance_BTSS)
-        yield pd.DataFrame(row)
+    tables = []
+    for start in range(0, len(clips), BATCH):
+        part = clips.take(slice(start, start + BATCH))
+        (video_BCTSS, target_B), distance_BTSS = explained.predict(part), distance_px(part)
+        about = {"clips": kind, **part.table[["index", "motion"]], "correct": target_B.cpu().numpy() == part.label_N}
+        found = maps.all_maps(explained, video_BCTSS, target_B, cfg.attention_methods)
+        for name, one in (found | maps.controls(video_BCTSS, about["index"])).items():
+            row = about | {"method": name, "resolution": "x".join(str(n) for n in one.cells_BTHW.shape[1:])}
+            row["constant"] = np.ptp(one.cells_BTHW, axis=(1, 2, 3)) == 0
+            map_BTSS = one.upsampled(distance_BTSS.shape[1:])
+            row["pointing_game"] = pointing_game(map_BTSS, distance_BTSS)
+            row["relevance_mass"] = relevance_mass(map_BTSS, distance_BTSS)
+            tables.append(pd.DataFrame(row))
+    return pd.concat(tables, ignore_index=True)
 
 
 def pointing_game(map_NTSS, distance_NTSS):
@@ -73,6 +81,54 @@ def relevance_mass(map_NTSS, distance_NTSS):
     return np.where(total_N > 0, share_N, inside_NTSS.mean(axis=(1, 2, 3)))
 
 
+def randomisation(explained, clips, cfg) -> pd.DataFrame:
+    """Rank correlations of maps with those of DRAWS random networks, a row for each clip."""
+    (video_NCTSS, target_N), names, tables = explained.predict(clips), cfg.attention_methods, []
+    random = [randomised(explained, cfg.replace(seed=cfg.seed + RANDOM_SEED + draw)) for draw in range(DRAWS)]
+    for start in range(0, len(clips), BATCH):
+        part = slice(start, start + BATCH)
+        trained = maps.all_maps(explained, video_NCTSS[part], target_N[part], names)
+        for draw, other in enumerate(random):
+            found = maps.all_maps(other, video_NCTSS[part], target_N[part], names)
+            for name, one in trained.items():
+                row = {"method": name, "draw": draw, "index": clips.table["index"][part]}
+                tables.append(pd.DataFrame(row | {"rank_correlation": rank_correlation(one, found[name])}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def randomised(explained: Explained, cfg) -> Explained:
+    """A copy with the weights that cfg's network has before training."""
+    net = copy.deepcopy(explained.net)
+    net.load_state_dict(models.build(cfg).state_dict())
+    return Explained(net, explained.clip_shape)
+
+
+def rank_correlation(one: Map, other: Map) -> np.ndarray:
+    """Spearman's correlation (B,) of two maps, cell by cell; NaN where one is constant, no sign of learning."""
+    flat = (x.cells_BTHW.reshape(len(x.cells_BTHW), -1) for x in (one, other))
+    ranks = [stats.rankdata(x_BD, axis=1) - (x_BD.shape[1] + 1) / 2 for x_BD in flat]
+    with np.errstate(invalid="ignore"):
+        return (ranks[0] * ranks[1]).sum(axis=1) / np.sqrt((ranks[0] ** 2).sum(axis=1) * (ranks[1] ** 2).sum(axis=1))
+
+
+def over_networks(correlations) -> dict:
+    """Mean rank correlation of one method's rows, its 95 % interval, and the clips that have one.
+
+    Student's t over networks: the clips of one are not independent, an interval over them would hold for it alone.
+    """
+    mean_K = correlations.groupby("draw")["rank_correlation"].mean().dropna()
+    low, high = stats.t.interval(0.95, len(mean_K) - 1, mean_K.mean(), mean_K.sem())  # NaN from fewer than two
+    columns = {"": mean_K.mean(), "_low": low, "_high": high}
+    clips = correlations.dropna(subset="rank_correlation")["index"].nunique()
+    return {f"sanity_rank_correlation{end}": value for end, value in columns.items()} | {"sanity_clips": clips}
+
+
+def passes(row) -> bool:
+    """Whether the map of a row of the score table changes with random weights, shown in half of the clips or more."""
+    known = 2 * row["sanity_clips"] >= min(row["n"], RANDOM_CLIPS)
+    return bool(row["sanity_rank_correlation_high"] < SIMILAR and known)
+
+
 def table(scored, correlations) -> pd.DataFrame:
     """The score table: a row for each model, kind of clips and method; means over clips with 95 % intervals.
 
@@ -82,12 +138,11 @@ def table(scored, correlations) -> pd.DataFrame:
     rows = []
     for (model, kind, method), part in scored.groupby(["model", "clips", "method"], sort=False):
         row = {"model": model, "clips": kind, "method": method, "resolution": part["resolution"].iloc[0]}
-        mine = correlations[(correlations["model"] == model) & (correlations["method"] == method)]
         for name in INTERVALS:
             row |= zip((name, f"{name}_low", f"{name}_high"), bootstrap_interval(part[name].to_numpy()), strict=True)
-        row |= sanity.over_networks(mine)
+        row |= over_networks(correlations[(correlations["model"] == model) & (correlations["method"] == method)])
         row |= {"constant_maps": part["constant"].mean(), "accuracy": part["correct"].mean(), "n": len(part)}
-        rows.append(row | {"passes_randomisation": method not in CONTROLS and sanity.passes(row)})
+        rows.append(row | {"passes_randomisation": method not in CONTROLS and passes(row)})
     keys = ["model", "clips", "method"]
     return pd.DataFrame(rows).merge(margins(scored).assign(clips="decoy"), on=keys, how="left")
 
@@ -95,16 +150,19 @@ def table(scored, correlations) -> pd.DataFrame:
 def margins(scored) -> pd.DataFrame:
     """How much more often each method points at the object than its hardest control map, on the same decoy clips.
 
-    p: the largest over the controls, as a map has to beat all of them, after Holm's correction for all maps of all
-    networks.
+    The hardest one leaves the least lower end of the margin's interval. p: the largest over the controls, as a map has
+    to beat all of them, after Holm's correction for all maps of all networks.
     """
     rows, decoy = [], scored[scored["clips"] == "decoy"]
     for model, part in decoy.groupby("model", sort=False):
         wide = part.pivot(index="index", columns="method", values="pointing_game")
         for name in part.loc[~part["method"].isin(CONTROLS), "method"].unique():
             ahead_NC = wide[[name]].to_numpy() - wide[list(CONTROLS)].to_numpy()
-            p = sign_flip_p(ahead_NC, FLIPS).max()
-            rows.append({"model": model, "method": name, **hardest(ahead_NC), "p": p})
+            intervals = [bootstrap_interval(ahead_N) for ahead_N in ahead_NC.T]
+            hardest = int(np.argmin([low for _, low, _ in intervals]))
+            row = {"model": model, "method": name, "hardest_control": CONTROLS[hardest]}
+            row |= zip(("margin", "margin_low", "margin_high"), intervals[hardest], strict=True)
+            rows.append(row | {"p": sign_flip_p(ahead_NC, FLIPS).max()})
     found = pd.DataFrame(rows)
     return found.assign(p=holm(found["p"].to_numpy(float)))
 
@@ -121,18 +179,8 @@ def sign_flip_p(difference_NC, flips, seed=0):
     return np.minimum(2 * (1 + reached.sum(axis=0)) / (1 + flips), 1)
 
 
-def hardest(ahead_NC) -> dict:
-    """The control map with the least lower end of the margin's interval, and that margin."""
-    margins = [bootstrap_interval(ahead_N) for ahead_N in ahead_NC.T]
-    c = min(range(len(margins)), key=lambda c: margins[c][1])
-    return {"hardest_control": CONTROLS[c]} | dict(
-        zip(("margin", "margin_low", "margin_high"), margins[c], strict=True)
-    )
-
-
 def maps_of(explained, clips, name) -> np.ndarray:
     """The map `name` (N, T, S, S) of clips for the predicted classes, at the clips' resolution."""
-    video_NCTHW = video(clips, device(explained))
+    video_NCTSS, target_N = explained.predict(clips)
     method = next(kind for kind in maps.METHODS if name.startswith(kind))
-    found = maps.all_maps(explained, video_NCTHW, explained.predicted(video_NCTHW), [method])
-    return found[name].upsampled(video_NCTHW.shape[2:])
+    return maps.all_maps(explained, video_NCTSS, target_N, [method])[name].upsampled(video_NCTSS.shape[2:])
