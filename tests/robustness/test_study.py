@@ -1,12 +1,13 @@
-"""Curves, mean accuracies and their tests for models whose predictions are known beforehand."""
+"""Curves, mean accuracies and calibration of models whose predictions are known beforehand."""
 
 import numpy as np
 import pytest
 
 from trajnb.config import Config
 from trajnb.evaluation import metrics, oracles
+from trajnb.evaluation.predictions import Predictions
 from trajnb.figures import save
-from trajnb.robustness import conditions, figures, study
+from trajnb.robustness import calibration, conditions, figures, study
 
 CFG = Config(robustness_clips=24)
 SEVERITIES = (0.02, 0.05, 0.1, 0.15, 0.2)  # of sensor noise, clean first
@@ -17,46 +18,26 @@ def clean():
     return conditions.clean_clips(CFG)
 
 
-def results(**top1):
-    """Results of models {name: top1 (S, L, N) at SEVERITIES of noise}; NaN for seeds that a model has not."""
-    seeds = max(len(x) for x in top1.values())
-    shape = len(top1), seeds, len(SEVERITIES), next(iter(top1.values())).shape[-1]
-    top1_MSCN, ade_px_MSCN = np.full((2, *shape), np.nan)
-    for m, value_SLN in enumerate(top1.values()):
-        top1_MSCN[m, : len(value_SLN)], ade_px_MSCN[m, : len(value_SLN)] = value_SLN, 1
+def results(models, top1_MSCN):
+    """Results at SEVERITIES of noise; NaN for seeds that a model has not."""
     names = [(conditions.CLEAN, 0.0), *(("noise", x) for x in SEVERITIES[1:])]
-    return study.Results(list(top1), names, {"noise": SEVERITIES[0]}, top1_MSCN, ade_px_MSCN)
-
-
-def constant(*values, clips=4):
-    """One seed whose clips all have these values, one for each severity."""
-    return np.repeat(np.array(values, float)[None, :, None], clips, axis=2)
-
-
-def drawn(rng, *accuracies, clips=300):
-    """A seed for each accuracy."""
-    return np.stack([(rng.uniform(size=(len(SEVERITIES), clips)) < x).astype(float) for x in accuracies])
-
-
-def mean_accuracy(found, model="i3d"):
-    return study.severity_means(found).set_index(["corruption", "model"]).loc[("noise", model)]
+    return study.Results(models, names, {"noise": SEVERITIES[0]}, top1_MSCN, 0 * top1_MSCN + 1)
 
 
 def test_the_mean_accuracy_is_the_area_under_the_curve():
-    fall = constant(*(1 - (x - 0.02) / 0.18 for x in SEVERITIES))
-    assert mean_accuracy(results(i3d=fall))["mean_accuracy"] == pytest.approx(0.5)
-    flat = mean_accuracy(results(i3d=constant(1, 1, 1, 1, 1)))
-    assert flat["mean_accuracy"] == flat["mean_accuracy_low"] == flat["mean_accuracy_high"] == pytest.approx(1)
-    late = mean_accuracy(results(i3d=constant(1, 1, 1, 0, 0)))
-    assert late["mean_accuracy"] == pytest.approx(0.105 / 0.18), "severities weigh by their distance"
-    part = study.severity_means(results(i3d=constant(1, 1, 1, 1, 1), pixel_oracle=constant(1, 1, 1, np.nan, np.nan)))
-    assert set(part.loc[part["corruption"] == "noise", "model"]) == {"i3d"}, "no mean without all severities"
+    fall = [1 - (x - 0.02) / 0.18 for x in SEVERITIES]
+    curves = {"fall": fall, "flat": [1] * 5, "late": [1, 1, 1, 0, 0], "part": [1, 1, 1, np.nan, np.nan]}
+    top1_MSCN = np.array(list(curves.values()))[:, None, :, None].repeat(4, axis=3)
+    found = study.severity_means(results(list(curves), top1_MSCN)).set_index(["corruption", "model"]).loc["noise"]
+    # Severities weigh by their distance; there is no mean without all of them.
+    assert found["mean_accuracy"].to_dict() == pytest.approx({"fall": 0.5, "flat": 1, "late": 0.105 / 0.18})
+    assert found.loc["flat", ["mean_accuracy_low", "mean_accuracy_high"]].tolist() == [1, 1]
 
 
 def test_intervals_shrink_with_seeds_and_seeds_are_averaged():
-    rng = np.random.default_rng(0)
-    two, one = drawn(rng, 0.6, 0.6, clips=200), drawn(rng, 0.6, clips=200)
-    found = study.curves(results(two=two, one=one))
+    top1_MSCN = (np.random.default_rng(0).uniform(size=(2, 2, len(SEVERITIES), 200)) < 0.6).astype(float)
+    two, top1_MSCN[1, 1] = top1_MSCN[0], np.nan
+    found = study.curves(results(["two", "one"], top1_MSCN))
     lines = found[found["severity"] == 0.1].set_index("model")
     assert lines["seeds"].to_dict() == {"two": 2, "one": 1}
     assert (lines["n"] == 200).all()
@@ -77,18 +58,15 @@ def test_the_pixel_oracle_knows_the_measurement_error_of_its_condition(clean):
 
 
 def test_an_oracle_of_few_frames_knows_how_little_a_circle_turns_in_them(clean):
-    def observed(count):
-        clips = conditions.CORRUPTIONS["observed"].apply(clean, count)
-        return study.references(conditions.Condition("observed", float(count), clips))
-
-    assert metrics.top1(observed(8)["true_oracle"].prob_NK, clean.label_N) > 0.8
-    assert study.with_frames(clean.cfg, 8).sweep_max_deg == pytest.approx(400 * 7 / 15)
-    assert set(observed(2)) == {"constant_velocity"}
+    clips = {count: conditions.corrupted(clean, "observed", count) for count in (4, 2)}
+    four, two = (study.references(conditions.Condition("observed", float(n), clips[n])) for n in clips)
+    assert metrics.top1(four["true_oracle"].prob_NK, clean.label_N) > 0.9
+    assert set(two) == {"constant_velocity"}
 
 
 def perfect(net, clips, cfg):
     """Raw predictions of a network that knows class and trained horizon."""
-    clips.batch(np.arange(2))
+    clips.batch(np.arange(2))  # it looks at them
     mean_NHx3 = np.concatenate([clips.track_NFx3[:, 16:21, :2], np.log(clips.track_NFx3[:, 16:21, 2:])], axis=2)
     logits_NK, logvar_NHx3 = 9.0 * np.eye(4)[clips.label_N], np.zeros((len(clips), 5, 3))
     return {"logits_NK": logits_NK, "mean_NHx3": mean_NHx3, "logvar_NHx3": logvar_NHx3}
@@ -100,9 +78,7 @@ def test_every_model_and_seed_is_evaluated_under_every_condition(clean, monkeypa
     monkeypatch.setattr(conditions, "CORRUPTIONS", two)
     monkeypatch.setattr(study, "predict", perfect)
     monkeypatch.setattr(clips, "render", lambda self, rows: rendered.append(len(rows)) or render(self, rows))
-    networks = {"i3d": [object(), object()]}
-    found = study.evaluate(networks, {}, CFG)
-    total = 1 + 4 + 6
+    found, total = study.evaluate({"i3d": [object(), object()]}, {}, CFG), 1 + 4 + 6
     assert rendered == [24] * total, "each condition is rendered once"
     assert found.models == ["i3d", "constant_velocity", "pixel_oracle", "true_oracle"]
     assert found.top1.shape == (4, 2, total, 24)
@@ -118,3 +94,50 @@ def test_every_model_and_seed_is_evaluated_under_every_condition(clean, monkeypa
     each = figures.accuracy_curves(curves), figures.accuracy_curves(curves, "ade_px"), figures.examples(clean)
     for number, figure in enumerate(each):
         assert len(save(figure, tmp_path, f"{number}").data) > 3000
+
+
+def simulated(n, factor, seed=0):
+    """Class probabilities (N, 4) and labels of a network whose logits are `factor` times the calibrated ones."""
+    rng = np.random.default_rng(seed)
+    logits_NK = 2.5 * rng.normal(size=(n, 4))
+    label_N = (metrics.softmax(logits_NK).cumsum(axis=1) < rng.uniform(size=(n, 1))).sum(axis=1)
+    return metrics.softmax(factor * logits_NK), label_N
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
+def test_the_temperature_is_the_factor_of_the_logits(factor):
+    assert calibration.temperature(*simulated(20_000, factor)) == pytest.approx(factor, rel=0.05)
+
+
+def test_the_temperature_depends_on_probabilities_however_small():
+    """One clip in a hundred is wrong by 60 nats; clamped at 1e-12 it would count as 28."""
+    logits_NK = np.zeros((1000, 4))
+    logits_NK[:, 0] = 60.0
+    label_N = np.where(np.arange(1000) % 100, 0, 1)
+    best = 60 / np.log(0.99 / (0.01 / 3))  # where softmax gives class 0 its share of 0.99, up to the three others' tie
+    assert calibration.temperature(metrics.softmax(logits_NK), label_N) == pytest.approx(best, rel=0.02)
+
+
+def test_selective_risk_falls_with_confidence_and_ends_at_the_error_rate():
+    prob_NK, label_N = simulated(5000, 1.0)
+    share_N, risk_N = calibration.selective_risk(prob_NK, label_N)
+    assert risk_N[-1] == pytest.approx(1 - metrics.top1(prob_NK, label_N))
+    assert risk_N[1000] < risk_N[2500] < risk_N[-1]
+    assert share_N[-1] == 1
+
+
+def test_a_scaled_network_is_calibrated_and_as_accurate():
+    prob_NK, label_N = simulated(2000, 2.0)
+    scaled_NK = calibration.tempered(prob_NK, calibration.temperature(prob_NK, label_N))
+    assert calibration.tempered(prob_NK, 1.0) == pytest.approx(prob_NK)
+    assert metrics.ece(scaled_NK, label_N) < 0.5 * metrics.ece(prob_NK, label_N)
+    assert metrics.class_nll(scaled_NK, label_N) < metrics.class_nll(prob_NK, label_N)
+    assert (scaled_NK.argmax(axis=1) == prob_NK.argmax(axis=1)).all()
+
+
+def test_a_calibrated_network_lies_on_the_diagonal(tmp_path):
+    prob_NK, label_N = simulated(20_000, 1.0)
+    figure = figures.reliability({"i3d": Predictions(prob_NK)}, label_N)
+    confidence, accuracy = figure.axes[0].lines[1].get_data()
+    assert np.nanmax(np.abs(np.subtract(confidence, accuracy))) < 0.15
+    assert len(save(figure, tmp_path, "reliability").data) > 3000

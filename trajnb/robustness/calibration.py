@@ -11,10 +11,12 @@ from scipy.special import log_softmax
 
 from trajnb.evaluation import metrics
 
+TINY = np.finfo(float).tiny  # least probability whose logarithm, a logit up to a constant of each clip, is finite
+
 
 def temperature(prob_NK, label_N):
     """The temperature that minimises class NLL on validation clips; above 1 for an overconfident network."""
-    logits_NK, rows = logits(prob_NK), np.arange(len(label_N))
+    logits_NK, rows = np.log(np.maximum(prob_NK, TINY)), np.arange(len(label_N))
 
     def nll(log_t):
         return -log_softmax(logits_NK / np.exp(log_t), axis=1)[rows, label_N].mean()
@@ -22,13 +24,9 @@ def temperature(prob_NK, label_N):
     return float(np.exp(minimize_scalar(nll, bounds=(-3, 3), method="bounded").x))
 
 
-def logits(prob_NK):
-    return np.log(np.maximum(prob_NK, np.finfo(float).tiny))  # up to a constant of each clip
-
-
 def tempered(prob_NK, temperature):
     """Class probabilities (N, K) with logits divided by a temperature; the predicted class does not change."""
-    return metrics.softmax(logits(prob_NK) / temperature)
+    return metrics.softmax(np.log(np.maximum(prob_NK, TINY)) / temperature)
 
 
 def selective_risk(prob_NK, label_N):

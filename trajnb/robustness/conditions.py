@@ -6,8 +6,6 @@ after the motion, every severity has the same trajectories; where it changes the
 Shapes:   N clips   F frames (observed and future)   T observed frames
 """
 
-from collections.abc import Callable
-from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -23,12 +21,30 @@ NUISANCES = ("noise_min", "noise_max", "size_factor_min", "size_factor_max", *re
 
 
 class Corruption(NamedTuple):
-    """A corruption: the label of its axis, the severity that clean clips have, others, and `apply(clips, severity)`."""
+    """The label of a corruption's axis, its severities, and the parameter of the world whose values they are."""
 
     label: str
-    clean: Callable  # of their Config
     severities: tuple
-    apply: Callable
+    parameter: str | None = None
+
+
+CORRUPTIONS = {
+    "noise": Corruption("sensor noise", (0.05, 0.1, 0.15, 0.2)),
+    "blur": Corruption("blur, px", (1, 2, 3, 4), "blur_px"),
+    "contrast": Corruption("contrast factor", (0.7, 0.5, 0.3, 0.15)),
+    "texture": Corruption("texture", (0.1, 0.2, 0.35, 0.5), "texture"),
+    "occluder": Corruption("occluder, px", (4, 8, 16, 24), "occluder_px"),
+    "decoy": Corruption("decoy discs", (True,), "decoy"),
+    "jitter": Corruption("camera jitter, px", (0.5, 1, 2, 3), "jitter_px"),
+    "slower": Corruption("speed factor", (0.9, 0.8, 0.7)),
+    "faster": Corruption("speed factor", (1.1, 1.2, 1.3)),
+    "smaller": Corruption("size factor", (0.8, 0.6, 0.4)),
+    "larger": Corruption("size factor", (1.25, 1.5, 2)),
+    "fewer fps": Corruption("frames a second", (27, 25, 23), "frame_rate"),
+    "more fps": Corruption("frames a second", (33, 36, 40), "frame_rate"),
+    "dropped": Corruption("dropped frames", (2, 4, 6, 8), "dropped_frames"),
+    "observed": Corruption("observed frames", (12, 8, 6, 4, 3, 2), "frames"),
+}
 
 
 class Condition(NamedTuple):
@@ -46,99 +62,66 @@ def clean_clips(cfg):
     return ClipSet(world, seed, recipes.draw(world, seed, np.arange(cfg.robustness_clips)))
 
 
+def all_conditions(clips):
+    """Every Condition of `clips`: clean, then each other severity of each corruption that has room."""
+    yield Condition(CLEAN, 0.0, clips)
+    for name, corruption in CORRUPTIONS.items():
+        for severity in (x for x in corruption.severities if x != clean_severity(name, clips.cfg)):
+            try:
+                yield Condition(name, float(severity), corrupted(clips, name, severity))
+            except (ParameterError, recipes.ImpossibleWorld) as reason:
+                print(f"{name} {severity:g} is skipped, so the mean over {name} covers a shorter range: {reason}")
+
+
+def clean_severity(name, cfg):
+    """The severity of a corruption that the clean clips of a world have: of a factor 1."""
+    if name == "noise":  # drawn for each clip
+        return (cfg.noise_min + cfg.noise_max) / 2
+    parameter = CORRUPTIONS[name].parameter
+    return getattr(cfg, parameter) if parameter else 1.0
+
+
+def corrupted(clips, name, severity):
+    """The clips under one severity of a corruption."""
+    cfg, background, brightness = clips.cfg, clips.table["background"], clips.table["brightness"]
+    match name:
+        case "noise":
+            return refilmed(clips, {"noise": severity})
+        case "contrast":  # of the object's brightness from the background's
+            return refilmed(clips, {"brightness": background + severity * (brightness - background)})
+        case "smaller" | "larger":
+            return refilmed(clips, radius_m=cfg.radius_m * severity)
+        case "slower" | "faster":  # gravity stays
+            return redrawn(clips, severity, **scaled(cfg, SPEEDS, severity))
+        case "fewer fps" | "more fps":  # as many frames show more or less of the same motion
+            return redrawn(clips, cfg.frame_rate / severity, frame_rate=severity)
+        case "observed":  # the first of the last frames stands in for all before it
+            if severity >= cfg.frames:
+                raise ParameterError(f"observed frames: {severity} of {cfg.frames} hold nothing back.")
+            return Reordered(clips, "held", severity)
+    return refilmed(clips, **{CORRUPTIONS[name].parameter: severity})
+
+
 def refilmed(clips, columns=None, **changes):
     """The same trajectories with other values in some `columns` of the recipes, or other parameters of the camera."""
     table = clips.table.assign(**columns or {})
     return ClipSet(clips.cfg.replace(**changes), clips.seed, table, clips.xyz_NFx3)
 
 
-def redrawn(clips, **changes):
-    """As many clips of the same seed, drawn in a world with other parameters of the motion itself."""
-    cfg = clips.cfg.replace(**changes)
-    return ClipSet(cfg, clips.seed, recipes.draw(cfg, clips.seed, clips.table["index"]))
+def redrawn(clips, factor, **changes):
+    """As many clips of the same seed, drawn in a world with other parameters of the motion itself.
 
-
-def contrast(clips, factor):
-    """The difference of the object's brightness from the background's, times a factor."""
-    background, brightness = clips.table["background"], clips.table["brightness"]
-    return refilmed(clips, {"brightness": background + factor * (brightness - background)})
-
-
-def speed(clips, factor):
-    """Speeds and swept angles times a factor; gravity stays."""
-    return redrawn(clips, **scaled(clips.cfg, SPEEDS, factor), **path_limits(clips.cfg, factor))
-
-
-def frame_rate(clips, rate):
-    """`rate` frames a second: as many frames show more or less of the same motion."""
-    return redrawn(clips, frame_rate=rate, **path_limits(clips.cfg, clips.cfg.frame_rate / rate))
-
-
-def observed(clips, frames):
-    """The first of the last `frames` frames stands in for all before it."""
-    if frames >= clips.cfg.frames:
-        raise ParameterError(f"observed frames: {frames} of {clips.cfg.frames} hold nothing back.")
-    return Reordered(clips, "held", int(frames))
-
-
-def path_limits(cfg, factor):
-    """Parameters under which observed paths are `factor` times as long, as far as the picture has room."""
-    changes = scaled(cfg, ("sweep_min_deg", "sweep_max_deg", "extent_min_px"), factor)
-    room, least = cfg.size - 2 * cfg.frame_margin_px, min(factor, 1.0)
+    Observed paths are `factor` times as long, as far as the picture has room.
+    """
+    cfg, least = clips.cfg, min(factor, 1.0)
+    limits = scaled(cfg, ("sweep_min_deg", "sweep_max_deg", "extent_min_px"), factor)
+    limits["class_margin_px"] = cfg.class_margin_px * least
     # Shorter paths lose more at their long end: what is slow and far away covers few pixels.
-    changes["extent_max_px"] = min(cfg.extent_max_px * factor * least, room)
-    return changes | scaled(cfg, ("class_margin_px",), least)
-
-
-def unchanged(cfg):
-    """The factor of clean clips."""
-    return 1.0
-
-
-def mean_noise(cfg):
-    return (cfg.noise_min + cfg.noise_max) / 2
+    limits["extent_max_px"] = min(cfg.extent_max_px * factor * least, cfg.size - 2 * cfg.frame_margin_px)
+    world = cfg.replace(**changes, **limits)
+    return ClipSet(world, clips.seed, recipes.draw(world, clips.seed, clips.table["index"]))
 
 
 def scaled(cfg, names, factor):
     """{parameter: its value times a factor}."""
     return {name: getattr(cfg, name) * factor for name in names}
-
-
-def resized(clips, factor):
-    """An object of another radius on the same trajectories."""
-    return refilmed(clips, radius_m=clips.cfg.radius_m * factor)
-
-
-def nuisance(label, name, severities):
-    """The Corruption that sets one parameter of the camera or the scene."""
-    return Corruption(label, attrgetter(name), severities, lambda clips, value: refilmed(clips, **{name: value}))
-
-
-CORRUPTIONS = {
-    "noise": Corruption("sensor noise", mean_noise, (0.05, 0.1, 0.15, 0.2), lambda c, x: refilmed(c, {"noise": x})),
-    "blur": nuisance("blur, px", "blur_px", (1, 2, 3, 4)),
-    "contrast": Corruption("contrast factor", unchanged, (0.7, 0.5, 0.3, 0.15), contrast),
-    "texture": nuisance("texture", "texture", (0.1, 0.2, 0.35, 0.5)),
-    "occluder": nuisance("occluder, px", "occluder_px", (4, 8, 16, 24)),
-    "decoy": Corruption("decoy discs", attrgetter("decoy"), (1,), lambda c, x: refilmed(c, decoy=bool(x))),
-    "jitter": nuisance("camera jitter, px", "jitter_px", (0.5, 1, 2, 3)),
-    "slower": Corruption("speed factor", unchanged, (0.9, 0.8, 0.7), speed),
-    "faster": Corruption("speed factor", unchanged, (1.1, 1.2, 1.3), speed),
-    "smaller": Corruption("size factor", unchanged, (0.8, 0.6, 0.4), resized),
-    "larger": Corruption("size factor", unchanged, (1.25, 1.5, 2), resized),
-    "fewer fps": Corruption("frames a second", attrgetter("frame_rate"), (27, 25, 23), frame_rate),
-    "more fps": Corruption("frames a second", attrgetter("frame_rate"), (33, 36, 40), frame_rate),
-    "dropped": nuisance("dropped frames", "dropped_frames", (2, 4, 6, 8)),
-    "observed": Corruption("observed frames", attrgetter("frames"), (12, 8, 6, 4, 3, 2), observed),
-}
-
-
-def all_conditions(clips):
-    """Every Condition of `clips`: clean, then each other severity of each corruption that has room."""
-    yield Condition(CLEAN, 0.0, clips)
-    for name, corruption in CORRUPTIONS.items():
-        for severity in (x for x in corruption.severities if x != corruption.clean(clips.cfg)):
-            try:
-                yield Condition(name, float(severity), corruption.apply(clips, severity))
-            except (ParameterError, recipes.ImpossibleWorld) as reason:
-                print(f"{name} {severity:g} is skipped, so the mean over {name} covers a shorter range: {reason}")

@@ -36,11 +36,27 @@ def examples(clips, frame=8):
 
 
 def accuracy_curves(table, score="top1"):
-    """A panel for each corruption: a score of `study.curves` against severity, with 95 % bands of the networks."""
+    """A panel for each corruption: a score of `study.curves` from clean to the hardest severity.
+
+    Networks are solid, with 95 % bands, controls and oracles dashed.
+    """
     names = [name for name in table["corruption"].unique() if name in conditions.CORRUPTIONS]
     figure, axes = panels(-(-len(names) // 5), 5, 2.1, 1.9, sharey=True)
     for axis, name in zip(axes.flat, names, strict=False):
-        draw_severities(axis, table[table[score].notna()], name, score)
+        part = table[table[score].notna() & table["corruption"].isin([name, conditions.CLEAN])]
+        clean = part["clean_severity"].max()
+        part = part.assign(severity=part["severity"].where(part["corruption"] == name, clean))
+        for model, line in part.sort_values("severity", kind="stable").groupby("model", sort=False):
+            network, colour = model in MODEL_COLOURS or model not in COLOURS, COLOURS.get(model, "C0")
+            look = {"color": colour, "label": verdict.name(model), "markersize": 3, "linewidth": 1.2}
+            axis.plot(line["severity"], line[score], "o-" if network else "--", **look)
+            if network:
+                ends = line[f"{score}_low"], line[f"{score}_high"]
+                axis.fill_between(line["severity"], *ends, color=colour, alpha=0.12, linewidth=0)
+        axis.set(title=name, xlabel=conditions.CORRUPTIONS[name].label)
+        axis.locator_params(axis="x", nbins=4)
+        if part["severity"].min() < clean:
+            axis.invert_xaxis()
     for axis in axes.flat[len(names) :]:
         axis.axis("off")
     label, limits = ("top-1", (0, 1.03)) if score == "top1" else ("ADE, px", (0, min(30, table[score].max())))
@@ -48,21 +64,3 @@ def accuracy_curves(table, score="top1"):
         axis.set(ylabel=label, ylim=limits)
     key(figure, axes[0, 0], columns=8)
     return figure
-
-
-def draw_severities(axis, table, name, score):
-    """A score of every model from clean to the hardest severity: networks solid, controls and oracles dashed."""
-    part = table[table["corruption"].isin([name, conditions.CLEAN])]
-    clean = part["clean_severity"].max()
-    part = part.assign(severity=part["severity"].where(part["corruption"] == name, clean))
-    for model, line in part.sort_values("severity", kind="stable").groupby("model", sort=False):
-        network, colour = model in MODEL_COLOURS or model not in COLOURS, COLOURS.get(model, "C0")
-        look = {"color": colour, "label": verdict.name(model), "markersize": 3, "linewidth": 1.2}
-        axis.plot(line["severity"], line[score], "o-" if network else "--", **look)
-        if network:
-            ends = line[f"{score}_low"], line[f"{score}_high"]
-            axis.fill_between(line["severity"], *ends, color=colour, alpha=0.12, linewidth=0)
-    axis.set(title=name, xlabel=conditions.CORRUPTIONS[name].label)
-    axis.locator_params(axis="x", nbins=4)
-    if part["severity"].min() < clean:
-        axis.invert_xaxis()

@@ -43,32 +43,32 @@ def evaluate(networks, classifiers, cfg) -> Results:
     with progress(len(todo), "robustness", "condition") as bar:
         for c, condition in enumerate(todo):
             condition = condition._replace(clips=Rendered(condition.clips))
-            for model, seed, predicted in predict_all(networks, classifiers, condition):
+            clips, pictures, found = condition.clips, controls.pictures(condition.clips), {}
+            for model, nets in networks.items():
+                for seed, net in enumerate(nets):
+                    found[model, seed] = predictions.from_output(predict(net, clips, clips.cfg))
+            for name, fitted in classifiers.items():
+                found[name, 0] = Predictions(fitted.predict_proba(pictures[name]))
+            found |= {(name, 0): predicted for name, predicted in references(condition).items()}
+            for (model, seed), predicted in found.items():
                 m = models.index(model)
                 if predicted.prob_NK is not None:
-                    top1_MSCN[m, seed, c] = metrics.correct(predicted, condition.clips)
+                    top1_MSCN[m, seed, c] = metrics.correct(predicted, clips)
                 if predicted.track_NHx3 is not None:
-                    ade_px_MSCN[m, seed, c] = metrics.error_px(predicted, condition.clips).mean(axis=1)
+                    ade_px_MSCN[m, seed, c] = metrics.error_px(predicted, clips).mean(axis=1)
             bar.update()
-    clean = {name: float(one.clean(todo[0].clips.cfg)) for name, one in conditions.CORRUPTIONS.items()}
+    clean = {name: float(conditions.clean_severity(name, todo[0].clips.cfg)) for name in conditions.CORRUPTIONS}
     return Results(models, [condition[:2] for condition in todo], clean, top1_MSCN, ade_px_MSCN)
-
-
-def predict_all(networks, classifiers, condition):
-    """(model, seed, Predictions) of every network, control, constant velocity and oracle under one condition."""
-    clips, pictures = condition.clips, controls.pictures(condition.clips)
-    for model, nets in networks.items():
-        for seed, net in enumerate(nets):
-            yield model, seed, predictions.from_output(predict(net, clips, clips.cfg))
-    single = {name: Predictions(fitted.predict_proba(pictures[name])) for name, fitted in classifiers.items()}
-    yield from ((name, 0, predicted) for name, predicted in (single | references(condition)).items())
 
 
 def references(condition):
     """{name: Predictions} of constant velocity and the oracles from the observed frames; oracles need FEWEST_FRAMES."""
     clips, frames = condition.clips, condition.clips.cfg.frames
     observed = int(condition.severity) if condition.corruption == "observed" else frames
-    cfg, last = with_frames(clips.cfg, observed), slice(frames - observed, frames)
+    cfg, last = clips.cfg, slice(frames - observed, frames)
+    if observed < frames:  # the world of the last frames alone: circles sweep less in them
+        sweep = conditions.scaled(cfg, ("sweep_min_deg", "sweep_max_deg"), (observed - 1) / (frames - 1))
+        cfg = cfg.model_copy(update={"frames": observed, **sweep})
     uv_NTx2, z_NT = (x[:, last] for x in oracles.measured_track(clips, clips.cfg))
     true_NTx3 = clips.xyz_NFx3[:, last]
     forecast = trackers.constant_velocity(trackers.track(uv_NTx2, z_NT, cfg), cfg.horizon)
@@ -82,12 +82,6 @@ def references(condition):
         prob_NK, future_NHx3 = oracles.infer(*measured, cfg)
         found[name] = Predictions(prob_NK, metrics.to_track(future_NHx3, cfg))
     return found
-
-
-def with_frames(cfg, observed):
-    """The world of the last `observed` frames alone, for the oracles: circles sweep less in them."""
-    sweep = conditions.scaled(cfg, ("sweep_min_deg", "sweep_max_deg"), (observed - 1) / (cfg.frames - 1))
-    return cfg if observed == cfg.frames else cfg.model_copy(update={"frames": observed, **sweep})
 
 
 def seed_mean(value_MSCN):
@@ -104,8 +98,7 @@ def curves(results) -> pd.DataFrame:
     for c, (corruption, severity) in enumerate(results.conditions):
         for m in np.flatnonzero(seeds_MC[:, c]):
             row = {"corruption": corruption, "severity": severity, "clean_severity": results.clean.get(corruption)}
-            row["model"] = results.models[m]
-            row |= {"seeds": seeds_MC[m, c], "n": top1_MCN.shape[2]}
+            row |= {"model": results.models[m], "seeds": seeds_MC[m, c], "n": top1_MCN.shape[2]}
             rows.append(row | interval("top1", top1_MCN[m, c]) | interval("ade_px", ade_px_MCN[m, c]))
     return pd.DataFrame(rows)
 
@@ -115,22 +108,18 @@ def interval(name, value_N):
     return dict(zip((name, f"{name}_low", f"{name}_high"), statistics.bootstrap_interval(value_N), strict=True))
 
 
-def over_severities(value_CN, results, corruption):
-    """Area (..., N) under each clip's curve (..., C, N) divided by the severities' range; clean: the score."""
-    condition = {severity: c for c, (name, severity) in enumerate(results.conditions) if name == corruption}
-    if corruption == conditions.CLEAN:
-        return value_CN[..., 0, :]
-    condition[results.clean[corruption]] = 0  # the first condition is clean
-    severity_L = np.sort(list(condition))
-    value_LN = value_CN[..., [condition[x] for x in severity_L], :]
-    return np.trapezoid(value_LN, severity_L, axis=-2) / np.ptp(severity_L)
-
-
 def severity_means(results, score="top1") -> pd.DataFrame:
     """Mean of a score over the severities of each corruption where a model has all, with its interval over clips."""
     mean_MCN, rows = seed_mean(getattr(results, score)), []
     for corruption in results.corruptions():
-        for model, value_N in zip(results.models, over_severities(mean_MCN, results, corruption), strict=True):
+        value_MN = mean_MCN[:, 0]  # the first condition is clean
+        if corruption != conditions.CLEAN:
+            number = {severity: c for c, (name, severity) in enumerate(results.conditions) if name == corruption}
+            number[results.clean[corruption]] = 0
+            severity_L = np.sort(list(number))
+            value_MLN = mean_MCN[..., [number[x] for x in severity_L], :]
+            value_MN = np.trapezoid(value_MLN, severity_L, axis=-2) / np.ptp(severity_L)
+        for model, value_N in zip(results.models, value_MN, strict=True):
             if not np.isnan(value_N).any():
                 row = {"corruption": corruption, "model": model, "n": len(value_N)}
                 rows.append(row | interval(SCORES[score], value_N))
