@@ -20,8 +20,7 @@ import numpy as np
 import pandas as pd
 
 from trajnb.audit import CHECKS, audit, examine
-from trajnb.audit.features import extract
-from trajnb.audit.read import Dataset, read
+from trajnb.audit.read import Dataset, extract, read
 from trajnb.config import Config
 from trajnb.data import ClipSet
 from trajnb.world import recipes

@@ -9,8 +9,7 @@ import pytest
 from folders import SUITE
 
 from trajnb import audit
-from trajnb.audit import checks
-from trajnb.audit.features import path_features
+from trajnb.audit.checks import Result, path_features
 from trajnb.audit.read import Dataset
 from trajnb.config import Config
 
@@ -98,18 +97,20 @@ def test_a_copy_is_named_in_both_places_and_honest_clips_are_not(filmed):
 
 
 def test_the_distance_from_a_path_is_in_steps():
-    seen_NTx2 = np.stack([np.arange(8.0) * 2, np.zeros(8)], axis=1)[None].repeat(3, axis=0)
-    seen_NTx2[1] = 3.0  # stands still
-    target_NHx2 = np.array([[[5.0, 3.0]], [[0.0, 0.0]], [[np.nan, 0.0]]])
-    np.testing.assert_array_equal(checks.off_path(seen_NTx2, target_NHx2), [1.5, np.nan, np.nan])
+    """Of steps of 2 px: 0.19 px beside the path, and a middle of it, are near, 0.21 px is not; two clips count not."""
+    seen_NTx2 = np.stack([np.arange(8.0) * 2, np.zeros(8)], axis=1)[None].repeat(5, axis=0)
+    seen_NTx2[3] = 3.0  # stands still
+    target_NHx2 = np.array([[[4, 0.19]], [[5, 0.0]], [[4, 0.21]], [[3, 3]], [[np.nan, 0]]]).repeat(2, axis=1)
+    (result,) = audit.CHECKS[14][0](Dataset("steps", None, None, (seen_NTx2, target_NHx2)), None)
+    assert result.evidence == "2 of 3 clips have their first target within 0.1 steps of the observed path"
 
 
-def test_p_values_are_corrected_for_their_number():
-    results = [checks.Result(8, "error", 100, "", 0.5, 0.1, p) for p in (0.004, 0.02, 0.001)]
-    corrected = checks.correct(results)
+def test_p_values_are_corrected_for_their_number(filmed):
+    results = [Result(8, "error", 100, "", 0.5, 0.1, p) for p in (0.004, 0.02, 0.001)]
+    checks = {3: (lambda *_: [Result(3, "error", 100, "", 1)], "", ""), 8: (lambda *_: results, "", "")}
+    fact, *corrected = audit.examine(filmed.dataset(), checks).results
+    assert (fact.p, fact.found) == (None, True)
     assert [(result.p, result.found) for result in corrected] == [(0.008, True), (0.02, False), (0.003, True)]
-    fact = checks.Result(3, "error", 100, "", 1)
-    assert checks.correct([*results, fact]) == [fact, *corrected]
 
 
 def test_path_features_by_hand():

@@ -8,8 +8,8 @@ import pytest
 from folders import SUITE, disc, put, write
 
 from trajnb import ParameterError, files
-from trajnb.audit import audit, features
-from trajnb.audit.read import load, read, split_table
+from trajnb.audit import audit
+from trajnb.audit.read import extract, load, read, split_table
 
 
 def evidence(report, check):
@@ -64,7 +64,7 @@ def test_clips_of_another_size_or_too_few_frames_cannot_be_used_and_the_others_a
     np.save(tmp_path / "b" / "4.npy", disc(height=32, width=64))
     put(tmp_path, ["b/5.mp4"], frames=15)
     dataset = read(tmp_path)
-    f = features.extract(dataset, range(len(dataset.table)))
+    f = extract(dataset, range(len(dataset.table)))
     assert list(f.table["path"]) == ["a/1.NPY", "a/2.npy", "b/3.avi", "b/6.Mov"]
     assert f.faults["b/4.npy"] == "has frames of (32, 64) pixels, the first clip examined has (32, 32)"
     assert f.faults["b/5.mp4"].startswith("is too short or too small: write at least 16 frames")
@@ -73,21 +73,12 @@ def test_clips_of_another_size_or_too_few_frames_cannot_be_used_and_the_others_a
 
 
 def test_large_frames_are_averaged_and_the_object_is_where_it_was(tmp_path):
-    small_THW = disc(frames=16, height=64, width=80)
-    np.save(tmp_path / "small.npy", small_THW)
-    np.save(tmp_path / "large.npy", small_THW.repeat(3, axis=1).repeat(3, axis=2))
-    small, large = (
-        next(features.readable(read_one(tmp_path / name), [0], {}))[0] for name in ("small.npy", "large.npy")
-    )
-    np.testing.assert_array_equal(small, large)
-
-
-def read_one(path):
-    """A Dataset of one clip."""
-    folder = path.with_suffix("") / "a"
-    folder.mkdir(parents=True)
-    path.rename(folder / path.name)
-    return read(folder.parent)
+    small_THW, whole = disc(frames=16, height=64, width=80), []
+    (tmp_path / "a").mkdir()
+    for video_THW in (small_THW, small_THW.repeat(3, axis=1).repeat(3, axis=2)):
+        np.save(tmp_path / "a" / "1.npy", video_THW)
+        whole.append(extract(read(tmp_path), [0]).whole_MTHW[0])
+    np.testing.assert_array_equal(*whole)
 
 
 # ---- names

@@ -4,14 +4,14 @@ report = audit("my_clips")      # a folder, see read.py
 print(report.table()); report.errors; report.save(folder)
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from trajnb import files
-from trajnb.audit.checks import CHECKS, ERROR, LEVELS, NotChecked, correct
-from trajnb.audit.features import extract
-from trajnb.audit.read import TRAIN, read
+from trajnb.audit.checks import CHECKS, ERROR, LEVELS, NotChecked
+from trajnb.audit.read import TRAIN, extract, read
+from trajnb.evaluation.statistics import holm
 
 MOST = 12_000  # clips whose pixels are examined
 COMPARING = (1, 2, 3, 4, 6)  # checks that need two splits
@@ -74,4 +74,6 @@ def examine(dataset, checks=CHECKS):
                 results.append(result)
         except NotChecked as reason:
             not_checked[number] = str(reason)
-    return Report(dataset.name, len(split_N), len(features.table), correct(results), not_checked)
+    corrected = iter(holm(np.array([result.p for result in results if result.p is not None])))
+    results = [result if result.p is None else replace(result, p=float(next(corrected))) for result in results]
+    return Report(dataset.name, len(split_N), len(features.table), results, not_checked)

@@ -1,4 +1,4 @@
-"""The checks. Each yields Results on a read.Dataset and its features.Features f; NotChecked names what is missing.
+"""The checks. Each yields Results on a read.Dataset and its read.Features f; NotChecked names what is missing.
 
 A Result is a finding when its effect reaches a limit that matters and, where chance could have made it, its p-value is
 below ALPHA after Holm's correction over all Results (S. Holm, 1979). Facts, such as a copied clip, have no p-value.
@@ -11,8 +11,8 @@ Shapes:   N clips (M of a split)   K classes   D numbers of a clip   T observed 
 
 import re
 import warnings
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from itertools import product
 from pathlib import Path
 
@@ -25,10 +25,9 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 
-from trajnb.audit.features import path_features
 from trajnb.audit.read import TRAIN
 from trajnb.config import Config
-from trajnb.evaluation.statistics import holm
+from trajnb.world import families
 
 ALPHA = 0.01  # chance of any false finding among all results of one audit, as far as p-values tell
 ERROR, WARNING, INFO = LEVELS = ("error", "warning", "info")  # worst first
@@ -73,13 +72,6 @@ class Result:
     @property
     def found(self):
         return bool(self.effect >= self.limit and (self.p is None or self.p < ALPHA))
-
-
-def correct(results):
-    """The results in order of checks, with p-values corrected for their number."""
-    results = sorted(results, key=lambda result: result.check)
-    corrected = iter(holm(np.array([result.p for result in results if result.p is not None])))
-    return [result if result.p is None else replace(result, p=float(next(corrected))) for result in results]
 
 
 def fact(check, level, n, paths, what):
@@ -176,6 +168,16 @@ def cross_validated(feature_ND, label_N, classifier=None, folds=3):
     return top1, (top1 - chance) / (1 - chance), float(binom.sf(correct - 1, n, chance)), n
 
 
+def path_features(uv_NTx2, cfg):
+    """Features (N, 11) of image paths in pixels: misfits of line, quadratic, ellipse; speed, acceleration, turning."""
+    step_NTx2 = np.diff(uv_NTx2, axis=1)
+    change_NTx2, speed_NT = np.diff(step_NTx2, axis=1), np.linalg.norm(step_NTx2, axis=2)
+    turn_NT = np.diff(np.unwrap(np.arctan2(step_NTx2[..., 1], step_NTx2[..., 0]), axis=1), axis=1)
+    misfits = [family(uv_NTx2, cfg) for family in families.FAMILIES.values()]
+    moments = [speed_NT.mean(axis=1), speed_NT.std(axis=1), *change_NTx2.mean(axis=1).T, *change_NTx2.std(axis=1).T]
+    return np.column_stack([*misfits, *moments, turn_NT.sum(axis=1), turn_NT.std(axis=1)])
+
+
 def permuted(data, f):
     """6: what separates the classes in train must separate the same classes in every other split."""
     cfg = Config()  # its frame count and size: paths as if in frames of 64 pixels
@@ -198,13 +200,9 @@ def leak(number, what, scores):
     return Result(number, level, n, evidence, effect, LIMITS[number], p)
 
 
-def leak_check(number, what, features):
-    """The check that features(data, f) (N, D) do not predict the labels of the training clips."""
-
-    def check(data, f):
-        yield leak(number, what, cross_validated(features(data, f)[f.train_N], f.label_N[f.train_N]))
-
-    return check
+def harmless(number, what, features, data, f):
+    """7 to 10: features(data, f) (N, D) may not predict the labels of the training clips."""
+    yield leak(number, what, cross_validated(features(data, f)[f.train_N], f.label_N[f.train_N]))
 
 
 def name_features(data, f):
@@ -259,25 +257,21 @@ def targets(data, f):
     """14: what is to be predicted may not lie on the observed path."""
     if data.positions is None:
         raise NotChecked("positions.parquet is missing")
-    distance_N = off_path(*data.positions)
+    seen_NTx2, target_NHx2 = data.positions
+    between_NTx2 = (seen_NTx2[:, 1:] + seen_NTx2[:, :-1]) / 2
+    way_NTx2 = np.concatenate([seen_NTx2, between_NTx2], axis=1) - target_NHx2[:, :1]
+    step_N = np.median(np.linalg.norm(np.diff(seen_NTx2, axis=1), axis=2), axis=1)
+    # In steps; NaN where a position is missing or nothing moves.
+    distance_N = np.linalg.norm(way_NTx2, axis=2).min(axis=1) / np.where(step_N > 0, step_N, np.nan)
     near, n = int((distance_N < ON_PATH).sum()), max(1, int(np.isfinite(distance_N).sum()))
     evidence = f"{near} of {n} clips have their first target within {ON_PATH} steps of the observed path"
     yield Result(14, ERROR, n, evidence, near / n, OFTEN, float(binom.sf(near - 1, n, OFTEN / 2)))
 
 
-def off_path(seen_NTx2, target_NHx2):
-    """Distance (N,) of the first target from the observed positions and the middles between them, in median steps; NaN
-    where a position is missing or nothing moves."""
-    between_NTx2 = (seen_NTx2[:, 1:] + seen_NTx2[:, :-1]) / 2
-    way_NTx2 = np.concatenate([seen_NTx2, between_NTx2], axis=1) - target_NHx2[:, :1]
-    step_N = np.median(np.linalg.norm(np.diff(seen_NTx2, axis=1), axis=2), axis=1)
-    return np.linalg.norm(way_NTx2, axis=2).min(axis=1) / np.where(step_N > 0, step_N, np.nan)
-
-
-named = leak_check(7, "the file name (or index)", name_features)
-lit = leak_check(8, "brightness (levels, noise)", lambda data, f: f.table[LIGHT].to_numpy(float))
-sized = leak_check(9, "the object's size", lambda data, f: f.table[["radius"]].to_numpy())
-placed = leak_check(10, "the start position", lambda data, f: f.uv_NTx2[:, 0])
+named = partial(harmless, 7, "the file name (or index)", name_features)
+lit = partial(harmless, 8, "brightness (levels, noise)", lambda data, f: f.table[LIGHT].to_numpy(float))
+sized = partial(harmless, 9, "the object's size", lambda data, f: f.table[["radius"]].to_numpy())
+placed = partial(harmless, 10, "the start position", lambda data, f: f.uv_NTx2[:, 0])
 CHECKS = {  # check, name, fix
     1: (classes, "class missing or rare in a split", "add clips, or split at random, say by a hash of the content."),
     2: (order, "split ordered by class or by index", "split at random, say by a hash of the content."),
