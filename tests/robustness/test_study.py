@@ -48,18 +48,16 @@ def test_intervals_shrink_with_seeds_and_seeds_are_averaged():
 
 
 def test_the_pixel_oracle_knows_the_measurement_error_of_its_condition(clean):
-    shaken = conditions.Condition("jitter", 1.0, conditions.refilmed(clean, jitter_px=1.0))
-    predicted = study.references(shaken)
+    shaken = conditions.corrupted(clean, "jitter", 1.0)
+    predicted = study.references(shaken, 16)
     assert metrics.top1(predicted["true_oracle"].prob_NK, clean.label_N) == 1
     assert metrics.top1(predicted["pixel_oracle"].prob_NK, clean.label_N) > 0.85
-    measured = oracles.measured_track(shaken.clips, shaken.clips.cfg)
-    unaware = oracles.infer(*measured, [oracles.PIXEL_SD], shaken.clips.cfg)[0]
+    unaware, _ = oracles.infer(*oracles.measured_track(shaken, shaken.cfg), [oracles.PIXEL_SD], shaken.cfg)
     assert metrics.top1(unaware, clean.label_N) < 0.6
 
 
 def test_an_oracle_of_few_frames_knows_how_little_a_circle_turns_in_them(clean):
-    clips = {count: conditions.corrupted(clean, "observed", count) for count in (4, 2)}
-    four, two = (study.references(conditions.Condition("observed", float(n), clips[n])) for n in clips)
+    four, two = (study.references(conditions.corrupted(clean, "observed", n), n) for n in (4, 2))
     assert metrics.top1(four["true_oracle"].prob_NK, clean.label_N) > 0.9
     assert set(two) == {"constant_velocity"}
 

@@ -64,16 +64,14 @@ class Axis(NamedTuple):
 
 def last_fine(explained) -> list[Layer]:
     """The last layer with at least FINE_ROWS rows of cells; the first one, which is the finest, where none has."""
-    each = LAYERS.get(type(explained.net.extractor), grid_layers)(explained)
+    each, _ = LAYERS.get(type(explained.net.extractor), grid_layers)(explained)
     enough = [depth for depth in each if explained.clip_shape[1] / depth[0].axes[1].step >= FINE_ROWS]
     return enough[-1] if enough else each[0]
 
 
 def grid_axes(explained) -> tuple[Axis, Axis, Axis]:
-    """The axes of the head's input grid; a cell of SlowFast's is centred on its alpha fast frames."""
-    extractor = explained.net.extractor
-    axes = LAYERS.get(type(extractor), grid_layers)(explained)[-1][0].axes
-    return axes if not isinstance(extractor, SlowFast) else (Axis(extractor.alpha / 2, extractor.alpha), *axes[1:])
+    """The axes of the head's input grid."""
+    return LAYERS.get(type(explained.net.extractor), grid_layers)(explained)[1]
 
 
 def tiles(tubelet) -> tuple[Axis, Axis, Axis]:
@@ -82,11 +80,11 @@ def tiles(tubelet) -> tuple[Axis, Axis, Axis]:
 
 
 def grid_layers(explained):
-    """The output grid, whose cells share no pixel."""
+    """([[Layer]] from first to last depth, axes of the grid): the grid alone, whose cells share no pixel."""
     with torch.no_grad():
         grid, _ = explained.net.extractor(next(explained.parameters()).new_zeros(1, 1, *explained.clip_shape))
-    sizes = zip(explained.clip_shape, grid.shape[1:4], strict=True)
-    return [[Layer("", explained.grid, tiles(length // cells for length, cells in sizes))]]
+    axes = tiles(n // cells for n, cells in zip(explained.clip_shape, grid.shape[1:4], strict=True))
+    return [[Layer("", explained.grid, axes)]], axes
 
 
 def i3d_layers(explained):
@@ -102,11 +100,12 @@ def i3d_layers(explained):
             shape = [-(-n // s) for n, s in zip(shape, stride, strict=True)]
         if isinstance(layer, Mixed):
             blocks.append([Layer("", layer, axes)])
-    return blocks
+    return blocks, blocks[-1][0].axes
 
 
 def slowfast_layers(explained):
-    """Every pair of residual stages. Padding is half a kernel everywhere, so kernels are centred on their cell."""
+    """Every pair of residual stages. Padding is half a kernel everywhere, so kernels are centred on their cell; a cell
+    of the grid is centred on its alpha fast frames."""
     extractor, pairs = explained.net.extractor, []
     stem, first = extractor.slow_stem, extractor.patch[1] / 2
     step = extractor.patch[1] * stem.unit.conv.stride[1] * stem.pool.stride[1]
@@ -114,7 +113,7 @@ def slowfast_layers(explained):
         step *= slow[0].b.conv.stride[1]
         rows, times = [Axis(first, step)] * 2, Axis(0.5, extractor.alpha)
         pairs.append([Layer("_slow", slow, (times, *rows)), Layer("_fast", fast, (Axis(), *rows))])
-    return pairs
+    return pairs, (Axis(extractor.alpha / 2, extractor.alpha), *rows)
 
 
 # Layers before the feature grid; SlowFast has two at each depth, slow and fast. Other extractors have the grid alone.

@@ -47,14 +47,6 @@ CORRUPTIONS = {
 }
 
 
-class Condition(NamedTuple):
-    """Clips under one corruption of one severity."""
-
-    corruption: str
-    severity: float
-    clips: ClipSet
-
-
 def clean_clips(cfg):
     """`robustness_clips` clips as in training, but without nuisances drawn per clip (`varied` worlds)."""
     off = {name: Config().model_dump()[name] for name in NUISANCES} if cfg.varied else {}
@@ -63,12 +55,12 @@ def clean_clips(cfg):
 
 
 def all_conditions(clips):
-    """Every Condition of `clips`: clean, then each other severity of each corruption that has room."""
-    yield Condition(CLEAN, 0.0, clips)
+    """(corruption, severity, clips) of clean clips, then of each other severity of each corruption that has room."""
+    yield CLEAN, 0.0, clips
     for name, corruption in CORRUPTIONS.items():
         for severity in (x for x in corruption.severities if x != clean_severity(name, clips.cfg)):
             try:
-                yield Condition(name, float(severity), corrupted(clips, name, severity))
+                yield name, float(severity), corrupted(clips, name, severity)
             except (ParameterError, recipes.ImpossibleWorld) as reason:
                 print(f"{name} {severity:g} is skipped, so the mean over {name} covers a shorter range: {reason}")
 
@@ -83,14 +75,16 @@ def clean_severity(name, cfg):
 
 def corrupted(clips, name, severity):
     """The clips under one severity of a corruption."""
-    cfg, background, brightness = clips.cfg, clips.table["background"], clips.table["brightness"]
+    cfg, table, changes = clips.cfg, clips.table, {}
     match name:
         case "noise":
-            return refilmed(clips, {"noise": severity})
+            table = table.assign(noise=severity)
         case "contrast":  # of the object's brightness from the background's
-            return refilmed(clips, {"brightness": background + severity * (brightness - background)})
+            table = table.assign(
+                brightness=table["background"] + severity * (table["brightness"] - table["background"])
+            )
         case "smaller" | "larger":
-            return refilmed(clips, radius_m=cfg.radius_m * severity)
+            changes = {"radius_m": cfg.radius_m * severity}
         case "slower" | "faster":  # gravity stays
             return redrawn(clips, severity, **scaled(cfg, SPEEDS, severity))
         case "fewer fps" | "more fps":  # as many frames show more or less of the same motion
@@ -99,20 +93,13 @@ def corrupted(clips, name, severity):
             if severity >= cfg.frames:
                 raise ParameterError(f"observed frames: {severity} of {cfg.frames} hold nothing back.")
             return Reordered(clips, "held", severity)
-    return refilmed(clips, **{CORRUPTIONS[name].parameter: severity})
-
-
-def refilmed(clips, columns=None, **changes):
-    """The same trajectories with other values in some `columns` of the recipes, or other parameters of the camera."""
-    table = clips.table.assign(**columns or {})
-    return ClipSet(clips.cfg.replace(**changes), clips.seed, table, clips.xyz_NFx3)
+        case _:
+            changes = {CORRUPTIONS[name].parameter: severity}
+    return ClipSet(cfg.replace(**changes), clips.seed, table, clips.xyz_NFx3)  # the same trajectories
 
 
 def redrawn(clips, factor, **changes):
-    """As many clips of the same seed, drawn in a world with other parameters of the motion itself.
-
-    Observed paths are `factor` times as long, as far as the picture has room.
-    """
+    """As many clips of the same seed, of a world whose observed paths are `factor` times as long, if there is room."""
     cfg, least = clips.cfg, min(factor, 1.0)
     limits = scaled(cfg, ("sweep_min_deg", "sweep_max_deg", "extent_min_px"), factor)
     limits["class_margin_px"] = cfg.class_margin_px * least

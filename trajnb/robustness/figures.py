@@ -22,24 +22,21 @@ def reliability(models, label_N):
 
 def examples(clips, frame=8):
     """The hardest severity of each corruption on the first clip: one frame, and below the maximum over all frames."""
-    hardest = {c.corruption: c for c in conditions.all_conditions(clips) if c.corruption in conditions.CORRUPTIONS}
+    hardest = {name: one for name, *one in conditions.all_conditions(clips) if name != conditions.CLEAN}
     figure, axes = panels(4, -(-len(hardest) // 2), 1.15, 1.3)
     for axis in axes.flat:
         bare(axis)
-    for number, condition in enumerate(hardest.values()):
-        video_TSS, (column, row) = condition.clips.render([0])[0], divmod(number, 2)
+    for number, (name, (severity, corrupted)) in enumerate(hardest.items()):
+        video_TSS, (column, row) = corrupted.render([0])[0], divmod(number, 2)
         single, together = axes[2 * row : 2 * row + 2, column]
         single.imshow(video_TSS[frame], **GREY)
-        single.set_title(f"{condition.corruption} {condition.severity:g}")
+        single.set_title(f"{name} {severity:g}")
         together.imshow(video_TSS.max(axis=0), **GREY)
     return figure
 
 
 def accuracy_curves(table, score="top1"):
-    """A panel for each corruption: a score of `study.curves` from clean to the hardest severity.
-
-    Networks are solid, with 95 % bands, controls and oracles dashed.
-    """
+    """A score of `study.curves` against the severity of each corruption: networks with 95 % bands, others dashed."""
     names = [name for name in table["corruption"].unique() if name in conditions.CORRUPTIONS]
     figure, axes = panels(-(-len(names) // 5), 5, 2.1, 1.9, sharey=True)
     for axis, name in zip(axes.flat, names, strict=False):

@@ -41,15 +41,16 @@ def evaluate(networks, classifiers, cfg) -> Results:
     models, seeds = [*networks, *classifiers, *REFERENCES], max(map(len, networks.values()))
     top1_MSCN, ade_px_MSCN = np.full((2, len(models), seeds, len(todo), cfg.robustness_clips), np.nan)
     with progress(len(todo), "robustness", "condition") as bar:
-        for c, condition in enumerate(todo):
-            condition = condition._replace(clips=Rendered(condition.clips))
-            clips, pictures, found = condition.clips, controls.pictures(condition.clips), {}
+        for c, (corruption, severity, clips) in enumerate(todo):
+            clips, found = Rendered(clips), {}
+            observed = int(severity) if corruption == "observed" else clips.cfg.frames
+            pictures = controls.pictures(clips)
             for model, nets in networks.items():
                 for seed, net in enumerate(nets):
                     found[model, seed] = predictions.from_output(predict(net, clips, clips.cfg))
             for name, fitted in classifiers.items():
                 found[name, 0] = Predictions(fitted.predict_proba(pictures[name]))
-            found |= {(name, 0): predicted for name, predicted in references(condition).items()}
+            found |= {(name, 0): predicted for name, predicted in references(clips, observed).items()}
             for (model, seed), predicted in found.items():
                 m = models.index(model)
                 if predicted.prob_NK is not None:
@@ -57,15 +58,14 @@ def evaluate(networks, classifiers, cfg) -> Results:
                 if predicted.track_NHx3 is not None:
                     ade_px_MSCN[m, seed, c] = metrics.error_px(predicted, clips).mean(axis=1)
             bar.update()
-    clean = {name: float(conditions.clean_severity(name, todo[0].clips.cfg)) for name in conditions.CORRUPTIONS}
+    clean = {name: float(conditions.clean_severity(name, todo[0][2].cfg)) for name in conditions.CORRUPTIONS}
     return Results(models, [condition[:2] for condition in todo], clean, top1_MSCN, ade_px_MSCN)
 
 
-def references(condition):
-    """{name: Predictions} of constant velocity and the oracles from the observed frames; oracles need FEWEST_FRAMES."""
-    clips, frames = condition.clips, condition.clips.cfg.frames
-    observed = int(condition.severity) if condition.corruption == "observed" else frames
-    cfg, last = clips.cfg, slice(frames - observed, frames)
+def references(clips, observed):
+    """{name: Predictions} of constant velocity and of the oracles, which need FEWEST_FRAMES, from the last frames."""
+    cfg, frames = clips.cfg, clips.cfg.frames
+    last = slice(frames - observed, frames)
     if observed < frames:  # the world of the last frames alone: circles sweep less in them
         sweep = conditions.scaled(cfg, ("sweep_min_deg", "sweep_max_deg"), (observed - 1) / (frames - 1))
         cfg = cfg.model_copy(update={"frames": observed, **sweep})
