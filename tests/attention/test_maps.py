@@ -101,8 +101,7 @@ class Cue(nn.Module):
         return torch.stack([-9 * cue_B, 9 * cue_B], dim=1)
 
 
-def test_grad_cam_lies_on_the_lightest_cell_where_light_counts(monkeypatch):
-    """Its weights are means over cells: it sees that light counts, not where."""
+def test_grad_cam_lies_on_the_lightest_cell_where_light_counts(monkeypatch):  # it does not see where
     monkeypatch.setattr(maps, "last_fine", lambda net: [layers.Layer("", net.light, layers.tiles((2, 8, 8)))])
     (one,) = maps.gradcam(Cue(), cue_video(clips=2, noise=0.1), torch.tensor([1, 1])).values()
     for map_TSS in one.upsampled((16, 64, 64)):

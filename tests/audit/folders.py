@@ -4,21 +4,11 @@ import importlib.util
 
 import numpy as np
 
-from trajnb import ROOT, files
+from trajnb import ROOT
 
 SPEC = importlib.util.spec_from_file_location("planted_bugs", ROOT / "benchmarks" / "audit.py")
 SUITE = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(SUITE)
-
-
-def write(s, folder):
-    """A planted set as a user would keep it; returns the folder."""
-    for path, video_THW in zip(s.table["path"], s.video_NTHW, strict=True):
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        np.save(folder / path, video_THW)
-    files.write_csv(folder / "splits.csv", s.table[["path", "label", "split"]])
-    files.write_parquet(folder / "positions.parquet", s.positions())
-    return folder
 
 
 def disc(seed=0, frames=20, height=32, width=32):
@@ -31,8 +21,7 @@ def disc(seed=0, frames=20, height=32, width=32):
 
 
 def put(folder, names, frames=20):
-    """Write a clip of its own for each name; returns the folder."""
+    """Write a clip of its own for each name."""
     for seed, name in enumerate(names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         SUITE.write_clip(folder / name, disc(seed, frames), 30)
-    return folder

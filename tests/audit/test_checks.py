@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from folders import SUITE
 
-from trajnb import audit
+from trajnb import audit, data
 from trajnb.audit.checks import Result, path_features
-from trajnb.audit.read import Dataset
+from trajnb.audit.read import Dataset, of_run
 from trajnb.config import Config
 
 FIRST = {check: (bug, strengths[-1]) for check, bug, strengths in reversed(SUITE.BUGS)}
@@ -22,10 +22,6 @@ def filmed():
     return SUITE.clean(3, 320).film()
 
 
-def of(found, check):
-    return [finding for finding in found.findings if finding.check == check]
-
-
 @pytest.mark.parametrize("check", FIRST)
 def test_a_planted_bug_is_caught_by_its_own_check(filmed, check):
     bug, strength = FIRST[check]
@@ -34,9 +30,9 @@ def test_a_planted_bug_is_caught_by_its_own_check(filmed, check):
     else:
         planted = copy.deepcopy(filmed)
         bug(planted, strength)
-    found = of(audit.examine(planted.dataset(), checks={check: audit.CHECKS[check]}), check)
-    assert found[0].level in ("error", "warning")
-    assert any(digit.isdigit() for digit in found[0].evidence)
+    found = audit.examine(planted.dataset(), checks={check: audit.CHECKS[check]}).findings[0]
+    assert found.check == check and found.level in ("error", "warning")
+    assert any(digit.isdigit() for digit in found.evidence)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -79,12 +75,12 @@ def test_a_class_that_a_small_split_lacks_by_chance_is_no_error(clips, level):
 
 
 def test_phones_differ_a_little_and_other_rates_are_errors():
-    planted, found = SUITE.clean(0, 40).film(), {}
+    planted, found = SUITE.clean(0, 40).film(), []
     for rates in ((29.6, 30.1), (24.0, 25.0)):
         planted.rate_N = np.resize(rates, 40)
-        found[rates] = of(audit.examine(planted.dataset(), checks={13: audit.CHECKS[13]}), 13)
-    assert [[result.level for result in of_rates] for of_rates in found.values()] == [[], ["error"]]
-    assert found[24.0, 25.0][0].evidence == "frame rates range from 24 to 25 per second"
+        findings = audit.examine(planted.dataset(), checks={13: audit.CHECKS[13]}).findings
+        found.append([(finding.level, finding.evidence) for finding in findings])
+    assert found == [[], [("error", "frame rates range from 24 to 25 per second")]]
 
 
 def test_a_copy_is_named_in_both_places_and_honest_clips_are_not(filmed):
@@ -122,3 +118,15 @@ def test_path_features_by_hand():
     assert straight == pytest.approx(np.array([0, 0, straight[2], 3, 0, 0, 0, 0, 0, 0, 0]), abs=1e-6)
     assert turned[3:7] == pytest.approx([3, 0, -3 / 14, 3 / 14]) and turned[9] == pytest.approx(np.pi / 2)
     assert (turned[:3] > straight[:3]).all() and turned[0] > 1
+
+
+@pytest.mark.parametrize(
+    ("change", "errors"), [({}, []), ({"split": "class_order"}, [1, 2]), ({"target": "last_seen"}, [14])], ids=str
+)
+def test_the_old_report_s_mistakes_and_nothing_else_are_found_in_a_run(tmp_path, change, errors):
+    cfg = Config(run_name="past", clips=200, test_clips=60, **change)
+    data.make(cfg, tmp_path)
+    report = audit.examine(of_run(cfg, tmp_path))
+    assert sorted({finding.check for finding in report.errors}) == errors
+    used = pd.read_parquet(tmp_path / "recipes.parquet")["split"].isin(["train", "val"]).sum()
+    assert (report.examined, report.not_checked) == (used, {})

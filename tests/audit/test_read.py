@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
-from folders import SUITE, disc, put, write
+from folders import SUITE, disc, put
 
 from trajnb import ParameterError, files
 from trajnb.audit import audit
@@ -15,8 +15,6 @@ from trajnb.audit.read import extract, load, read, split_table
 def evidence(report, check):
     return [(finding.level, finding.evidence) for finding in report.findings if finding.check == check]
 
-
-# ---- clips
 
 BROKEN = {
     "is not a complete .npy array of numbers": lambda path, clip: path.write_bytes(path.read_bytes()[:-100]),
@@ -33,11 +31,10 @@ BROKEN = {
 
 @pytest.mark.parametrize("sentence", BROKEN)
 def test_a_broken_array_is_one_sentence(tmp_path, sentence):
-    path = tmp_path / "a.npy"
-    np.save(path, disc())
-    BROKEN[sentence](path, disc())
+    np.save(tmp_path / "a.npy", disc())
+    BROKEN[sentence](tmp_path / "a.npy", disc())
     with pytest.raises(ValueError, match=f"^{sentence}"):
-        load(path)
+        load(tmp_path / "a.npy")
 
 
 def test_a_pickle_is_never_opened(tmp_path):
@@ -46,17 +43,15 @@ def test_a_pickle_is_never_opened(tmp_path):
             return (open, (str(tmp_path / "opened"), "w"))
 
     np.save(tmp_path / "a.npy", np.array([Evil()]), allow_pickle=True)
-    with pytest.raises(ValueError):
-        load(tmp_path / "a.npy")
+    pytest.raises(ValueError, load, tmp_path / "a.npy")
     assert not (tmp_path / "opened").exists()
 
 
 def test_floats_and_colours_are_levels_too(tmp_path):
     level_THW = np.random.default_rng(0).integers(0, 256, (16, 32, 32)).astype(np.uint8)
-    np.save(tmp_path / "a.npy", (level_THW / 255).astype(np.float32))
-    np.save(tmp_path / "b.npy", level_THW[..., None].repeat(3, axis=3))
-    for name in ("a.npy", "b.npy"):
-        np.testing.assert_array_equal(load(tmp_path / name)[0], level_THW)
+    for values in ((level_THW / 255).astype(np.float32), level_THW[..., None].repeat(3, axis=3)):
+        np.save(tmp_path / "a.npy", values)
+        np.testing.assert_array_equal(load(tmp_path / "a.npy")[0], level_THW)
 
 
 def test_clips_of_another_size_or_too_few_frames_cannot_be_used_and_the_others_are_audited(tmp_path):
@@ -81,15 +76,11 @@ def test_large_frames_are_averaged_and_the_object_is_where_it_was(tmp_path):
     np.testing.assert_array_equal(*whole)
 
 
-# ---- names
-
-
 def test_hidden_files_and_folders_are_no_clips(tmp_path):
     put(tmp_path, [".ipynb_checkpoints/1.npy", ".git/1.npy", "a/._1.npy", "a/1.npy"])
     (tmp_path / "a" / "Thumbs.db").write_bytes(b"")
     (tmp_path / "a" / "folder.npy").mkdir()
-    dataset = read(tmp_path)
-    assert (dataset.classes, list(dataset.table["path"])) == (["a"], ["a/1.npy"])
+    assert list(read(tmp_path).table["path"]) == ["a/1.npy"]
 
 
 @pytest.mark.parametrize("broken", [False, True])
@@ -103,17 +94,13 @@ def test_names_in_other_bytes_are_escaped(tmp_path, broken):
 
 
 def test_nothing_to_audit_is_one_sentence(tmp_path):
-    with pytest.raises(ParameterError, match="is not a folder"):
-        audit(tmp_path / "none")
-    with pytest.raises(ParameterError, match="holds no clips: put them into"):
-        audit(tmp_path)
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "one.npy").write_bytes(b"")
-    with pytest.raises(ParameterError, match=r"no clip can be read: a/one.npy is not a complete"):
-        audit(tmp_path)
+    files.write_bytes(tmp_path / "broken" / "a" / "one.npy", b"")
+    (tmp_path / "empty").mkdir()
+    sentences = {"none": "is not a folder", "empty": "holds no clips: put them into"}
+    for name, sentence in (sentences | {"broken": "no clip can be read: a/one.npy is not a complete"}).items():
+        with pytest.raises(ParameterError, match=sentence):
+            audit(tmp_path / name)
 
-
-# ---- tables
 
 ROWS = [["a/1.npy", "a", "train"], ["a/x 2.MP4", "a", "val"], ["b/3.npy", "b", "test"]]
 TEXT = "path,label,split\n" + "".join(",".join(row) + "\n" for row in ROWS)
@@ -145,17 +132,13 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("content", REFUSED, ids=list(map(str, range(len(REFUSED)))))
+@pytest.mark.parametrize("content", REFUSED, ids=range(len(REFUSED)))
 def test_a_table_without_a_reading_is_refused_in_one_sentence(tmp_path, content):
     (tmp_path / "splits.csv").write_bytes(content)
     with pytest.raises(ParameterError) as error:
         split_table(tmp_path / "splits.csv")
     assert str(error.value).startswith(f"splits.csv {REFUSED[content]}")
     assert ": write " in str(error.value) and "\n" not in str(error.value)
-
-
-PLACES = pd.DataFrame({"path": ["a/1.npy"] * 3, "frame": [0, 1, 2], "u": [1.0, 2, 3], "v": [4.0, 5, 6]})
-PLACES["target"] = [False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -166,22 +149,26 @@ PLACES["target"] = [False, False, True]
 )
 def test_broken_positions_stop_the_audit_with_one_sentence(tmp_path, change):
     put(tmp_path, ["a/1.npy", "b/2.npy"])
-    files.write_parquet(tmp_path / "positions.parquet", PLACES)
+    table = pd.DataFrame({"path": ["a/1.npy"] * 3, "frame": [0, 1, 2], "u": [1.0, 2, 3], "v": [4.0, 5, 6]})
+    table["target"] = [False, False, True]
+    files.write_parquet(tmp_path / "positions.parquet", table)
     seen_NTx2, target_NHx2 = read(tmp_path).positions
     assert (seen_NTx2.tolist(), target_NHx2.tolist()) == ([[[1, 4], [2, 5]]], [[[3, 6]]])
     if change is None:
         (tmp_path / "positions.parquet").write_bytes(b"PAR1")
     else:
-        files.write_parquet(tmp_path / "positions.parquet", PLACES.assign(**change))
+        files.write_parquet(tmp_path / "positions.parquet", table.assign(**change))
     with pytest.raises(ParameterError, match="^positions.parquet cannot be used: write path, frame, u, v"):
         read(tmp_path)
 
 
-# ---- whole folders
-
-
 def test_a_clean_folder_what_is_missing_and_what_is_changed(tmp_path):
-    folder = write(SUITE.clean(1, 80).film(), tmp_path / "clips")
+    s, folder = SUITE.clean(1, 80).film(), tmp_path / "clips"
+    for path, video_THW in zip(s.table["path"], s.video_NTHW, strict=True):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        np.save(folder / path, video_THW)
+    files.write_csv(folder / "splits.csv", s.table[["path", "label", "split"]])
+    files.write_parquet(folder / "positions.parquet", s.positions())
     first = audit(folder)
     assert (first.findings, first.not_checked, first.examined) == ([], {}, 80)
     assert first.save(tmp_path / "a").read_bytes() == audit(folder).save(tmp_path / "b").read_bytes()

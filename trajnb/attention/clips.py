@@ -17,10 +17,7 @@ OFF |= {"lighting": 0.0, "shadow": 0.0, "compression": 0.0}
 
 
 def clip_pairs(test, count):
-    """{"plain", "decoy"}: up to `count` clips of the same recipes, spread over those whose decoy stays away.
-
-    Raises ValueError when there is none.
-    """
+    """{"plain", "decoy"}: up to `count` clips of the same recipes whose decoy stays away; ValueError if none does."""
     plain = ClipSet(test.cfg.replace(**OFF), test.seed, test.table.drop(columns=list(OFF), errors="ignore"))
     (uv_NTx2, radius_NT), scene = object_px(plain), {name: column.to_numpy() for name, column in plain.table.items()}
     away_NT = np.linalg.norm(renderer.decoy(plain.cfg, plain.seed, scene, uv_NTx2) - uv_NTx2, axis=2)

@@ -123,9 +123,7 @@ LAYERS = {I3D: i3d_layers, SlowFast: slowfast_layers}
 @contextlib.contextmanager
 def attention_weights(module: nn.Module):
     """{name: weights (groups, heads, queries, keys)} of all attentions in `module`, filled by forward passes inside.
-
-    Gradients flow through them; afterwards the fast path is back.
-    """
+    Gradients flow through them; afterwards the fast path is back."""
     weights = {}
 
     def record(name, part, inputs, output):

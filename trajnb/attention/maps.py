@@ -41,10 +41,8 @@ class Map(NamedTuple):
 
 
 def all_maps(explained: Explained, video_BCTHW, target_B, names) -> dict[str, Map]:
-    """Every map of the methods in `names` for the target classes (B,), as far as the network allows them.
-
-    Gradient attention needs a Transformer without a class token (presets nano and base).
-    """
+    """Every map of the methods in `names` for the target classes (B,), as far as the network allows them: gradient
+    attention needs a Transformer without a class token (presets nano and base)."""
     extractor, maps = explained.net.extractor, {}
     propagates = isinstance(extractor, Transformer) and extractor.cls_11D is None
     for name in names:

@@ -112,10 +112,8 @@ def rank_correlation(one: Map, other: Map) -> np.ndarray:
 
 
 def over_networks(correlations) -> dict:
-    """Mean rank correlation of one method's rows, its 95 % interval, and the clips that have one.
-
-    Student's t over networks: the clips of one are not independent, an interval over them would hold for it alone.
-    """
+    """Mean rank correlation of one method's rows, its 95 % interval, and the clips that have one. Student's t over
+    networks: the clips of one are not independent, an interval over them would hold for it alone."""
     mean_K = correlations.groupby("draw")["rank_correlation"].mean().dropna()
     low, high = stats.t.interval(0.95, len(mean_K) - 1, mean_K.mean(), mean_K.sem())  # NaN from fewer than two
     columns = {"": mean_K.mean(), "_low": low, "_high": high}
@@ -130,11 +128,8 @@ def passes(row) -> bool:
 
 
 def table(scored, correlations) -> pd.DataFrame:
-    """The score table: a row for each model, kind of clips and method; means over clips with 95 % intervals.
-
-    The sanity columns are those of the plain clips, the margins those of clips with a decoy. `sanity_clips` counts the
-    clips with a rank correlation.
-    """
+    """The score table: a row for each model, kind of clips and method; means over clips with 95 % intervals. Sanity
+    columns are those of plain clips (`sanity_clips`: with a rank correlation), margins those of clips with a decoy."""
     rows = []
     for (model, kind, method), part in scored.groupby(["model", "clips", "method"], sort=False):
         row = {"model": model, "clips": kind, "method": method, "resolution": part["resolution"].iloc[0]}
@@ -148,11 +143,9 @@ def table(scored, correlations) -> pd.DataFrame:
 
 
 def margins(scored) -> pd.DataFrame:
-    """How much more often each method points at the object than its hardest control map, on the same decoy clips.
-
-    The hardest one leaves the least lower end of the margin's interval. p: the largest over the controls, as a map has
-    to beat all of them, after Holm's correction for all maps of all networks.
-    """
+    """How much more often each method points at the object than its hardest control map, the one that leaves the least
+    lower end of the margin's interval, on the same decoy clips. p: the largest over the controls, as a map has to beat
+    all of them, after Holm's correction for all maps of all networks."""
     rows, decoy = [], scored[scored["clips"] == "decoy"]
     for model, part in decoy.groupby("model", sort=False):
         wide = part.pivot(index="index", columns="method", values="pointing_game")
@@ -168,11 +161,8 @@ def margins(scored) -> pd.DataFrame:
 
 
 def sign_flip_p(difference_NC, flips, seed=0):
-    """p (C,) of each column's mean being above 0: how often random signs of the clips reach it, doubled, at most 1.
-
-    Doubled, so that 0.05 means what a 95 % interval means.
-    Source: R. A. Fisher, The Design of Experiments, 1935, section 21.
-    """
+    """p (C,) of each column's mean being above 0: how often random signs of the clips reach it (R. A. Fisher, The
+    Design of Experiments, 1935, section 21), doubled, so that 0.05 means what a 95 % interval means, at most 1."""
     coin = np.random.default_rng(seed).integers(2, size=(flips, len(difference_NC)), dtype=np.int8)
     sign = 2 * coin.astype(np.float32) - 1
     reached = sign @ difference_NC.astype(np.float32) >= difference_NC.sum(axis=0) - SUM_ERROR

@@ -3,8 +3,7 @@
 A Result is a finding when its effect reaches a limit that matters and, where chance could have made it, its p-value is
 below ALPHA after Holm's correction over all Results (S. Holm, 1979). Facts, such as a copied clip, have no p-value.
 
-Splits and labels (1 to 5), what predicts the label (6 to 11: motion must, alike in all splits, and nothing else may;
-small classifiers try), clips and targets (12 to 14).
+Small classifiers try what predicts the label (6 to 11): motion must, alike in all splits, and nothing else may.
 
 Shapes:   N clips (M of a split)   K classes   D numbers of a clip   T observed frames   H targets   P pixels
 """
@@ -155,10 +154,8 @@ def two_labels(data, f):
 
 
 def cross_validated(feature_ND, label_N, classifier=None, folds=3):
-    """(top-1, effect, p, n) on clips that the classifier was not trained on; NotChecked with too few clips.
-
-    Effect: of the way from always predicting the commonest class to 1. p: chance of as many correct by doing so.
-    """
+    """(top-1, effect, p, n) on clips that the classifier was not trained on; NotChecked with too few clips. Effect: of
+    the way from always predicting the commonest class to 1. p: chance of as many correct by doing so."""
     rows = np.flatnonzero(np.bincount(label_N)[label_N] >= FEWEST_OF_A_CLASS)[:MOST_CLIPS]
     label_N, n = label_N[rows], len(rows)
     if n < FEWEST_CLIPS or len(set(label_N)) < 2:

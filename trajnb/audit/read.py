@@ -72,10 +72,8 @@ class Features:
 
 
 def read(folder):
-    """The Dataset of a folder, divided as splits.csv says, without one all of it as `train`.
-
-    Raises ParameterError, one sentence, if there are no clips or a table beside them cannot be read.
-    """
+    """The Dataset of a folder, divided as splits.csv says, without one all of it as `train`; ParameterError, one
+    sentence, if there are no clips or a table beside them cannot be read."""
     folder = Path(folder)
     if not folder.is_dir():
         raise ParameterError(f"{folder} is not a folder: write the path of a folder of clips")
@@ -124,10 +122,8 @@ def split_table(path):
 
 
 def positions(path):
-    """Observed positions (M, T, 2) and targets (M, H, 2) of the clips in positions.parquet, None if there is none.
-
-    Raises ParameterError if it cannot be read, has two rows for one frame of a clip, or no targets.
-    """
+    """Observed positions (M, T, 2) and targets (M, H, 2) of the clips in positions.parquet, None if there is none;
+    ParameterError if it cannot be read, has two rows for one frame of a clip, or no targets."""
     if not path.is_file():
         return None
     try:
@@ -149,10 +145,7 @@ def load(path):
 
 
 def extract(dataset, rows):
-    """Features of those clips of a data set (row numbers) that can be read and have the size of the first one.
-
-    Raises ParameterError if there is none.
-    """
+    """Features of the clips (row numbers) that can be read and have the first one's size; ParameterError if none."""
     parts, tables, whole, faults = [], [], [], {}
     clips = readable(dataset, rows, faults)
     while batch := list(islice(clips, BATCH)):
