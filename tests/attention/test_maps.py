@@ -7,9 +7,9 @@ from torch import nn
 
 from trajnb import models
 from trajnb.attention import layers, maps
-from trajnb.attention.layers import Axis, Explained, attention_weights
+from trajnb.attention.layers import Axis, Explained
 from trajnb.config import Config
-from trajnb.models.attention import Attend
+from trajnb.models.attention import Attend, attention_weights
 
 KINDS = ["head", "gradient_attention", "activation", "gradcam"]
 FUTURES = [f"head_future_{k}" for k in range(1, 6)]

@@ -6,9 +6,7 @@ tiles, as most tools do, moves it by up to half a cell.
 Shapes:   N clips (B of a batch)   T, H, W cells of a layer   S pixels a side
 """
 
-import contextlib
 from collections import namedtuple
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,15 +14,13 @@ import torch
 from einops import rearrange
 from torch import nn
 
-from trajnb.models.attention import Attend
 from trajnb.models.i3d import I3D, Mixed, Pool, Unit, same_padding
 from trajnb.models.slowfast import SlowFast
 from trajnb.models.trained import load_trained
 
 FINE_ROWS = 8  # a map with fewer rows of cells says little about place
-Layer = namedtuple(
-    "Layer", "name module axes"
-)  # a module with output (B, D, T, H, W); time, rows, columns of its cells
+# A module with output (B, D, T, H, W), and the axes of its cells: time, rows, columns.
+Layer = namedtuple("Layer", "name module axes")
 
 
 class Explained(nn.Module):
@@ -118,21 +114,3 @@ def slowfast_layers(explained):
 
 # Layers before the feature grid; SlowFast has two at each depth, slow and fast. Other extractors have the grid alone.
 LAYERS = {I3D: i3d_layers, SlowFast: slowfast_layers}
-
-
-@contextlib.contextmanager
-def attention_weights(module: nn.Module):
-    """{name: weights (groups, heads, queries, keys)} of all attentions in `module`, filled by forward passes inside.
-    Gradients flow through them; afterwards the fast path is back."""
-    weights = {}
-
-    def record(name, part, inputs, output):
-        weights[name] = output
-
-    with contextlib.ExitStack() as after:
-        for name, part in module.named_modules():
-            if isinstance(part, Attend):
-                part.fused = False
-                after.callback(setattr, part, "fused", True)
-                after.enter_context(part.weights.register_forward_hook(partial(record, name)))
-        yield weights

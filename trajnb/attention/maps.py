@@ -16,7 +16,8 @@ from captum.attr import LayerActivation, LayerGradCam
 from einops import rearrange
 from scipy.ndimage import uniform_filter
 
-from trajnb.attention.layers import Axis, Explained, attention_weights, grid_axes, last_fine, tiles
+from trajnb.attention.layers import Axis, Explained, grid_axes, last_fine, tiles
+from trajnb.models.attention import attention_weights
 from trajnb.models.transformer import Transformer
 
 CENTRE_WIDTH = 0.25  # of the frame: deviation of the Gaussian at its centre

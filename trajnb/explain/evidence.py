@@ -18,12 +18,12 @@ from scipy.spatial.distance import cdist
 from torch.nn.functional import interpolate
 
 from trajnb import data, predict
-from trajnb.attention.layers import attention_weights
 from trajnb.config import Config
 from trajnb.evaluation import ensembles
 from trajnb.evaluation.predictions import Predictions, half_axes
 from trajnb.evaluation.trackers import measure
 from trajnb.evaluation.verdict import name
+from trajnb.models.attention import attention_weights
 from trajnb.predict import OOD, trained
 
 SECTORS = ("right", "up and right", "up", "up and left", "left", "down and left", "down", "down and right")

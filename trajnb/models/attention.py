@@ -6,7 +6,9 @@ Source:   Attention Is All You Need, equation 1 and section 3.5, https://arxiv.o
 Shapes:   G independent groups   L queries   S keys or cells   D width = N heads x E
 """
 
+import contextlib
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +41,24 @@ class Attend(nn.Module):
         else:
             y_GNLE = self.weights(q @ k.mT / q.shape[-1] ** 0.5) @ v
         return rearrange(y_GNLE, "g n l e -> g l (n e)")
+
+
+@contextlib.contextmanager
+def attention_weights(module: nn.Module):
+    """{name: weights (groups, heads, queries, keys)} of all attentions in `module`, filled by forward passes inside.
+    Gradients flow through them; afterwards the fast path is back."""
+    weights = {}
+
+    def record(name, part, inputs, output):
+        weights[name] = output
+
+    with contextlib.ExitStack() as after:
+        for name, part in module.named_modules():
+            if isinstance(part, Attend):
+                part.fused = False
+                after.callback(setattr, part, "fused", True)
+                after.enter_context(part.weights.register_forward_hook(partial(record, name)))
+        yield weights
 
 
 def start(module: nn.Module, std: float | None = None):
