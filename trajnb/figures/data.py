@@ -36,13 +36,12 @@ def draw_strip(axis, video_TSS):
     axis.tick_params(length=0, labelsize=8, labeltop=True, labelbottom=False, top=False, bottom=False)
 
 
-def image_paths(clips, each=30):
-    """Paths in the image: observed part in colour, future part grey; the frame is the square."""
-    rows, cfg = first_rows(clips, each), clips.cfg
+def image_paths(clips):
+    """Paths of 30 clips of each class: observed part in colour, future part grey; the frame is the square."""
+    rows, cfg = first_rows(clips, 30), clips.cfg
     figure, axes = panels(1, len(rows), 2.6, 2.8)
     for axis, (motion, numbers) in zip(axes[0], rows.items(), strict=True):
-        uv_NFx2 = clips.track_NFx3[numbers, :, :2] * cfg.size
-        colour = MOTION_COLOURS[motion]
+        uv_NFx2, colour = clips.track_NFx3[numbers, :, :2] * cfg.size, MOTION_COLOURS[motion]
         axis.add_collection(LineCollection(uv_NFx2[:, : cfg.frames], colors=[colour], linewidths=1.1, alpha=0.8))
         axis.add_collection(LineCollection(uv_NFx2[:, cfg.frames - 1 :], colors=["0.45"], linewidths=0.8, alpha=0.6))
         axis.plot([0, cfg.size, cfg.size, 0, 0], [0, 0, cfg.size, cfg.size, 0], color="0.2", linewidth=0.8)
@@ -63,9 +62,8 @@ def nuisances(table, motion_N, top1, chance):
             axis.stairs(density, edges, color=MOTION_COLOURS[motion], label=motion)
         axis.set(title=NUISANCES.get(name, name), yticks=[])
         axis.locator_params(axis="x", nbins=4)
-    lines = axes.flat[0].get_legend_handles_labels()
-    axes.flat[-1].axis("off")
-    axes.flat[-1].legend(*lines, frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(0.6, 0.5))
-    text = f"boosted trees on all:\ntop-1 {top1:.3f}\nchance {chance:.3f}\nn {len(table):,}"
-    axes.flat[-1].text(0, 0.5, text, va="center")
+    lines, last = axes.flat[0].get_legend_handles_labels(), axes.flat[-1]
+    last.axis("off")
+    last.legend(*lines, frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(0.6, 0.5))
+    last.text(0, 0.5, f"boosted trees on all:\ntop-1 {top1:.3f}\nchance {chance:.3f}\nn {len(table):,}", va="center")
     return figure

@@ -12,12 +12,13 @@ from trajnb.figures import style
 from trajnb.figures.style import COLOURS, MOTION_COLOURS, bare, look, panels
 
 MARGIN = 7  # pixels around a frame, for futures that leave it
+COLUMNS = 4  # confusion matrices side by side
 
 
-def confusion(models, test, columns=4):
+def confusion(models, test):
     """Confusion matrices of {name: Predictions}: row the true class, column the predicted one, in clips."""
     motions, named = test.cfg.motions, {name: one for name, one in models.items() if one.prob_NK is not None}
-    figure, axes = panels(-(-len(named) // columns), min(columns, len(named)), 2.7, 2.7)
+    figure, axes = panels(-(-len(named) // COLUMNS), min(COLUMNS, len(named)), 2.7, 2.7)
     for axis in axes.flat[len(named) :]:
         axis.axis("off")
     for number, (axis, (name, one)) in enumerate(zip(axes.flat, named.items(), strict=False)):
@@ -26,8 +27,8 @@ def confusion(models, test, columns=4):
         sns.heatmap(share, annot=counts, fmt="d", cmap="Blues", vmin=0, vmax=1, cbar=False, square=True, ax=axis)
         axis.set(title=f"{verdict.name(name)}\ntop-1 {metrics.top1(one.prob_NK, test.label_N):.4f}", xlabel="predicted")
         axis.set_xticklabels(motions, rotation=45, ha="right")
-        axis.set_yticklabels([] if number % columns else motions, rotation=0)
-        axis.set_ylabel("" if number % columns else "true")
+        axis.set_yticklabels([] if number % COLUMNS else motions, rotation=0)
+        axis.set_ylabel("" if number % COLUMNS else "true")
     return figure
 
 
@@ -35,10 +36,10 @@ def learning_speed(histories, chance):
     """Validation top-1 and ADE of every network {model: history} against clips seen and against seconds."""
     figure, axes = panels(2, 2, 3.6, 2.2, sharex="col", sharey="row")
     for name, history in histories.items():
+        one = {"color": COLOURS.get(name, "0.5"), "label": verdict.name(name), "marker": "o", "markersize": 4}
         for column, x in zip(axes.T, (history["clips_seen"], history["seconds"].cumsum()), strict=True):
-            for axis, score in zip(column, ("val_top1", "val_ade_px"), strict=True):
-                look = {"color": COLOURS.get(name, "0.5"), "label": verdict.name(name)}
-                axis.plot(x, history[score], "o-", markersize=4, **look)
+            column[0].plot(x, history["val_top1"], **one)
+            column[1].plot(x, history["val_ade_px"], **one)
     for axis in axes[0]:
         axis.axhline(chance, color="0.4", linestyle=":", linewidth=1)
     axes[0, 0].set(ylabel="validation top-1", ylim=(0, 1.02))
@@ -79,13 +80,7 @@ def futures(clips, models):
     for axis in axes.flat[len(clips) :]:
         axis.axis("off")
     for row, (axis, video_TSS) in enumerate(zip(axes.flat, clips.render(range(len(clips))), strict=False)):
-        motion = clips.cfg.motions[clips.label_N[row]]
-        dark_on_light(axis, video_TSS)
-        draw_futures(axis, clips, models, row)
-        bare(axis)
-        axis.set(xlim=(-MARGIN, clips.cfg.size + MARGIN), ylim=(clips.cfg.size + MARGIN, -MARGIN))
-        axis.set_title(motion, color=MOTION_COLOURS[motion])
-        axis.set_xlabel("\n".join(notes(clips, models, row)), fontsize=8)
+        draw_clip(axis, clips, models, row, video_TSS)
     looks = {"observed path": {"color": "0.2"}, "true future": {"color": "black", "marker": "x", "linestyle": ""}}
     looks |= {verdict.name(name): look(name) for name in models}
     handles = [Line2D([], [], label=label, **one) for label, one in looks.items()]
@@ -93,17 +88,13 @@ def futures(clips, models):
     return figure
 
 
-def dark_on_light(axis, video_TSS):
-    """All frames added up, the object dark on a light ground."""
-    sum_SS, size = video_TSS.max(axis=0).astype(float), video_TSS.shape[-1]
+def draw_clip(axis, clips, models, row, video_TSS):
+    """One clip's frames, observed path and true future, and the futures and notes of each model, in pixels."""
+    cfg, label, uv_Fx2 = clips.cfg, clips.label_N[row], clips.track_NFx3[row, :, :2] * clips.cfg.size
+    sum_SS, notes = video_TSS.max(axis=0).astype(float), []
     ground = np.median(sum_SS)
     axis.imshow(sum_SS, cmap="gray_r", vmin=ground - 10, vmax=2 * sum_SS.max() - ground, interpolation="nearest")
-    axis.add_patch(Rectangle((-0.5, -0.5), size, size, fill=False, edgecolor="0.7", linewidth=0.8))
-
-
-def draw_futures(axis, clips, models, row):
-    """One clip's observed path, its true future and the predicted ones, in pixels."""
-    cfg, uv_Fx2 = clips.cfg, clips.track_NFx3[row, :, :2] * clips.cfg.size
+    axis.add_patch(Rectangle((-0.5, -0.5), cfg.size, cfg.size, fill=False, edgecolor="0.7", linewidth=0.8))
     axis.plot(*uv_Fx2[: cfg.frames].T, color="0.2", linewidth=1)
     for name, one in models.items():
         uv_Hx2 = np.concatenate([uv_Fx2[[cfg.frames - 1]], one.track_NHx3[row, :, :2] * cfg.size])
@@ -112,16 +103,13 @@ def draw_futures(axis, clips, models, row):
             size_Hx2 = 2 * half_axes(one.logvar_NHx3[row]) * cfg.size
             for centre, size in zip(uv_Hx2[1:], size_Hx2, strict=True):
                 axis.add_patch(Ellipse(centre, *size, fill=False, edgecolor=look(name)["color"], linewidth=0.6))
+        note = f"{metrics.error_px(one, clips)[row].mean():.1f} px off"
+        if one.prob_NK is not None:
+            k = one.prob_NK[row].argmax()
+            note = f"{cfg.motions[k]}{'' if k == label else ' (wrong)'} {one.prob_NK[row, k]:.2f}, {note}"
+        notes.append(f"{verdict.name(name)}: {note}")
     axis.plot(*uv_Fx2[cfg.frames :].T, "x", color="black", markersize=7, markeredgewidth=1.5)
-
-
-def notes(clips, models, row):
-    """A line for each model: the class it names, if it names one, and how far off its positions are."""
-    for name, one in models.items():
-        off_px = metrics.error_px(one, clips)[row].mean()
-        if one.prob_NK is None:
-            yield f"{verdict.name(name)}: {off_px:.1f} px off"
-            continue
-        k = one.prob_NK[row].argmax()
-        wrong = "" if k == clips.label_N[row] else " (wrong)"
-        yield f"{verdict.name(name)}: {clips.cfg.motions[k]}{wrong} {one.prob_NK[row, k]:.2f}, {off_px:.1f} px off"
+    bare(axis)
+    axis.set(xlim=(-MARGIN, cfg.size + MARGIN), ylim=(cfg.size + MARGIN, -MARGIN))
+    axis.set_title(cfg.motions[label], color=MOTION_COLOURS[cfg.motions[label]])
+    axis.set_xlabel("\n".join(notes), fontsize=8)

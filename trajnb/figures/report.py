@@ -17,18 +17,21 @@ def standing(board, ade):
     control = rows.loc[rows["kind"] == "control", "test_top1"].max()
     figure, axes = panels(2, 1, 6.0, 0.75 + 0.22 * len(networks))
     accuracy, error = axes[:, 0]
-    intervals(accuracy, dict(zip(networks.index, networks[TOP1].to_numpy(), strict=True)), ".3f")
-    intervals(error, {model: ade[model] for model in networks.index}, ".2f")
     top1, ade_px = rows["test_top1"], rows["ade_px"]
-    limits(accuracy, {"chance": top1["chance"], "best control": control, "pixel oracle": top1["pixel_oracle"]})
-    limits(error, {"pixel oracle": ade_px["pixel_oracle"], "constant velocity": ade_px["constant_velocity"]})
+    limits = {"chance": top1["chance"], "best control": control, "pixel oracle": top1["pixel_oracle"]}
+    intervals(accuracy, dict(zip(networks.index, networks[TOP1].to_numpy(), strict=True)), ".3f", limits)
+    limits = {"pixel oracle": ade_px["pixel_oracle"], "constant velocity": ade_px["constant_velocity"]}
+    intervals(error, {model: ade[model] for model in networks.index}, ".2f", limits)
     accuracy.set(xlabel="test accuracy, 95 % interval (more is better)", xlim=(0, 1.08))
     error.set(xlabel="average displacement error (ADE), px, 95 % interval (less is better)", xlim=(0, None))
     return figure
 
 
-def intervals(axis, scores, form):
-    """A row for each network {model: (mean, low, high)}: marker, interval as a line, and the mean as a number."""
+def intervals(axis, scores, form, limits):
+    """A row for each network {model: (mean, low, high)}: marker, interval as a line, and the mean as a number.
+
+    `limits` {label: value}: labelled vertical lines between which networks are judged; every second label is higher.
+    """
     for row, (model, (mean, low, high)) in enumerate(scores.items()):
         axis.plot([low, high], [row, row], color=look(model)["color"], linewidth=3, solid_capstyle="butt")
         axis.plot(mean, row, **look(model), markersize=6)
@@ -36,11 +39,7 @@ def intervals(axis, scores, form):
     axis.set_yticks(range(len(scores)), [verdict.name(model) for model in scores])
     axis.set(ylim=(len(scores) - 0.4, -0.6))
     axis.grid(axis="x", color="0.92")
-
-
-def limits(axis, values):
-    """Labelled vertical lines {label: value} between which networks are judged; every second label stands higher."""
-    for number, (label, value) in enumerate(values.items()):
+    for number, (label, value) in enumerate(limits.items()):
         axis.axvline(value, color="0.35", linestyle="--" if "oracle" in label else ":", linewidth=1.2, zorder=0)
         height, across = 1.01 + 0.14 * (number % 2), axis.get_xaxis_transform()
         axis.text(value, height, label, transform=across, ha="center", va="bottom", fontsize=9)

@@ -11,13 +11,12 @@ from matplotlib.figure import Figure
 
 from trajnb import files
 
-MOTION_COLOURS = dict(
-    zip(["linear", "parabolic", "circular", "random", "helical"], sns.color_palette("colorblind", 5), strict=True)
-)
+MOTIONS = ["linear", "parabolic", "circular", "random", "helical"]
+MOTION_COLOURS = dict(zip(MOTIONS, sns.color_palette("colorblind", 5), strict=True))
 MODEL_COLOURS = {"transformer": "#332288", "i3d": "#CC6677", "slowfast": "#117733", "magvit": "#56B4E9"}
 COLOURS = MODEL_COLOURS | {"ensemble_all": "tab:pink", "ensemble_magvit_i3d": "tab:orange", "mean_frame": "0.55"}
-COLOURS |= {"motion_energy": "mediumpurple", "constant_velocity": "tab:brown", "pixel_oracle": "0.25"}
-COLOURS |= {"true_oracle": "0.0"}
+COLOURS |= {"motion_energy": "mediumpurple", "constant_velocity": "tab:brown"}
+COLOURS |= {"pixel_oracle": "0.25", "true_oracle": "0.0"}
 # Colour alone would not do for everybody.
 MARKERS = {"transformer": "o", "i3d": "s", "slowfast": "^", "magvit": "D", "constant_velocity": "v"}
 DOTS_PER_INCH = 150
