@@ -30,7 +30,7 @@ def others(test):
     return leaderboard.baselines(clips_of(80, 0), clips_of(40, 1), test, CFG)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
     return CFG.run_dir
@@ -40,12 +40,10 @@ def perfect(test):
     return Predictions(np.eye(4)[test.label_N], metrics.future(test), np.zeros((60, 5, 3)) - 9)
 
 
-def save_network(cfg):
-    """An untrained network in place of a training run's."""
-    net = models.build(cfg)
-    trained.save(cfg.stage_dir(cfg.train_stage) / trained.FILE, net, cfg)
-    files.write_json(cfg.stage_dir(cfg.train_stage) / "metrics.json", MEASURED)
-    return net
+def write_measured(cfg, **changes):
+    """What 02_train measures, for every training run."""
+    for run in sum(predictions.training_runs(cfg).values(), []):
+        files.write_json(run.stage_dir(run.train_stage) / "metrics.json", MEASURED | changes)
 
 
 def test_the_baselines_are_those_of_the_table_in_their_order(others, test):
@@ -63,7 +61,9 @@ def test_the_baselines_are_those_of_the_table_in_their_order(others, test):
 
 def test_a_trained_network_gets_its_row_and_its_predictions_are_saved(others, test, folder):
     cfg = CFG.replace(models=["transformer"])
-    net = save_network(cfg.replace(model="transformer"))
+    net = models.build(cfg.replace(model="transformer"))
+    trained.save(folder / "train-transformer" / trained.FILE, net, cfg.replace(model="transformer"))
+    write_measured(cfg)
     networks = predictions.of_training_runs(predictions.training_runs(cfg), test)
     alone = predictions.from_output(training.predict(net.eval(), test, cfg))
     assert np.array_equal(networks["transformer"][0].track_NHx3, alone.track_NHx3)
@@ -77,10 +77,9 @@ def test_a_trained_network_gets_its_row_and_its_predictions_are_saved(others, te
     assert all(np.array_equal(a, b) for a, b in zip(again, networks["transformer"][0], strict=True))
 
 
-def test_an_ensemble_costs_what_its_members_cost_together(test, folder):
+def test_an_ensemble_costs_what_its_members_cost_together(test):
     cfg = CFG.replace(models=["transformer", "i3d"])
-    for model in cfg.models:
-        files.write_json(CFG.stage_dir(f"train-{model}") / "metrics.json", MEASURED | {"macs": 3.0})
+    write_measured(cfg, macs=3.0)
     networks = {model: [perfect(test)] for model in cfg.models}
     table = leaderboard.board(networks, {}, test, cfg).set_index("model")
     assert table["kind"].to_dict() == {"transformer": "network", "i3d": "network", "ensemble_all": "ensemble"}
@@ -91,14 +90,15 @@ def test_an_ensemble_costs_what_its_members_cost_together(test, folder):
 def test_several_seeds_have_students_interval(test):
     wrong = np.roll(np.eye(4)[test.label_N], 1, axis=1)
     one_wrong = np.where(np.arange(60)[:, None] > 0, np.eye(4)[test.label_N], wrong)
-    several = [perfect(test), perfect(test), perfect(test)._replace(prob_NK=one_wrong)]
-    row = leaderboard.seed_means(several, test, CFG)
+    several, cfg = [perfect(test), perfect(test), perfect(test)._replace(prob_NK=one_wrong)], CFG.replace(seeds=3)
+    write_measured(cfg)
+    row = leaderboard.board({"i3d": several}, {}, test, cfg).iloc[0]
     half = 4.302653 * (1 / 60) / 3**0.5 / 3**0.5  # t(0.975, 2) sd / sqrt(3); the sd of 0, 0, x is x / sqrt(3)
     assert row["seeds"] == 3 and row["test_top1"] == pytest.approx(1 - 1 / 180)
     assert (row["test_top1_low"], row["test_top1_high"]) == pytest.approx((1 - 1 / 180 - half, 1), rel=1e-4)
 
 
-def test_control_networks_get_the_clips_of_their_condition(test, folder, monkeypatch):
+def test_control_networks_get_the_clips_of_their_condition(test, monkeypatch):
     cfg, videos = CFG.replace(models=["i3d", "magvit"], controls=["shuffled", "permuted"]), []
 
     def spy(run, clips):
@@ -107,10 +107,11 @@ def test_control_networks_get_the_clips_of_their_condition(test, folder, monkeyp
 
     monkeypatch.setattr(predictions, "of_training_run", spy)
     monkeypatch.setattr(leaderboard, "ORDER_CLIPS", 20)
-    names = list(leaderboard.control_networks(cfg, test))
+    found = leaderboard.control_networks(cfg, test)
+    names, kinds = list(found), leaderboard.board({}, found, test, cfg)["kind"].tolist()
     assert names[:4] == ["i3d_shuffled", "i3d_reversed", "i3d_trained_shuffled", "i3d_trained_permuted"]
     assert [name.split("_")[0] for name in names[4:]] == ["magvit"] * 4, "model by model"
-    assert [leaderboard.kind(name) for name in names[:4]] == ["control", "condition", "control", "control"]
+    assert kinds[:4] == ["control", "condition", "control", "control"]
     controls, counts, clips = zip(*videos[:4], strict=True)
     assert controls == ("none", "none", "shuffled", "permuted") and counts == (20, 20, 60, 60)
     plain = test.render(np.arange(2))
@@ -146,18 +147,24 @@ def test_predictions_clip_by_clip():
 def test_rows_by_hand(folder):
     """Means over two seeds of what the training runs measured and of the test cells; ratios to the pixel oracle."""
     cfg, test, predicted = two_clips()
+    cell = leaderboard.scores(predicted, test, cfg)
+    assert (cell["ade_px"], cell["fde_px"]) == pytest.approx((3, 4.5), rel=1e-5)
+    error_NH = metrics.displacement_m(predicted.track_NHx3, metrics.future(test), cfg)
+    assert (cell["ade_m"], cell["fde_m"]) == pytest.approx((error_NH.mean(), error_NH[:, 1].mean()))
+    assert (cell["test_top1_low"], cell["test_top1_high"]) == metrics.wilson(1, 2)
+    assert (cell["test_nll"], cell["ece"]) == pytest.approx((-np.log(0.75 * 0.4) / 2, (0.25 + 0.6) / 2))
     cfg = cfg.replace(seeds=2, seed=3, models=["i3d"])
     for seed, number in ((3, 1.0), (4, 3.0)):
         measured = {name: number for name in leaderboard.MEASURED} | {"device": f"device {number:g}"}
         files.write_json(folder / f"train-i3d-s{seed}" / "metrics.json", measured)
     assert [(run.model, run.seed) for run in predictions.training_runs(cfg)["i3d"]] == [("i3d", 3), ("i3d", 4)]
-    row = leaderboard.network_row("i3d", [predicted, predicted], test, cfg)
-    assert [row[name] for name in leaderboard.MEASURED] == [2.0] * len(leaderboard.MEASURED)
-    assert (row["model"], row["kind"], row["preset"], row["device"]) == ("i3d", "network", "nano", "device 1")
-    assert (row["test_top1"], row["ade_px"], row["n_test"]) == pytest.approx((0.5, 3, 2), rel=1e-5)
     oracle = Predictions(np.array([[0.1, 0.9], [0.9, 0.1]]), predicted.track_NHx3)
     guess = Predictions(np.full((2, 2), 0.5))
     table = leaderboard.board({"i3d": [predicted] * 2}, {"pixel_oracle": oracle, "chance": guess}, test, cfg)
+    row = table.iloc[0]
+    assert row[leaderboard.MEASURED].tolist() == [2.0] * len(leaderboard.MEASURED)
+    assert row[["model", "kind", "preset", "device", "seeds"]].tolist() == ["i3d", "network", "nano", "device 1", 2]
+    assert (row["test_top1"], row["ade_px"], row["n_test"]) == pytest.approx((0.5, 3, 2), rel=1e-5)
     assert table["top1_over_pixel_oracle"].tolist() == [0.5, 1, 0.5]
     assert table["ade_over_pixel_oracle"].tolist()[:2] == [1, 1]
     assert table["test_nll"].tolist()[2] == pytest.approx(np.log(2))

@@ -9,22 +9,12 @@ from trajnb.evaluation import metrics
 CFG = Config()
 
 
-def test_displacement_errors_in_pixels_and_metres():
-    true = np.zeros((1, 5, 3)) + [0.5, 0.5, 2.0]
-    predicted = true + np.array([3 / 64, 4 / 64, 0.0]) * np.arange(1, 6)[:, None]
-    metre = 2.0 / 64  # of a pixel at 2 m
-    expected = {"ade_px": 15, "fde_px": 25, "ade_m": 15 * metre, "fde_m": 25 * metre}
-    assert metrics.position_scores(predicted, true, CFG) == pytest.approx(expected)
-
-
 def test_class_scores_by_hand():
     prob = np.array([[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.0, 0.125, 0.875], [1.0, 0.0, 0.0]])
     label = np.array([0, 1, 1, 0])
-    scores = metrics.class_scores(prob, label)
-    assert scores["test_top1"] == 0.75
-    assert scores["test_nll"] == pytest.approx(np.log([2, 2, 8, 1]).mean())
-    assert (scores["test_top1_low"], scores["test_top1_high"]) == metrics.wilson(3, 4)
-    assert scores["ece"] == pytest.approx((2 * 0.5 + 0.875 + 0) / 4), "both of confidence 0.5 are right"
+    assert metrics.top1(prob, label) == 0.75
+    assert metrics.class_nll(prob, label) == pytest.approx(np.log([2, 2, 8, 1]).mean())
+    assert metrics.ece(prob, label) == pytest.approx((2 * 0.5 + 0.875 + 0) / 4), "both of confidence 0.5 are right"
     assert metrics.class_nll(np.array([[0.0, 1.0]]), np.array([0])) == pytest.approx(12 * np.log(10))
     assert str(metrics.class_nll(np.eye(3), np.arange(3))) == "0.0"
 
@@ -43,6 +33,7 @@ def test_metres_become_frame_widths_and_back():
     track = metrics.to_track(np.array([[[0.5, -0.25, 4.0]]]), CFG)
     assert track.tolist() == [[[40 / 64, 28 / 64, 4.0]]]
     assert metrics.displacement_px(track - [0.125, 0, 2], track, CFG).tolist() == [[8]], "depth is nothing in the image"
+    assert metrics.displacement_px(track + [3 / 64, 4 / 64, 0], track, CFG).tolist() == [[5]]
     nearer = track - [0.125, 0, 2]  # in the picture's middle column, 2 m away: x 0, y -4 px * 2 m / 64 px
     assert metrics.displacement_m(nearer, track, CFG)[0] == pytest.approx(np.sqrt(0.5**2 + 0.125**2 + 2**2))
 

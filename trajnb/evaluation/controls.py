@@ -19,6 +19,8 @@ PICTURES = ("mean_frame", "motion_energy")
 CELLS, COMPONENTS = 16, 24  # a side of a control's picture, and how many principal components its trees get
 NUISANCES = ("place_u", "place_v", "size", "extent", "brightness", "background", "noise")
 PLACES = {"occluder_place": "occluder_px", "decoy_x": "decoy", "decoy_y": "decoy"}  # visible only where that is on
+# On so few clips several threads mostly wait for one another; their number changes no result.
+one_thread = threadpool_limits.wrap(limits=1, user_api="openmp")
 
 
 def nuisance_table(clips):
@@ -38,10 +40,6 @@ def nuisance_table(clips):
     return table.join(clips.table[varying].astype(float))
 
 
-# On so few clips several threads mostly wait for one another; their number changes no result.
-one_thread = threadpool_limits.wrap(limits=1, user_api="openmp")
-
-
 @one_thread
 def nuisance_top1(clips, folds=3):
     """Cross-validated top-1 of boosted trees on all nuisances together: chance when they tell nothing."""
@@ -57,8 +55,8 @@ def trees():
 @one_thread
 def picture_trees(train):
     """{name: trees on the principal components of one of PICTURES of each training clip, without order in time}."""
-    pipelines = {name: make_pipeline(PCA(COMPONENTS, random_state=0), trees()) for name in PICTURES}
-    return {name: pipelines[name].fit(grey_NxD, train.label_N) for name, grey_NxD in pictures(train).items()}
+    found = {name: make_pipeline(PCA(COMPONENTS, random_state=0), trees()) for name in PICTURES}
+    return {name: found[name].fit(grey_NxD, train.label_N) for name, grey_NxD in pictures(train).items()}
 
 
 def pictures(clips):

@@ -17,11 +17,13 @@ from trajnb.models.attention import Attend
 
 
 def cost(net: TrajectoryNet, shape: tuple[int, ...]) -> dict:
-    """One net's parameters, multiply-adds (one clip of `shape` (C, T, H, W)) and megabytes at inference.
-
-    `training_macs`: of the forward pass with observed queries and any decoder.
-    """
-    needed = inference_weights(net, shape)
+    """One net's parameters, multiply-adds (one clip of `shape` (C, T, H, W)) and megabytes at inference;
+    `training_macs`: of the forward pass with observed queries and any decoder."""
+    copied = copy.deepcopy(net).eval().requires_grad_(True)
+    output, _ = copied(torch.zeros(1, *shape, device=next(net.parameters()).device))
+    sum(part.sum() for part in output if part is not None).backward()
+    # What an evaluation of one clip touches: no observed queries, no decoder.
+    needed = {name: weight.detach().cpu() for name, weight in copied.named_parameters() if weight.grad is not None}
     backbone = sum(weight.numel() for name, weight in needed.items() if name.startswith("extractor"))
     parameters = sum(weight.numel() for weight in needed.values())
     return {
@@ -33,14 +35,6 @@ def cost(net: TrajectoryNet, shape: tuple[int, ...]) -> dict:
         "training_macs": macs(net, shape, training=True),
         "model_mb": len(safetensors.torch.save(needed)) / 1e6,
     }
-
-
-def inference_weights(net: nn.Module, shape: tuple[int, ...]) -> dict[str, torch.Tensor]:
-    """The parameters that an evaluation of one clip touches, by name: no observed queries, no decoder."""
-    net = copy.deepcopy(net).eval().requires_grad_(True)
-    output, _ = net(torch.zeros(1, *shape, device=next(net.parameters()).device))
-    sum(part.sum() for part in output if part is not None).backward()
-    return {name: weight.detach().cpu() for name, weight in net.named_parameters() if weight.grad is not None}
 
 
 def macs(net: nn.Module, shape: tuple[int, ...], training: bool = False) -> int:

@@ -9,8 +9,7 @@ from trajnb.evaluation import controls, ensembles, metrics, oracles, predictions
 from trajnb.evaluation.predictions import Predictions
 
 ADDED_UP = ["parameters", "macs", "training_macs", "model_mb", "train_seconds", "latency_ms"]  # over an ensemble
-SCORED = "clips_seen clips_per_second train_top1 train_loss val_top1 val_loss".split()
-MEASURED = [*ADDED_UP, *SCORED]  # by 02_train
+MEASURED = [*ADDED_UP, *"clips_seen clips_per_second train_top1 train_loss val_top1 val_loss".split()]  # by 02_train
 COLUMNS = """model kind preset parameters macs training_macs model_mb clips_seen train_seconds clips_per_second device
 seeds train_top1 train_loss val_top1 val_loss n_test test_top1 test_top1_low test_top1_high test_nll ece ade_px fde_px
 ade_m fde_m top1_over_pixel_oracle ade_over_pixel_oracle latency_ms""".split()
@@ -19,11 +18,6 @@ KINDS = {"chance": "baseline", "mean_frame": "control", "motion_energy": "contro
 KINDS |= {"constant_velocity": "baseline", "pixel_oracle": "oracle", "true_oracle": "oracle"}
 ORDERS = {"shuffled": "control", "reversed": "condition"}  # of frames, that trained networks are evaluated on
 ORDER_CLIPS = 1000  # test clips of such an order, at most half: enough to tell accuracy from chance
-
-
-def kind(name):
-    """The kind of a row that is no network and no ensemble: one of KINDS, or of a network on other clips."""
-    return KINDS.get(name) or ORDERS.get(name.rsplit("_", 1)[1], "control")
 
 
 def control_networks(cfg, test):
@@ -61,15 +55,33 @@ def baselines(train, val, test, cfg):
 
 
 def board(networks, others, test, cfg):
-    """The leaderboard (pandas), a row of COLUMNS for each model.
+    """The leaderboard (pandas), a row of COLUMNS for each of `networks` {model: [Predictions of each seed]}, their
+    ensembles and `others` {baseline or control: Predictions}.
 
-    `networks` {model: [Predictions of each seed]}, `others` {baseline or control: Predictions}, and between them the
-    networks' ensembles.
+    Costs and scores are means over seeds; an ensemble costs what its members cost together. The interval of accuracy
+    is Wilson's for one seed, else Student's t.
     """
-    rows = [network_row(model, several, test, cfg) for model, several in networks.items()]
-    joined = ensembles.join_all(networks)
-    rows += [ensemble_row(name, several, rows, test, cfg) for name, several in joined.items()]
-    rows += [{"model": name, "kind": kind(name)} | scores(one, test, cfg) for name, one in others.items()]
+    rows, joined = [], ensembles.join_all(networks)
+    for name, several in (networks | joined).items():
+        row = {"model": name, "kind": "network", "preset": cfg.preset, "seeds": len(several)}
+        if name in joined:
+            members = [row for row in rows if row["model"] in ensembles.of_run(cfg.models)[name]]
+            row |= {"kind": "ensemble", "clips_seen": members[0]["clips_seen"]}
+            row |= {cost: sum(member[cost] for member in members) for cost in ADDED_UP}
+        else:
+            runs = predictions.training_runs(cfg)[name]
+            measured = [files.read_json(run.stage_dir(run.train_stage) / "metrics.json") for run in runs]
+            row["device"] = measured[0]["device"]
+            row |= {column: float(np.mean([of_run[column] for of_run in measured])) for column in MEASURED}
+        of_seeds = pd.DataFrame([scores(one, test, cfg) for one in several])
+        row |= of_seeds.mean().to_dict()
+        if len(several) > 1:
+            interval = np.clip(statistics.student_interval(of_seeds["test_top1"]), 0, 1)
+            row["test_top1_low"], row["test_top1_high"] = interval
+        rows.append(row)
+    for name, one in others.items():
+        kind = KINDS.get(name) or ORDERS.get(name.rsplit("_", 1)[1], "control")
+        rows.append({"model": name, "kind": kind} | scores(one, test, cfg))
     table = pd.DataFrame(rows, columns=COLUMNS)
     for ratio, score in {"top1_over_pixel_oracle": "test_top1", "ade_over_pixel_oracle": "ade_px"}.items():
         for reference in table.loc[table["model"] == "pixel_oracle", score]:
@@ -77,38 +89,18 @@ def board(networks, others, test, cfg):
     return table
 
 
-def network_row(model, several, test, cfg):
-    """The row of one extractor: costs and scores are means over its seeds."""
-    runs = predictions.training_runs(cfg)[model]
-    measured = [files.read_json(run.stage_dir(run.train_stage) / "metrics.json") for run in runs]
-    row = {"model": model, "kind": "network", "preset": cfg.preset, "device": measured[0]["device"]}
-    row |= {name: float(np.mean([of_run[name] for of_run in measured])) for name in MEASURED}
-    return row | seed_means(several, test, cfg)
-
-
-def ensemble_row(name, several, rows, test, cfg):
-    """The row of an ensemble [Predictions of each seed]: it costs what its members cost together, from their rows."""
-    members = [row for row in rows if row["model"] in ensembles.of_run(cfg.models)[name]]
-    row = {"model": name, "kind": "ensemble", "preset": cfg.preset, "clips_seen": members[0]["clips_seen"]}
-    row |= {cost: sum(member[cost] for member in members) for cost in ADDED_UP}
-    return row | seed_means(several, test, cfg)
-
-
-def seed_means(several, test, cfg):
-    """Means of test cells over [Predictions of each seed]; the interval is Wilson's for one seed, else Student's t."""
-    table = pd.DataFrame([scores(one, test, cfg) for one in several])
-    row = {"seeds": len(several)} | table.mean().to_dict()
-    if len(several) > 1:
-        row["test_top1_low"], row["test_top1_high"] = np.clip(statistics.student_interval(table["test_top1"]), 0, 1)
-    return row
-
-
 def scores(one, test, cfg):
     """The test cells of one row; chance gets no interval, as nothing was measured."""
     clips = predictions.clips_of(one, test)
-    row = metrics.class_scores(one.prob_NK, clips.label_N) if one.prob_NK is not None else {}
-    if row and np.ptp(one.prob_NK) == 0:
-        row = {"test_top1": 1 / one.prob_NK.shape[1], "test_nll": row["test_nll"]}
+    row, label_N = {"n_test": len(clips)}, clips.label_N
+    if one.prob_NK is not None:
+        row |= {"test_top1": 1 / one.prob_NK.shape[1], "test_nll": metrics.class_nll(one.prob_NK, label_N)}
+        if np.ptp(one.prob_NK) > 0:
+            low, high = metrics.wilson(metrics.correct(one, clips).sum(), len(clips))
+            row |= {"test_top1": metrics.top1(one.prob_NK, label_N), "test_top1_low": low, "test_top1_high": high}
+            row["ece"] = metrics.ece(one.prob_NK, label_N)
     if one.track_NHx3 is not None:
-        row |= metrics.position_scores(one.track_NHx3, metrics.future(clips), cfg)
-    return row | {"n_test": len(clips)}
+        for unit, displacement in {"px": metrics.displacement_px, "m": metrics.displacement_m}.items():
+            error_NH = displacement(one.track_NHx3, metrics.future(clips), cfg)
+            row |= {f"ade_{unit}": float(error_NH.mean()), f"fde_{unit}": float(error_NH[:, -1].mean())}
+    return row

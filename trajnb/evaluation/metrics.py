@@ -76,19 +76,3 @@ def displacement_m(predicted_NHx3, true_NHx3, cfg):
     """Distance (N, H) in space, metres."""
     metres = [camera.unproject(x[..., :2] * cfg.size, x[..., 2], cfg) for x in (predicted_NHx3, true_NHx3)]
     return np.linalg.norm(metres[0] - metres[1], axis=-1)
-
-
-def class_scores(prob_NK, label_N):
-    """Leaderboard cells about the class."""
-    low, high = wilson((prob_NK.argmax(axis=1) == label_N).sum(), len(label_N))
-    scores = {"test_top1": top1(prob_NK, label_N), "test_top1_low": low, "test_top1_high": high}
-    return scores | {"test_nll": class_nll(prob_NK, label_N), "ece": ece(prob_NK, label_N)}
-
-
-def position_scores(predicted_NHx3, true_NHx3, cfg):
-    """Leaderboard cells about the future positions."""
-    scores = {}
-    for unit, displacement in {"px": displacement_px, "m": displacement_m}.items():
-        error_NH = displacement(predicted_NHx3, true_NHx3, cfg)
-        scores |= {f"ade_{unit}": float(error_NH.mean()), f"fde_{unit}": float(error_NH[:, -1].mean())}
-    return scores

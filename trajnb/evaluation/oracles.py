@@ -144,16 +144,12 @@ def orbit_start(xyz_NTx3, sign, parameters, cfg):
     along_N = np.einsum("t,nt->n", np.linalg.pinv(time_T[:, None])[0], xyz_NTx3[..., 2] - depth_N[:, None])
     theta = [part_Nx3x2[:, 0], depth_N, log_radius_N, tilt_Nx2, np.zeros(len(rows)), rate_N, along_N]
     theta_NP = np.column_stack(theta)[:, :parameters]
-    theta_NP[:, 6] = start_phase(theta_NP, part_Nx3x2[:, 1], cfg)
-    return theta_NP
-
-
-def start_phase(theta_NP, cosine_part_Nx2, cfg):
-    """Phase (N,) at which the tilted circle lies where the flat fit has it at time zero; theta's own is still zero."""
-    turned = theta_NP + np.pi / 2 * (np.arange(theta_NP.shape[1]) == 6)
+    # The phase at which the tilted circle lies where the flat fit has it at time zero; theta's own is still zero.
+    turned = theta_NP + np.pi / 2 * (np.arange(parameters) == 6)
     corners = [circular_path(one, np.zeros(1), cfg)[:, 0, :2] - theta_NP[:, :2] for one in (theta_NP, turned)]
-    weight_Nx2 = np.linalg.solve(np.stack(corners, axis=2), cosine_part_Nx2[..., None])[..., 0]
-    return np.arctan2(weight_Nx2[:, 1], weight_Nx2[:, 0])
+    weight_Nx2 = np.linalg.solve(np.stack(corners, axis=2), part_Nx3x2[:, 1, :, None])[..., 0]
+    theta_NP[:, 6] = np.arctan2(weight_Nx2[:, 1], weight_Nx2[:, 0])
+    return theta_NP
 
 
 def orbit_prior(theta_NP, cfg):
@@ -189,8 +185,8 @@ def laplace(path, prior, theta_NP, uv_NTx2, z_NT, sd, cfg):
         model = np.concatenate([uv_NTx2 / sd[0], np.log(z_NTx1) / sd[1]], axis=2)
         return (observed_NTx3 - model).reshape(len(xyz_NTx3), -1)
 
-    def slope(theta, residual_NM, step=1e-6):  # (N, P, M), by forward differences
-        xyz_NTx3 = path(theta, time_F[: cfg.frames], cfg)
+    def slope(theta, residual_NM):  # (N, P, M), by forward differences
+        xyz_NTx3, step = path(theta, time_F[: cfg.frames], cfg), 1e-6
         moved = [xyz_NTx3 + step * axis_3 for axis_3 in np.eye(3)]  # the first three parameters are a place
         moved += [path(theta + step * axis_P, time_F[: cfg.frames], cfg) for axis_P in eye_PP[3:]]
         return np.stack([(residual(one) - residual_NM) / step for one in moved], axis=1)
@@ -257,21 +253,20 @@ def path_evidence(xyz_NTx3, variance_Nx3, speed, cfg):
 
 
 def conditional_mean(xyz_NTx3, ratio_Nx3, cfg, levels=32):
-    """Mean of the future (N, H, 3) given the observed frames; `ratio` is error variance over squared speed."""
+    """Mean of the future (N, H, 3) given the observed frames, by kriging with an unknown mean (Matheron 1963).
+
+    `ratio` is error variance over squared speed; rounded to one of `levels`, for each of which there is a predictor.
+    """
+    covariance_FF, frames, predictor_LHT = displacement_covariance(cfg), cfg.frames, []
     grid = np.linspace(np.log(ratio_Nx3.min()), np.log(ratio_Nx3.max()) + 1e-9, levels)
     level_Nx3 = np.rint((np.log(ratio_Nx3) - grid[0]) / (grid[1] - grid[0])).astype(int)
-    predictor_LHT = np.stack([predictor(np.exp(log_ratio), cfg) for log_ratio in grid])
+    for log_ratio in grid:
+        noisy_TT = covariance_FF[:frames, :frames] + np.exp(log_ratio) * np.eye(frames)
+        gain_HT = np.linalg.solve(noisy_TT, covariance_FF[:frames, frames:]).T
+        ones_T = np.linalg.solve(noisy_TT, np.ones(frames))
+        predictor_LHT.append(gain_HT + (1 - gain_HT.sum(axis=1))[:, None] * ones_T / ones_T.sum())
     start_N1x3 = xyz_NTx3[:, -1:]
-    return start_N1x3 + np.einsum("ncht,ntc->nhc", predictor_LHT[level_Nx3], xyz_NTx3 - start_N1x3)
-
-
-def predictor(ratio, cfg):
-    """Matrix (H, T) from observed to future positions: kriging with an unknown mean (Matheron 1963)."""
-    covariance_FF, frames = displacement_covariance(cfg), cfg.frames
-    noisy_TT = covariance_FF[:frames, :frames] + ratio * np.eye(frames)
-    gain_HT = np.linalg.solve(noisy_TT, covariance_FF[:frames, frames:]).T
-    ones_T = np.linalg.solve(noisy_TT, np.ones(frames))
-    return gain_HT + (1 - gain_HT.sum(axis=1))[:, None] * ones_T / ones_T.sum()
+    return start_N1x3 + np.einsum("ncht,ntc->nhc", np.stack(predictor_LHT)[level_Nx3], xyz_NTx3 - start_N1x3)
 
 
 FITS = {

@@ -86,18 +86,14 @@ def save(networks, others, clips, cfg, where="predictions"):
         files.write_parquet(path, table(predictions, clips, cfg))
 
 
-def load(path, cfg):
-    """The Predictions of a network from the file that `save` wrote; FileNotFoundError where there is none."""
-    table = pd.read_parquet(path)
-    shape = len(table), cfg.horizon, 3
-    track, logvar = (table[columns(cfg, prefix)].to_numpy().reshape(shape) for prefix in ("", "log_var_"))
-    return Predictions(table[[f"p_{motion}" for motion in cfg.motions]].to_numpy(), track, logvar)
-
-
 def load_networks(cfg, where="predictions"):
-    """{model: [Predictions of each seed]} as 03_evaluate has saved them; `where`: or "predictions/val"."""
-    folder = cfg.stage_dir("evaluate") / where
-    return {
-        model: [load(folder / f"{short(model)}-s{one.seed}.parquet", cfg) for one in several]
-        for model, several in training_runs(cfg).items()
-    }
+    """{model: [Predictions of each seed]} from the files that `save` wrote; FileNotFoundError where one is missing."""
+    found = {}
+    for model, several in training_runs(cfg).items():
+        found[model] = []
+        for one in several:
+            table = pd.read_parquet(cfg.stage_dir("evaluate") / where / f"{short(model)}-s{one.seed}.parquet")
+            prob_NK, shape = table[[f"p_{motion}" for motion in cfg.motions]].to_numpy(), (len(table), cfg.horizon, 3)
+            track, logvar = (table[columns(cfg, prefix)].to_numpy().reshape(shape) for prefix in ("", "log_var_"))
+            found[model].append(Predictions(prob_NK, track, logvar))
+    return found

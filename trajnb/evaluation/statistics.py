@@ -39,13 +39,13 @@ def holm(p_N):
     return np.minimum(steps, 1)[np.argsort(order)]
 
 
-def bootstrap_interval(value_N, resamples=2000):
+def bootstrap_interval(value_N):
     """Mean of clips, and its 95 % percentile interval by a bootstrap over them; NaN where any value is missing."""
     if np.isnan(value_N).any():
         return np.nan, np.nan, np.nan
     if np.ptp(value_N) == 0:
         return value_N[0], value_N[0], value_N[0]
-    drawn = bootstrap((value_N,), np.mean, n_resamples=resamples, method="percentile", random_state=0)
+    drawn = bootstrap((value_N,), np.mean, n_resamples=2000, method="percentile", random_state=0)
     return float(value_N.mean()), *map(float, drawn.confidence_interval)
 
 
@@ -55,36 +55,25 @@ def student_interval(value_S):
     return float(np.mean(value_S) - half), float(np.mean(value_S) + half)
 
 
-def welch(one_S, other_S):
-    """Mean difference, its 95 % interval (low, high) and p, by Welch's t-test; without any spread p is 0 or 1."""
-    difference = float(one_S.mean() - other_S.mean())
-    if one_S.std() == 0 and other_S.std() == 0:
-        return difference, difference, difference, float((one_S == other_S).all())
-    test = ttest_ind(one_S, other_S, equal_var=False)
-    return difference, *map(float, (*test.confidence_interval(0.95), test.pvalue))
-
-
 def comparisons(networks, test):
     """Every pair of {model: [Predictions of each seed]}: over clips for one seed, over seeds for several (pandas).
 
-    Differences are first - second; p-values are Holm's.
+    Over clips: McNemar's test of top-1, and the 95 % interval of the mean paired difference in ADE. Differences are
+    first - second; p-values are Holm's.
     """
-    scores = seed_scores(networks, test)
+    scores, rows = seed_scores(networks, test), []
     if any(len(several) > 1 for several in networks.values()):
         return seed_pairs(scores)
-    table = pd.DataFrame([clip_pair(pair, scores) for pair in combinations(scores, 2)], columns=PAIR_COLUMNS)
+    for first, second in combinations(scores, 2):
+        gain_N, difference_N = (scores[first][part][0] - scores[second][part][0] for part in (0, 1))
+        only, n = (int((gain_N > 0).sum()), int((gain_N < 0).sum())), len(gain_N)
+        top1_p = binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
+        mean, error = difference_N.mean(), difference_N.std(ddof=1) / n**0.5
+        half, ade_p = norm.ppf(0.975) * error, float(2 * norm.sf(abs(mean) / error)) if error else 1.0
+        top1 = (*only, (only[0] - only[1]) / n, top1_p)
+        rows.append((first, second, n, *top1, mean, mean - half, mean + half, ade_p))
+    table = pd.DataFrame(rows, columns=PAIR_COLUMNS)
     return table.assign(**{name: holm(table[name].to_numpy(float)) for name in ("top1_p", "ade_p")})
-
-
-def clip_pair(names, scores):
-    """A row of PAIR_COLUMNS: McNemar's test of top-1, and the 95 % interval of the mean paired difference in ADE."""
-    first, second = (scores[name] for name in names)
-    gain_N, difference_N = first.top1[0] - second.top1[0], first.ade_px[0] - second.ade_px[0]
-    only, n = (int((gain_N > 0).sum()), int((gain_N < 0).sum())), len(gain_N)
-    top1_p = binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
-    mean, error = difference_N.mean(), difference_N.std(ddof=1) / n**0.5
-    half, ade_p = norm.ppf(0.975) * error, float(2 * norm.sf(abs(mean) / error)) if error else 1.0
-    return *names, n, *only, (only[0] - only[1]) / n, top1_p, mean, mean - half, mean + half, ade_p
 
 
 def seed_scores(networks, test):
@@ -110,15 +99,20 @@ def spread(value_SN):
 def seed_pairs(scores):
     """Every two of {model: SeedScores}: mean difference first - second with its interval, P(first better), p, verdict.
 
-    `better` counts ties half. Interval and p are Welch's, p corrected for the number of pairs and scores (Holm). Empty
-    for one seed: a test over clips alone would compare these trained networks, not their architectures.
+    `better` counts ties half. Interval and p are Welch's, p corrected for the number of pairs and scores (Holm) and 0
+    or 1 without any spread. Empty for one seed: clips alone would compare these networks, not their architectures.
     """
     rows = []
     for (first, second), (score, sign) in product(combinations(scores, 2), SCORES.items()):
         first_S, second_S = (getattr(scores[model], score).mean(axis=1) for model in (first, second))
         seeds = min(len(first_S), len(second_S))
         if seeds > 1:
-            difference, low, high, p = welch(first_S, second_S)
+            difference = float(first_S.mean() - second_S.mean())
+            if first_S.std() == 0 and second_S.std() == 0:
+                low, high, p = difference, difference, float((first_S == second_S).all())
+            else:
+                test = ttest_ind(first_S, second_S, equal_var=False)
+                low, high, p = map(float, (*test.confidence_interval(0.95), test.pvalue))
             better = mannwhitneyu(sign * first_S, sign * second_S).statistic / (len(first_S) * len(second_S))
             rows.append((first, second, score, seeds, difference, low, high, better, p))
     table = pd.DataFrame(rows, columns=SEED_COLUMNS)

@@ -8,6 +8,7 @@ Shapes:   N clips   T observed frames   H future frames   S pixels a side   P pi
 """
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 WINDOW = 7  # pixels to each side of the brightest spot
 RIM = 1.5  # pixels around the disc that still hold some of its light
@@ -29,9 +30,17 @@ def measured_track(clips, cfg):
 def measure(video_NTSS):
     """Centres (N, T, 2) and radii (N, T) in pixels of the disc in clips (N, T, S, S) uint8."""
     back_N111 = np.median(video_NTSS[:, ::4, ::2, ::2], axis=(1, 2, 3))[:, None, None, None]
-    light_NTPP, corner_NT2 = window(video_NTSS.astype(np.float32) - back_N111.astype(np.float32))
-    x_NTP1 = (corner_NT2[..., 0, None] + np.arange(2 * WINDOW + 1) + 0.5)[..., None, :]
-    y_NTP1 = (corner_NT2[..., 1, None] + np.arange(2 * WINDOW + 1) + 0.5)[..., None]
+    light_NTSS = video_NTSS.astype(np.float32) - back_N111.astype(np.float32)
+    padded = np.pad(light_NTSS, ((0, 0), (0, 0), (WINDOW, WINDOW), (WINDOW, WINDOW)))
+    near = padded[..., WINDOW - 1 : 1 - WINDOW, WINDOW - 1 : 1 - WINDOW]  # one pixel more on each side
+    wide = near[..., :-2] + near[..., 1:-1] + near[..., 2:]
+    smooth_NTSS = wide[..., :-2, :] + wide[..., 1:-1, :] + wide[..., 2:, :]  # sums of 3 x 3 pixels
+    n, t, size = *np.ogrid[: len(video_NTSS), : video_NTSS.shape[1]], 2 * WINDOW + 1
+    row_NT, column_NT = np.divmod(smooth_NTSS.reshape(*video_NTSS.shape[:2], -1).argmax(axis=-1), video_NTSS.shape[-1])
+    light_NTPP = sliding_window_view(padded, (size, size), axis=(2, 3))[n, t, row_NT, column_NT]
+    corner_NT2 = np.stack([column_NT, row_NT], axis=-1) - WINDOW  # x, y of the window around the brightest spot
+    x_NTP1 = (corner_NT2[..., 0, None] + np.arange(size) + 0.5)[..., None, :]
+    y_NTP1 = (corner_NT2[..., 1, None] + np.arange(size) + 0.5)[..., None]
     centre, radius = corner_NT2 + WINDOW + 0.5, np.full(corner_NT2.shape[:2], WINDOW - RIM)
     for _ in range(4):  # each pass looks where the last one found the disc
         square_NTPP = (x_NTP1 - centre[..., 0, None, None]) ** 2 + (y_NTP1 - centre[..., 1, None, None]) ** 2
@@ -40,24 +49,10 @@ def measure(video_NTSS):
         near_NTPP = light_NTPP * (square_NTPP <= (radius[..., None, None] + RIM) ** 2)
         total = np.maximum(near_NTPP.sum(axis=(2, 3)), 1e-6)
         centre = np.stack([(near_NTPP * x_NTP1).sum(axis=(2, 3)), (near_NTPP * y_NTP1).sum(axis=(2, 3))], -1)
-        centre = np.clip(centre / total[..., None], corner_NT2, corner_NT2 + 2 * WINDOW + 1)
+        centre = np.clip(centre / total[..., None], corner_NT2, corner_NT2 + size)
         # A disc whose edge is one pixel wide holds pi (r^2 + 1/12) times its level.
         radius = np.sqrt(np.clip(total / (np.pi * np.maximum(level_N, 1.0)[:, None]) - 1 / 12, 0.25, WINDOW**2))
     return centre, radius
-
-
-def window(light_NTSS):
-    """The (P, P) pixels around each frame's brightest spot, zero outside the picture, and its corner (x, y)."""
-    padded = np.pad(light_NTSS, ((0, 0), (0, 0), (WINDOW, WINDOW), (WINDOW, WINDOW)))
-    near = padded[..., WINDOW - 1 : 1 - WINDOW, WINDOW - 1 : 1 - WINDOW]  # one pixel more on each side
-    wide = near[..., :-2] + near[..., 1:-1] + near[..., 2:]
-    smooth_NTSS = wide[..., :-2, :] + wide[..., 1:-1, :] + wide[..., 2:, :]  # sums of 3 x 3 pixels
-    row_NT, column_NT = np.divmod(smooth_NTSS.reshape(*light_NTSS.shape[:2], -1).argmax(axis=-1), light_NTSS.shape[-1])
-    offset = np.arange(2 * WINDOW + 1)
-    n, t = np.ogrid[: len(light_NTSS), : light_NTSS.shape[1]]
-    rows, columns = row_NT[..., None, None] + offset[:, None], column_NT[..., None, None] + offset
-    light_NTPP = padded[n[..., None, None], t[..., None, None], rows, columns]
-    return light_NTPP, np.stack([column_NT, row_NT], axis=-1) - WINDOW
 
 
 def track(uv_NTx2, z_NT, cfg):

@@ -29,23 +29,19 @@ def name(model):
 
 def verdict(board, pairs, cfg):
     """One or two sentences on a leaderboard and its comparisons over clips or over seeds (pandas, or None)."""
-    top1 = board[board["kind"] == "network"].set_index("model")["test_top1"].sort_values(ascending=False)
     if min(cfg.clips, cfg.test_clips) < FEWEST_CLIPS:
         return [f"A smoke run: {cfg.clips:,} clips show that the lab works and nothing else."]
     if pairs is None or not len(pairs):
         return ["The networks were not compared pair by pair: none is called better."]
-    return over_seeds(pairs) if "verdict" in pairs else over_clips(top1, pairs)
-
-
-def over_clips(top1, pairs):
-    """Two sentences on one seed: which network has the highest accuracy {model: top-1}, or that none is shown to."""
+    if "verdict" in pairs:
+        return over_seeds(pairs)
+    top1 = board[board["kind"] == "network"].set_index("model")["test_top1"].sort_values(ascending=False)
     best, second = top1.index[:2]
     with_best = pairs[(pairs[["first", "second"]] == best).any(axis=1)]
     equal, p = with_best[with_best["top1_p"] >= LEVEL], with_best["top1_p"].max()
+    numbers = f"{top1[best]:.3f} against {top1[second]:.3f} of {name(second)}"
     shown = f"({'p < 0.0001' if p < 1e-4 else f'p = {p:.2g}'} after Holm's correction)"
-    first = (
-        f"{name(best)} has the highest accuracy, {top1[best]:.3f} against {top1[second]:.3f} of {name(second)} {shown}."
-    )
+    first = f"{name(best)} has the highest accuracy, {numbers} {shown}."
     if len(equal):
         names = ", ".join(sorted(map(name, {*equal["first"], *equal["second"]})))
         first = f"No network is shown to be best: {names} are not shown to differ in accuracy {shown}."
@@ -74,40 +70,31 @@ def alarms(board, models):
     """
     names = [*models, *(f"{model}_{control}" for model in models for control in CONTROLS)]
     rows = board.set_index("model").reindex([*names, "chance", "true_oracle", "pixel_oracle"], columns=COLUMNS)
-    found = [(model, *alarm) for model in models for alarm in of_network(rows.loc[model], rows)]
-    found += [(f"{model}_{control}", *alarm) for model in models for control, *alarm in of_controls(model, rows)]
-    return [f"ALARM: {who} {text}." for who, raised, text in found if raised]
-
-
-def of_network(row, rows):
-    """(whether it is raised, text) of each alarm about a network's row; `rows`: the leaderboard by model."""
-    n, top1, chance = row.n_test, row.test_top1, rows.test_top1["chance"]
-    text = f"is significantly below chance ({top1:.3f} against {chance:.3f})"
-    yield binom.cdf(np.round(top1 * n), n, chance) < ALARM_P, f"{text}: look for classes missing from a split"
-    for oracle in ("true_oracle", "pixel_oracle"):
-        best, margin = rows.test_top1[oracle], SIGMA * standard_error(top1, rows.test_top1[oracle], n)
-        numbers = f"{top1:.3f} against {best:.3f}, three standard errors are {margin:.3f}"
-        yield (
-            top1 > best + margin,
-            f"is beyond the {oracle.replace('_', ' ')} ({numbers}): look for what tells the class",
-        )
-
-
-def of_controls(model, rows):
-    """(control, whether it is raised, text) of the alarms about a network's controls, which should have failed.
-
-    Top-1 alone says little of a network trained on permuted labels: it may give each motion one name, right or wrong
-    by accident, and then has a quarter, a half or none of them. But it cannot be sure of the true ones.
-    """
-    (top1, chance), guess = rows.test_top1[[model, "chance"]], rows.test_nll["chance"]
-    for control in CONTROLS[:2]:
-        row = rows.loc[f"{model}_{control}"]
-        text = f"classifies shuffled clips as well as clips in order ({row.test_top1:.3f} against {top1:.3f} in order)"
-        least = top1 - SIGMA * standard_error(top1, row.test_top1, row.n_test)
-        yield control, row.test_top1 > least > chance, f"{text}: look at what it uses instead of motion"
-    nll = rows.test_nll[f"{model}_trained_permuted"]
-    text = f"was trained on permuted labels and is sure of the true ones (class NLL {nll:.2f}, {guess:.2f} is a guess)"
-    yield "trained_permuted", nll < SURE * guess, f"{text}: look for test clips in training"
+    n_test, top1, nll = (rows[column] for column in COLUMNS)
+    found, chance, guess = [], top1["chance"], nll["chance"]
+    for model in models:
+        share, n = top1[model], n_test[model]
+        text = f"{model} is significantly below chance ({share:.3f} against {chance:.3f})"
+        raised = binom.cdf(np.round(share * n), n, chance) < ALARM_P
+        found.append((raised, f"{text}: look for classes missing from a split"))
+        for oracle in ("true_oracle", "pixel_oracle"):
+            best, margin = top1[oracle], SIGMA * standard_error(share, top1[oracle], n)
+            numbers = f"{share:.3f} against {best:.3f}, three standard errors are {margin:.3f}"
+            text = f"{model} is beyond the {oracle.replace('_', ' ')} ({numbers}): look for what tells the class"
+            found.append((share > best + margin, text))
+    for model in models:  # whose controls should have failed
+        shuffled, trained_shuffled, permuted = (f"{model}_{control}" for control in CONTROLS)
+        for control in (shuffled, trained_shuffled):
+            numbers = f"{top1[control]:.3f} against {top1[model]:.3f} in order"
+            text = f"{control} classifies shuffled clips as well as clips in order ({numbers})"
+            least = top1[model] - SIGMA * standard_error(top1[model], top1[control], n_test[control])
+            found.append((top1[control] > least > chance, f"{text}: look at what it uses instead of motion"))
+        # Top-1 alone says little of a network trained on permuted labels: it may give each motion one name, right or
+        # wrong by accident, and then has a quarter, a half or none of them. But it cannot be sure of the true ones.
+        numbers = f"class NLL {nll[permuted]:.2f}, {guess:.2f} is a guess"
+        text = f"{permuted} was trained on permuted labels and is sure of the true ones ({numbers})"
+        found.append((nll[permuted] < SURE * guess, f"{text}: look for test clips in training"))
+    return [f"ALARM: {text}." for raised, text in found if raised]
 
 
 def standard_error(one, other, n):
