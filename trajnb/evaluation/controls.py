@@ -3,6 +3,8 @@
 Shapes:   N clips   T observed frames   K classes   S pixels a side
 """
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from einops import reduce
@@ -21,14 +23,13 @@ NUISANCES = ("place_u", "place_v", "size", "extent", "brightness", "background",
 PLACES = {"occluder_place": "occluder_px", "decoy_x": "decoy", "decoy_y": "decoy"}  # visible only where that is on
 # On so few clips several threads mostly wait for one another; their number changes no result.
 one_thread = threadpool_limits.wrap(limits=1, user_api="openmp")
+trees = partial(HistGradientBoostingClassifier, max_iter=60, learning_rate=0.08, random_state=0)
 
 
 def nuisance_table(clips):
-    """What must not tell the class, as a viewer could see it: one row a clip.
-
-    Place is the middle of the box around the observed path, size the mean apparent radius, both in pixels; then
-    whatever else differs from clip to clip: factors on size and speed, optional nuisances, and their places.
-    """
+    """What must not tell the class, as a viewer could see it: one row a clip. Place is the middle of the box around
+    the observed path, size the mean apparent radius, both in pixels; then light, noise and whatever else differs from
+    clip to clip: factors on size and speed, optional nuisances, and their places."""
     cfg, observed_NTx3 = clips.cfg, clips.xyz_NFx3[:, : clips.cfg.frames]
     uv_NTx2 = clips.track_NFx3[:, : cfg.frames, :2].astype(float) * cfg.size
     middle_Nx2 = (uv_NTx2.min(axis=1) + uv_NTx2.max(axis=1)) / 2
@@ -47,11 +48,6 @@ def nuisance_top1(clips, folds=3):
     return float((predicted_N == clips.label_N).mean())
 
 
-def trees():
-    """The classifier of all controls: gradient-boosted trees, fixed seed."""
-    return HistGradientBoostingClassifier(max_iter=60, learning_rate=0.08, random_state=0)
-
-
 @one_thread
 def picture_trees(train):
     """{name: trees on the principal components of one of PICTURES of each training clip, without order in time}."""
@@ -60,10 +56,8 @@ def picture_trees(train):
 
 
 def pictures(clips):
-    """{name: (N, CELLS * CELLS)} grey levels, averaged to CELLS x CELLS, of two pictures of each clip.
-
-    mean_frame: the mean of its frames; motion_energy: the mean absolute difference of successive frames.
-    """
+    """{name: (N, CELLS * CELLS)} grey levels, averaged to CELLS x CELLS, of two pictures of each clip: mean_frame, the
+    mean of its frames, and motion_energy, the mean absolute difference of successive frames."""
     parts = []
     for video_NTSS in trackers.rendered(clips):
         video_NTSS = video_NTSS.astype(np.float32)

@@ -21,10 +21,8 @@ ORDER_CLIPS = 1000  # test clips of such an order, at most half: enough to tell 
 
 
 def control_networks(cfg, test):
-    """{name: Predictions} of networks that should fail: trained ones on reordered frames, and the run's `controls`.
-
-    A control trained on shuffled frames is evaluated on shuffled frames, the others on the clips as they are.
-    """
+    """{name: Predictions} of networks that should fail: trained ones on reordered frames, and the run's `controls`, of
+    which those trained on shuffled frames are evaluated on shuffled frames, the others on the clips as they are."""
     some = test.take(slice(min(ORDER_CLIPS, len(test) // 2)))
     conditions = {order: ("none", Reordered(some, order)) for order in ORDERS}
     for control in cfg.controls:
@@ -37,10 +35,8 @@ def control_networks(cfg, test):
 
 
 def baselines(train, val, test, cfg):
-    """{name: Predictions} of chance, controls, constant velocity and oracles, in the order of KINDS.
-
-    The pixel oracle's measurement error is that of validation clips.
-    """
+    """{name: Predictions} of chance, controls, constant velocity and oracles, in the order of KINDS; the pixel
+    oracle's measurement error is that of validation clips."""
     found = {"chance": Predictions(np.full((len(test), len(cfg.motions)), 1 / len(cfg.motions)))}
     classifiers, pictures = controls.picture_trees(train), controls.pictures(test)
     found |= {name: Predictions(fitted.predict_proba(pictures[name])) for name, fitted in classifiers.items()}
@@ -56,11 +52,8 @@ def baselines(train, val, test, cfg):
 
 def board(networks, others, test, cfg):
     """The leaderboard (pandas), a row of COLUMNS for each of `networks` {model: [Predictions of each seed]}, their
-    ensembles and `others` {baseline or control: Predictions}.
-
-    Costs and scores are means over seeds; an ensemble costs what its members cost together. The interval of accuracy
-    is Wilson's for one seed, else Student's t.
-    """
+    ensembles and `others` {baseline or control: Predictions}. Costs and scores are means over seeds, an ensemble costs
+    what its members cost together; the interval of accuracy is Wilson's for one seed, else Student's t."""
     rows, joined = [], ensembles.join_all(networks)
     for name, several in (networks | joined).items():
         row = {"model": name, "kind": "network", "preset": cfg.preset, "seeds": len(several)}
@@ -76,8 +69,8 @@ def board(networks, others, test, cfg):
         of_seeds = pd.DataFrame([scores(one, test, cfg) for one in several])
         row |= of_seeds.mean().to_dict()
         if len(several) > 1:
-            interval = np.clip(statistics.student_interval(of_seeds["test_top1"]), 0, 1)
-            row["test_top1_low"], row["test_top1_high"] = interval
+            low, high = np.clip(statistics.student_interval(of_seeds["test_top1"]), 0, 1)
+            row |= {"test_top1_low": low, "test_top1_high": high}
         rows.append(row)
     for name, one in others.items():
         kind = KINDS.get(name) or ORDERS.get(name.rsplit("_", 1)[1], "control")

@@ -34,11 +34,9 @@ def true_oracle(clips, cfg):
 
 
 def measurement_sds(xyz_NTx3, measured, cfg, groups=GROUPS):
-    """[(pixels, log depth)] of root mean square errors of `measured` tracks (centres, depths) from true positions.
-
+    """[(pixels, log depth)] of root mean square errors of `measured` tracks (centres, depths) from true positions:
     PIXEL_SD alone where the error is no larger. Else a pair, never below it, for each of `groups` equally large groups
-    of clips by increasing error: in a world of many nuisances some clips are measured well and others hardly at all.
-    """
+    of clips by increasing error: in a world of many nuisances some clips are measured well and others hardly at all."""
     uv_N = ((measured[0] - camera.project(xyz_NTx3, cfg)) ** 2).mean(axis=(1, 2))
     z_N = (np.log(measured[1] / xyz_NTx3[..., 2]) ** 2).mean(axis=1)
     if all(error_N.mean() ** 0.5 <= least for error_N, least in zip((uv_N, z_N), PIXEL_SD, strict=True)):
@@ -48,19 +46,15 @@ def measurement_sds(xyz_NTx3, measured, cfg, groups=GROUPS):
 
 
 def pixel_oracle(clips, cfg):
-    """Posterior (N, K) and forecast (N, H, 3) in metres, from centroid and apparent size in the rendered frames.
-
-    The measurement error is that of these clips: a few numbers, which tell nothing of a single clip.
-    """
+    """Posterior (N, K) and forecast (N, H, 3) in metres, from centroid and apparent size in the rendered frames. Their
+    measurement error is that of these clips: a few numbers, which tell nothing of a single clip."""
     measured = measured_track(clips, cfg)
     return infer(*measured, measurement_sds(clips.xyz_NFx3[:, : cfg.frames], measured, cfg), cfg)
 
 
 def infer(uv_NTx2, z_NT, sds, cfg):
-    """Posterior over `cfg.motions` (N, K) and the mean forecast (N, H, 3) in metres of measured tracks.
-
-    `sds` [(pixels, log depth)]: standard deviations of Gaussian errors; of several, each is equally likely a priori.
-    """
+    """Posterior over `cfg.motions` (N, K) and the mean forecast (N, H, 3) in metres of measured tracks; `sds` [(pixels,
+    log depth)]: standard deviations of Gaussian errors; of several, each is equally likely a priori."""
     fits = [[FITS[name](uv_NTx2, z_NT, sd, cfg) for name in cfg.motions] for sd in sds]
     evidence_SKN, forecast_SKNHx3 = (np.stack([[fit[part] for fit in of_sd] for of_sd in fits]) for part in (0, 1))
     weight_NSK = softmax(evidence_SKN.transpose(2, 0, 1), axis=(1, 2))
@@ -96,10 +90,8 @@ def velocity_prior(velocity_Nx3, cfg):
 
 
 def circular_path(theta_NP, time_F, cfg):
-    """Paths (N, F, 3) on a tilted circle whose centre may move along the axis.
-
-    Parameters: centre, log radius, two coordinates of the plane's normal, phase, angular rate; a helix's axial speed.
-    """
+    """Paths (N, F, 3) on a tilted circle whose centre may move along the axis. Parameters: centre, log radius, two
+    coordinates of the plane's normal, phase, angular rate; a helix's axial speed."""
     (radius_N, sin_N), hinge_N = radius_and_sine(theta_NP), np.arctan2(theta_NP[:, 4], -theta_NP[:, 5])
     right_Nx3, up_Nx3, axis_Nx3 = motions.tilted_plane(np.sqrt(1 - sin_N**2), hinge_N)
     # tilted_plane measures the phase from the hinge, which turns with the tilt; measure it from x instead.
@@ -116,10 +108,7 @@ def radius_and_sine(theta_NP):
 
 
 def fit_orbit(uv_NTx2, z_NT, sd, cfg, parameters=8):
-    """Fit from both planes that look alike from afar (tilted towards and away), and take the better one.
-
-    Eight parameters are a circle's, nine a helix's.
-    """
+    """Fit a circle (8 parameters) or helix (9) from both planes that look alike from afar; take the better one."""
     xyz_NTx3, prior = camera.unproject(uv_NTx2, z_NT, cfg), partial(orbit_prior, cfg=cfg)
     starts = (orbit_start(xyz_NTx3, sign, parameters, cfg) for sign in (1, -1))
     (e0, f0), (e1, f1) = (laplace(circular_path, prior, start, uv_NTx2, z_NT, sd, cfg) for start in starts)
@@ -142,7 +131,7 @@ def orbit_start(xyz_NTx3, sign, parameters, cfg):
     tilt_Nx2 = sign * np.sqrt(1 - flat_N**2)[:, None] * side[:, :, 1]
     rate_N = np.sign(np.linalg.det(flat_Nx2x2)) * rates_R[best_N]
     along_N = np.einsum("t,nt->n", np.linalg.pinv(time_T[:, None])[0], xyz_NTx3[..., 2] - depth_N[:, None])
-    theta = [part_Nx3x2[:, 0], depth_N, log_radius_N, tilt_Nx2, np.zeros(len(rows)), rate_N, along_N]
+    theta = part_Nx3x2[:, 0], depth_N, log_radius_N, tilt_Nx2, np.zeros(len(rows)), rate_N, along_N
     theta_NP = np.column_stack(theta)[:, :parameters]
     # The phase at which the tilted circle lies where the flat fit has it at time zero; theta's own is still zero.
     turned = theta_NP + np.pi / 2 * (np.arange(parameters) == 6)
@@ -216,10 +205,8 @@ def laplace(path, prior, theta_NP, uv_NTx2, z_NT, sd, cfg):
 
 
 def fit_random(uv_NTx2, z_NT, sd, cfg):
-    """Log evidence (N,) and conditional mean forecast (N, H, 3) of the Ornstein-Uhlenbeck motion.
-
-    It is a Gaussian process in each axis, its start unknown, its speed one of a few.
-    """
+    """Log evidence (N,) and conditional mean forecast (N, H, 3) of the Ornstein-Uhlenbeck motion: a Gaussian process
+    in each axis, its start unknown, its speed one of a few."""
     xyz_NTx3, depth_N = camera.unproject(uv_NTx2, z_NT, cfg), z_NT.mean(axis=1)
     variance_Nx3 = np.stack([depth_N * sd[0] / cfg.focal_px] * 2 + [depth_N * sd[1]], axis=1) ** 2
     speeds_V = np.exp(np.linspace(np.log(cfg.ou_speed_min), np.log(cfg.ou_speed_max), SPEEDS))
@@ -253,10 +240,8 @@ def path_evidence(xyz_NTx3, variance_Nx3, speed, cfg):
 
 
 def conditional_mean(xyz_NTx3, ratio_Nx3, cfg, levels=32):
-    """Mean of the future (N, H, 3) given the observed frames, by kriging with an unknown mean (Matheron 1963).
-
-    `ratio` is error variance over squared speed; rounded to one of `levels`, for each of which there is a predictor.
-    """
+    """Mean of the future (N, H, 3) given the observed frames, by kriging with an unknown mean (Matheron 1963);
+    `ratio`: error variance over squared speed, rounded to one of `levels`."""
     covariance_FF, frames, predictor_LHT = displacement_covariance(cfg), cfg.frames, []
     grid = np.linspace(np.log(ratio_Nx3.min()), np.log(ratio_Nx3.max()) + 1e-9, levels)
     level_Nx3 = np.rint((np.log(ratio_Nx3) - grid[0]) / (grid[1] - grid[0])).astype(int)

@@ -56,11 +56,8 @@ def student_interval(value_S):
 
 
 def comparisons(networks, test):
-    """Every pair of {model: [Predictions of each seed]}: over clips for one seed, over seeds for several (pandas).
-
-    Over clips: McNemar's test of top-1, and the 95 % interval of the mean paired difference in ADE. Differences are
-    first - second; p-values are Holm's.
-    """
+    """Every pair of {model: [Predictions of each seed]}: over seeds if there are several (`seed_pairs`), else McNemar's
+    test of top-1 over clips, and the 95 % interval of the mean paired difference first - second in ADE; Holm's p."""
     scores, rows = seed_scores(networks, test), []
     if any(len(several) > 1 for several in networks.values()):
         return seed_pairs(scores)
@@ -97,11 +94,9 @@ def spread(value_SN):
 
 
 def seed_pairs(scores):
-    """Every two of {model: SeedScores}: mean difference first - second with its interval, P(first better), p, verdict.
-
-    `better` counts ties half. Interval and p are Welch's, p corrected for the number of pairs and scores (Holm) and 0
-    or 1 without any spread. Empty for one seed: clips alone would compare these networks, not their architectures.
-    """
+    """Every two of {model: SeedScores}: mean difference first - second with its interval, P(first better) with ties
+    counted half, p, verdict. Interval and p are Welch's, p corrected for the number of pairs and scores (Holm), 0 or 1
+    without any spread. Empty for one seed: clips alone would compare these networks, not their architectures."""
     rows = []
     for (first, second), (score, sign) in product(combinations(scores, 2), SCORES.items()):
         first_S, second_S = (getattr(scores[model], score).mean(axis=1) for model in (first, second))

@@ -64,10 +64,8 @@ def over_seeds(pairs):
 
 
 def alarms(board, models):
-    """The alarms of a leaderboard's networks `models` and of their controls, as a list of sentences.
-
-    A comparison with a missing cell or row is false, and raises none.
-    """
+    """The alarms of a leaderboard's networks `models` and of their controls, as a list of sentences; a comparison with
+    a missing cell or row is false, and raises none."""
     names = [*models, *(f"{model}_{control}" for model in models for control in CONTROLS)]
     rows = board.set_index("model").reindex([*names, "chance", "true_oracle", "pixel_oracle"], columns=COLUMNS)
     n_test, top1, nll = (rows[column] for column in COLUMNS)

@@ -73,8 +73,8 @@ def learning_curves(history, chance, constant_velocity_px):
 def futures(clips, models):
     """Clips in two columns: observed path, true future, and what each of {name: Predictions for these clips} predicts.
 
-    All frames of a clip are added up, dark on light. Regions of 80 % are drawn of predictions that have a variance.
-    Below a clip stands the class that each network names, its probability, and the mean distance from the true future.
+    Regions of 80 % are drawn of predictions that have a variance. Below a clip stands the class that each network
+    names, its probability, and the mean distance from the true future.
     """
     figure, axes = panels(-(-len(clips) // 2), 2, 3.0, 3.4)
     for axis in axes.flat[len(clips) :]:
@@ -89,7 +89,7 @@ def futures(clips, models):
 
 
 def draw_clip(axis, clips, models, row, video_TSS):
-    """One clip's frames, observed path and true future, and the futures and notes of each model, in pixels."""
+    """One clip: all frames, added up, dark on light; observed path, true future, and each model's future and note."""
     cfg, label, uv_Fx2 = clips.cfg, clips.label_N[row], clips.track_NFx3[row, :, :2] * clips.cfg.size
     sum_SS, notes = video_TSS.max(axis=0).astype(float), []
     ground = np.median(sum_SS)

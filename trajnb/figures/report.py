@@ -3,23 +3,21 @@
 from trajnb.evaluation import verdict
 from trajnb.figures.style import look, panels
 
-TOP1 = ["test_top1", "test_top1_low", "test_top1_high"]
 GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # of a number over a line
 
 
 def standing(board, ade):
-    """Accuracy above ADE of every network with 95 % intervals, beside chance, constant velocity and the pixel oracle.
-
-    `board`: the leaderboard; `ade` {model: (mean, low, high) in pixels}.
-    """
+    """Accuracy above ADE of every network with 95 % intervals, beside chance, best control, constant velocity and the
+    pixel oracle; `board`: the leaderboard, `ade` {model: (mean, low, high) in pixels}."""
     rows = board.set_index("model")
     networks = rows[rows["kind"] == "network"].sort_values("test_top1", ascending=False)
-    control = rows.loc[rows["kind"] == "control", "test_top1"].max()
     figure, axes = panels(2, 1, 6.0, 0.75 + 0.22 * len(networks))
     accuracy, error = axes[:, 0]
     top1, ade_px = rows["test_top1"], rows["ade_px"]
+    control = top1[rows["kind"] == "control"].max()
     limits = {"chance": top1["chance"], "best control": control, "pixel oracle": top1["pixel_oracle"]}
-    intervals(accuracy, dict(zip(networks.index, networks[TOP1].to_numpy(), strict=True)), ".3f", limits)
+    scores = networks[["test_top1", "test_top1_low", "test_top1_high"]].to_numpy()
+    intervals(accuracy, dict(zip(networks.index, scores, strict=True)), ".3f", limits)
     limits = {"pixel oracle": ade_px["pixel_oracle"], "constant velocity": ade_px["constant_velocity"]}
     intervals(error, {model: ade[model] for model in networks.index}, ".2f", limits)
     accuracy.set(xlabel="test accuracy, 95 % interval (more is better)", xlim=(0, 1.08))
@@ -28,10 +26,8 @@ def standing(board, ade):
 
 
 def intervals(axis, scores, form, limits):
-    """A row for each network {model: (mean, low, high)}: marker, interval as a line, and the mean as a number.
-
-    `limits` {label: value}: labelled vertical lines between which networks are judged; every second label is higher.
-    """
+    """A row for each network {model: (mean, low, high)}: marker, interval as a line, and the mean as a number; and
+    vertical lines of `limits` {label: value} between which networks are judged, every second label higher."""
     for row, (model, (mean, low, high)) in enumerate(scores.items()):
         axis.plot([low, high], [row, row], color=look(model)["color"], linewidth=3, solid_capstyle="butt")
         axis.plot(mean, row, **look(model), markersize=6)

@@ -32,10 +32,8 @@ def panels(rows, columns, width, height, **more):
 
 
 def blank(width, height):
-    """An empty figure of `width` x `height` inches in the lab's style, whatever the matplotlibrc and backend.
-
-    pyplot does not know it: a notebook shows what a cell returns, and would show an open figure once more.
-    """
+    """An empty figure of `width` x `height` inches in the lab's style, whatever the matplotlibrc and backend. pyplot
+    does not know it: a notebook shows what a cell returns, and would show an open figure once more."""
     matplotlib.rcdefaults()
     open_axes = {"axes.spines.top": False, "axes.spines.right": False}
     sns.set_theme(style="ticks", context="notebook", font="DejaVu Sans", font_scale=0.8, rc=open_axes)
@@ -61,11 +59,8 @@ def key(figure, axis, columns=6):
 
 
 def png(figure):
-    """A figure as the bytes of a PNG.
-
-    A palette takes a third of the bytes: noisy frames do not compress otherwise. It is chosen for the range of the
-    colours, not for their number of pixels, so that thin coloured lines keep theirs.
-    """
+    """A figure as the bytes of a PNG. A palette takes a third of the bytes: noisy frames do not compress otherwise. It
+    is chosen for the range of the colours, not for their number of pixels, so that thin coloured lines keep theirs."""
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DOTS_PER_INCH)
     picture = PIL.Image.open(drawn).convert("RGB")
