@@ -16,18 +16,20 @@ CFG = Config(run_name="board", clips=80, test_clips=60)
 MEASURED = {name: 1.0 for name in leaderboard.MEASURED} | {"device": "cpu"}
 
 
-def clips_of(n, seed):
-    return ClipSet(CFG, seed, recipes.draw(CFG, seed, np.arange(n)))
+@pytest.fixture(scope="module")
+def sets():
+    """Training, validation and test clips."""
+    return [ClipSet(CFG, seed, recipes.draw(CFG, seed, np.arange(n))) for seed, n in enumerate((80, 40, 60))]
 
 
 @pytest.fixture(scope="module")
-def test():
-    return clips_of(60, 2)
+def test(sets):
+    return sets[2]
 
 
 @pytest.fixture(scope="module")
-def others(test):
-    return leaderboard.baselines(clips_of(80, 0), clips_of(40, 1), test, CFG)
+def others(sets):
+    return leaderboard.baselines(*sets, CFG)
 
 
 @pytest.fixture(autouse=True)
@@ -38,12 +40,6 @@ def folder(tmp_path, monkeypatch):
 
 def perfect(test):
     return Predictions(np.eye(4)[test.label_N], metrics.future(test), np.zeros((60, 5, 3)) - 9)
-
-
-def write_measured(cfg, **changes):
-    """What 02_train measures, for every training run."""
-    for run in sum(predictions.training_runs(cfg).values(), []):
-        files.write_json(run.stage_dir(run.train_stage) / "metrics.json", MEASURED | changes)
 
 
 def test_the_baselines_are_those_of_the_table_in_their_order(others, test):
@@ -63,7 +59,7 @@ def test_a_trained_network_gets_its_row_and_its_predictions_are_saved(others, te
     cfg = CFG.replace(models=["transformer"])
     net = models.build(cfg.replace(model="transformer"))
     trained.save(folder / "train-transformer" / trained.FILE, net, cfg.replace(model="transformer"))
-    write_measured(cfg)
+    files.write_json(folder / "train-transformer" / "metrics.json", MEASURED)
     networks = predictions.of_training_runs(predictions.training_runs(cfg), test)
     alone = predictions.from_output(training.predict(net.eval(), test, cfg))
     assert np.array_equal(networks["transformer"][0].track_NHx3, alone.track_NHx3)
@@ -77,22 +73,19 @@ def test_a_trained_network_gets_its_row_and_its_predictions_are_saved(others, te
     assert all(np.array_equal(a, b) for a, b in zip(again, networks["transformer"][0], strict=True))
 
 
-def test_an_ensemble_costs_what_its_members_cost_together(test):
-    cfg = CFG.replace(models=["transformer", "i3d"])
-    write_measured(cfg, macs=3.0)
-    networks = {model: [perfect(test)] for model in cfg.models}
+def test_ensembles_cost_what_their_members_cost_together_and_seeds_have_students_interval(test):
+    cfg = CFG.replace(models=["transformer", "i3d"], seeds=3)
+    for run in sum(predictions.training_runs(cfg).values(), []):
+        files.write_json(run.stage_dir(run.train_stage) / "metrics.json", MEASURED | {"macs": 3.0})
+    one_wrong = np.eye(4)[test.label_N]
+    one_wrong[0] = 0.4 * one_wrong[0] + 0.6 * np.roll(one_wrong[0], 1)
+    networks = {"transformer": [perfect(test)] * 3}
+    networks["i3d"] = [perfect(test), perfect(test), perfect(test)._replace(prob_NK=one_wrong)]
     table = leaderboard.board(networks, {}, test, cfg).set_index("model")
     assert table["kind"].to_dict() == {"transformer": "network", "i3d": "network", "ensemble_all": "ensemble"}
-    assert table.loc["ensemble_all", ["macs", "test_top1"]].tolist() == [6, 1]
+    assert table.loc["ensemble_all", ["macs", "test_top1"]].tolist() == [6, 1], "the other member is sure"
     assert table.loc["ensemble_all", "clips_seen"] == 1, "every member saw the same clips"
-
-
-def test_several_seeds_have_students_interval(test):
-    wrong = np.roll(np.eye(4)[test.label_N], 1, axis=1)
-    one_wrong = np.where(np.arange(60)[:, None] > 0, np.eye(4)[test.label_N], wrong)
-    several, cfg = [perfect(test), perfect(test), perfect(test)._replace(prob_NK=one_wrong)], CFG.replace(seeds=3)
-    write_measured(cfg)
-    row = leaderboard.board({"i3d": several}, {}, test, cfg).iloc[0]
+    row = table.loc["i3d"]
     half = 4.302653 * (1 / 60) / 3**0.5 / 3**0.5  # t(0.975, 2) sd / sqrt(3); the sd of 0, 0, x is x / sqrt(3)
     assert row["seeds"] == 3 and row["test_top1"] == pytest.approx(1 - 1 / 180)
     assert (row["test_top1_low"], row["test_top1_high"]) == pytest.approx((1 - 1 / 180 - half, 1), rel=1e-4)
@@ -168,7 +161,7 @@ def test_rows_by_hand(folder):
     assert table["top1_over_pixel_oracle"].tolist() == [0.5, 1, 0.5]
     assert table["ade_over_pixel_oracle"].tolist()[:2] == [1, 1]
     assert table["test_nll"].tolist()[2] == pytest.approx(np.log(2))
-    predictions.save({"i3d": [predicted] * 2}, {}, test, cfg)
-    predictions.save({"i3d": [predicted] * 2}, {}, test, cfg, "predictions/val")
-    saved = sorted(path.stem for path in (folder / "evaluate" / "predictions").rglob("*.parquet"))
-    assert saved == ["i3d-s3", "i3d-s3", "i3d-s4", "i3d-s4"]
+    for where in ("predictions", "predictions/val"):
+        predictions.save({"i3d": [predicted] * 2}, {}, test, cfg, where)
+        saved = sorted(path.name for path in (folder / "evaluate" / where).glob("*.parquet"))
+        assert saved == ["i3d-s3.parquet", "i3d-s4.parquet"]

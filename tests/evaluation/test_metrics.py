@@ -10,6 +10,7 @@ CFG = Config()
 
 
 def test_class_scores_by_hand():
+    assert metrics.wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)  # Newcombe 1998, table I
     prob = np.array([[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.0, 0.125, 0.875], [1.0, 0.0, 0.0]])
     label = np.array([0, 1, 1, 0])
     assert metrics.top1(prob, label) == 0.75
@@ -36,7 +37,3 @@ def test_metres_become_frame_widths_and_back():
     assert metrics.displacement_px(track + [3 / 64, 4 / 64, 0], track, CFG).tolist() == [[5]]
     nearer = track - [0.125, 0, 2]  # in the picture's middle column, 2 m away: x 0, y -4 px * 2 m / 64 px
     assert metrics.displacement_m(nearer, track, CFG)[0] == pytest.approx(np.sqrt(0.5**2 + 0.125**2 + 2**2))
-
-
-def test_wilson_interval_of_the_textbook():
-    assert metrics.wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)  # Newcombe 1998, table I

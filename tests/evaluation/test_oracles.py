@@ -1,5 +1,7 @@
 """Oracles against tracks whose answer is known in closed form, and against what the world promises."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
@@ -17,26 +19,17 @@ def clips():
     return ClipSet(CFG, 3, recipes.draw(CFG, 3, np.arange(400)))
 
 
-def known_track(xyz_Fx3):
-    xyz_NTx3 = xyz_Fx3[None, : CFG.frames]
-    return camera.project(xyz_NTx3, CFG), xyz_NTx3[..., 2]
-
-
-def times():
-    return (np.arange(CFG.frames + CFG.horizon) / CFG.frame_rate)[:, None]
-
-
-STRAIGHT = np.array([-0.5, 0.2, 3.0]) + np.array([1.5, -0.4, 0.8]) * times()
-FALLING = np.array([-0.4, 0.3, 2.8]) + np.array([1.2, -2.0, 0.3]) * times() + 4.905 * times() ** 2 * [0, 1, 0]
-RATE = np.radians(300) / 0.5
-TURNING = np.array([0.1, -0.1, 3.2]) + 0.5 * np.concatenate(
-    [np.cos(RATE * times()), np.sin(RATE * times()) * np.cos(0.6), np.sin(RATE * times()) * np.sin(0.6)], axis=1
-)
+TIME = (np.arange(CFG.frames + CFG.horizon) / CFG.frame_rate)[:, None]
+STRAIGHT = np.array([-0.5, 0.2, 3.0]) + np.array([1.5, -0.4, 0.8]) * TIME
+FALLING = np.array([-0.4, 0.3, 2.8]) + np.array([1.2, -2.0, 0.3]) * TIME + 4.905 * TIME**2 * [0, 1, 0]
+ANGLE = np.radians(300) / 0.5 * TIME
+TURNING = [0.1, -0.1, 3.2] + 0.5 * np.hstack([np.cos(ANGLE), np.sin(ANGLE) * np.cos(0.6), np.sin(ANGLE) * np.sin(0.6)])
 
 
 @pytest.mark.parametrize(("motion", "xyz"), [("linear", STRAIGHT), ("parabolic", FALLING), ("circular", TURNING)])
 def test_a_noise_free_path_is_classified_and_continued_exactly(motion, xyz):
-    posterior, future = oracles.infer(*known_track(xyz), [oracles.TRUE_SD], CFG)
+    observed = xyz[None, : CFG.frames]
+    posterior, future = oracles.infer(camera.project(observed, CFG), observed[..., 2], [oracles.TRUE_SD], CFG)
     assert CFG.motions[posterior[0].argmax()] == motion
     assert posterior[0].max() > 0.999
     assert future[0] == pytest.approx(xyz[CFG.frames :], abs=2e-3)
@@ -139,9 +132,8 @@ def test_evidence_of_a_place_by_hand():
     def resting(theta, time, cfg):
         return theta[:, None] + np.zeros((len(theta), len(time), 3))
 
-    found, future = oracles.laplace(
-        resting, lambda theta: prior, start, camera.project(place, CFG), place[..., 2], sd, CFG
-    )
+    measured = camera.project(place, CFG), place[..., 2]
+    found, future = oracles.laplace(resting, lambda theta: prior, start, *measured, sd, CFG)
     one = 2 * np.log(z * sd[0] / 64) + np.log(z * sd[1]) + 1.5 * np.log(2 * np.pi)  # volume of one measurement's errors
     assert found == pytest.approx(prior - (T - 1) * one - 1.5 * np.log(T), abs=1e-3)
     assert future == pytest.approx(np.zeros((2, 5, 3)) + [0.1, -0.2, z], abs=1e-5)
@@ -151,13 +143,10 @@ def test_the_posterior_mixes_families_and_errors(monkeypatch):
     evidence = {("linear", 1): [0.0, 5.0], ("random", 1): [np.log(3), 5.0]}
     evidence |= {("linear", 2): [0.0, -800.0], ("random", 2): [np.log(3), 5.0]}
 
-    def fit(name):
-        return lambda uv, z, sd, cfg: (
-            np.array(evidence[name, sd]) + 900,
-            np.full((2, 1, 3), float(sd + 10 * (name == "random"))),
-        )
+    def fit(uv, z, sd, cfg, name):
+        return np.array(evidence[name, sd]) + 900, np.full((2, 1, 3), float(sd + 10 * (name == "random")))
 
-    monkeypatch.setattr(oracles, "FITS", {name: fit(name) for name in ("linear", "random")})
+    monkeypatch.setattr(oracles, "FITS", {name: partial(fit, name=name) for name in ("linear", "random")})
     posterior, future = oracles.infer(None, None, [1, 2], Config(motions=["linear", "random"]))
     assert posterior == pytest.approx(np.array([[0.25, 0.75], [1 / 3, 2 / 3]]))
     assert future[:, 0, 0] == pytest.approx([(1 + 2) / 8 + (11 + 12) * 3 / 8, (1 + 11 + 12) / 3])
@@ -184,11 +173,10 @@ def test_the_pixel_oracle_has_the_measurement_error_of_its_world(least, world):
 
 
 def test_the_default_world_keeps_its_error_and_groups_run_from_small_to_large(clips):
-    some = clips.take(slice(100))
-    measured = oracles.measured_track(some, CFG)
-    assert oracles.measurement_sds(some.xyz_NFx3[:, : CFG.frames], measured, CFG) == [oracles.PIXEL_SD]
-    shift_N11 = np.repeat([0.0, 1.0, 2.0, 3.0], 25)[:, None, None]
-    sds = oracles.measurement_sds(some.xyz_NFx3[:, : CFG.frames], (measured[0] + shift_N11, measured[1]), CFG)
+    some = clips.take(slice(120))  # two parts of 50 and a rest
+    true, (uv, z) = some.xyz_NFx3[:, : CFG.frames], oracles.measured_track(some, CFG)
+    assert oracles.measurement_sds(true, (uv, z), CFG) == [oracles.PIXEL_SD]
+    sds = oracles.measurement_sds(true, (uv + np.repeat([0.0, 1.0, 2.0, 3.0], 30)[:, None, None], z), CFG)
     assert [sd[0] for sd in sds] == pytest.approx([0.05, 1, 2, 3], abs=0.05)
 
 

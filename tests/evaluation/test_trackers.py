@@ -5,26 +5,14 @@ import pytest
 
 from trajnb.config import Config
 from trajnb.data import ClipSet
-from trajnb.evaluation import oracles, trackers
-from trajnb.world import camera, recipes
+from trajnb.evaluation import trackers
+from trajnb.world import recipes
 
 CFG = Config()
 
 
-@pytest.fixture(scope="module")
-def clips():
-    return ClipSet(CFG, 3, recipes.draw(CFG, 3, np.arange(200)))
-
-
-def test_measurement_errors_are_those_of_the_pixel_oracle(clips, monkeypatch):
-    monkeypatch.setattr(trackers, "CHUNK", 150)
-    uv, depth = trackers.measured_track(clips, CFG)
-    true = clips.xyz_NFx3[:, : CFG.frames]
-    assert np.sqrt(((uv - camera.project(true, CFG)) ** 2).mean()) < oracles.PIXEL_SD[0]
-    assert np.sqrt((np.log(depth / true[..., 2]) ** 2).mean()) < oracles.PIXEL_SD[1]
-
-
-def test_constant_velocity_continues_a_line_and_is_measured_in_the_frames(clips):
+def test_constant_velocity_continues_a_line_and_is_measured_in_the_frames():
+    clips = ClipSet(CFG, 3, recipes.draw(CFG, 3, np.arange(200)))
     line = np.stack([3 * np.arange(21.0), -np.arange(21.0), np.full(21, 2.0)], axis=1)[None]
     assert trackers.constant_velocity(line[:, :16], 5) == pytest.approx(line[:, 16:])
     straight = clips.label_N == CFG.motions.index("linear")

@@ -37,20 +37,14 @@ def predicted(clips):
     return Predictions(rng.dirichlet(np.ones(4), len(clips)), noisy, np.full(future.shape, -7.0))
 
 
-def first(predictions, clips):
-    return Predictions(*(part if part is None else part[:clips] for part in predictions))
-
-
-def figures_of_data(clips):
+def every_figure(clips, predicted):
     yield figures.film_strips(clips)
     yield figures.image_paths(clips)
     yield figures.nuisances(controls.nuisance_table(clips), clips.table["motion"].to_numpy(), 0.26, 0.25)
-
-
-def figures_of_results(clips, predicted):
-    models = {"transformer": predicted, "constant_velocity": Predictions(None, predicted.track_NHx3)}
-    yield figures.confusion(models, clips)
-    yield figures.futures(clips.take(slice(4)), {name: first(one, 4) for name, one in models.items()})
+    four = Predictions(*(part[:4] for part in predicted))
+    velocity = Predictions(None, four.track_NHx3)
+    yield figures.confusion({"transformer": predicted, "constant_velocity": velocity}, clips)
+    yield figures.futures(clips.take(slice(4)), {"transformer": four, "constant_velocity": velocity})
     history = {"clips_seen": [100, 200], "seconds": [1.0, 1.1], "val_top1": [0.3, 0.6], "val_ade_px": [9.0, 4.0]}
     yield figures.learning_speed({"transformer": pd.DataFrame(history)}, 0.25)
     epochs = {"epoch": [1, 2], "train_loss": [2.0, 1.0], "val_loss": [2.0, 1.0], "train_top1": [0.3, 0.6]}
@@ -58,7 +52,7 @@ def figures_of_results(clips, predicted):
 
 
 def test_every_figure_is_drawn_and_saved(clips, predicted, tmp_path):
-    drawn = [*figures_of_data(clips), *figures_of_results(clips, predicted)]
+    drawn = list(every_figure(clips, predicted))
     assert len(drawn) == len(figures.__all__) - 1, "a figure without a test"
     for number, figure in enumerate(drawn):
         shown = figures.save(figure, tmp_path, f"{number}")

@@ -112,13 +112,12 @@ def seed_pairs(scores):
             rows.append((first, second, score, seeds, difference, low, high, better, p))
     table = pd.DataFrame(rows, columns=SEED_COLUMNS)
     table["p"] = holm(table["p"].to_numpy(float))
-    return table.assign(verdict=[verdict(row) for row in table.itertuples()])
-
-
-def verdict(row):
-    """`first`, `second` or `no difference shown`, by a rule fixed beforehand; with few seeds no order is stated."""
-    if row.seeds <= MOST_UNRANKED:
-        return f"not ranked: {row.seeds} seeds"
-    if not row.p < ALPHA or 1 - LIKELY < row.better < LIKELY:
-        return "no difference shown"
-    return "first" if row.better >= LIKELY else "second"
+    verdicts = []
+    for row in table.itertuples():  # by a rule fixed beforehand; with few seeds no order is stated
+        if row.seeds <= MOST_UNRANKED:
+            verdicts.append(f"not ranked: {row.seeds} seeds")
+        elif not row.p < ALPHA or 1 - LIKELY < row.better < LIKELY:
+            verdicts.append("no difference shown")
+        else:
+            verdicts.append("first" if row.better >= LIKELY else "second")
+    return table.assign(verdict=verdicts)
