@@ -30,14 +30,11 @@ def verdict_of(table, compared, **changes):
     return verdict(table, compared, Config(clips=10_000, test_clips=10_000).replace(**changes))
 
 
-def test_the_highest_accuracy_is_best_if_every_pair_with_it_differs():
+def test_the_highest_accuracy_is_best_if_every_pair_with_it_differs_and_else_none_is():
     compared = pairs(bc=0.9, bx=1e-9, xc=0.003).replace("x", "i3d")
     first, limit = verdict_of(board(b=0.9, i3d=0.95, c=0.8), compared)
     assert first == "I3D has the highest accuracy, 0.950 against 0.900 of b (p = 0.003 after Holm's correction)."
     assert limit == "One training run of each compares these networks, not their architectures."
-
-
-def test_equal_accuracies_have_no_best():
     first, _ = verdict_of(board(a=0.951, b=0.95, c=0.5), pairs(ab=0.4, ac=0, bc=0))
     names = "a, b are not shown to differ in accuracy (p = 0.4 after Holm's correction)."
     assert first == f"No network is shown to be best: {names}"

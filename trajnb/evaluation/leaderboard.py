@@ -58,7 +58,7 @@ def board(networks, others, test, cfg):
     for name, several in (networks | joined).items():
         row = {"model": name, "kind": "network", "preset": cfg.preset, "seeds": len(several)}
         if name in joined:
-            members = [row for row in rows if row["model"] in ensembles.of_run(cfg.models)[name]]
+            members = [member for member in rows if member["model"] in ensembles.of_run(cfg.models)[name]]
             row |= {"kind": "ensemble", "clips_seen": members[0]["clips_seen"]}
             row |= {cost: sum(member[cost] for member in members) for cost in ADDED_UP}
         else:
@@ -87,8 +87,10 @@ def scores(one, test, cfg):
     clips = predictions.clips_of(one, test)
     row, label_N = {"n_test": len(clips)}, clips.label_N
     if one.prob_NK is not None:
-        row |= {"test_top1": 1 / one.prob_NK.shape[1], "test_nll": metrics.class_nll(one.prob_NK, label_N)}
-        if np.ptp(one.prob_NK) > 0:
+        row["test_nll"] = metrics.class_nll(one.prob_NK, label_N)
+        if np.ptp(one.prob_NK) == 0:
+            row["test_top1"] = 1 / one.prob_NK.shape[1]
+        else:
             low, high = metrics.wilson(metrics.correct(one, clips).sum(), len(clips))
             row |= {"test_top1": metrics.top1(one.prob_NK, label_N), "test_top1_low": low, "test_top1_high": high}
             row["ece"] = metrics.ece(one.prob_NK, label_N)
