@@ -82,9 +82,9 @@ def predict(
         from trajnb.predict import trained
 
         network = trained.load(trained.config_of(run), model)
-    from trajnb.predict import batch
+    from trajnb.predict import annotate
 
-    raise typer.Exit(FAILED if batch.predict_all(network, paths or [], rate, out, demo) else 0)
+    raise typer.Exit(FAILED if annotate.predict_all(network, paths or [], rate, out, demo) else 0)
 
 
 ASK_EXAMPLES = """\b

@@ -8,7 +8,7 @@ import pytest
 from trajnb import files, models
 from trajnb.config import Config
 from trajnb.evaluation.metrics import softmax
-from trajnb.predict import OOD, export, exported, play, trained
+from trajnb.predict import OOD, export, exported, trained
 
 CFG = Config(model="magvit")
 MISSING = "onnxruntime-web is not installed: the page to draw on was not looked at (make .venv/web/.ready)"
@@ -32,12 +32,12 @@ def network():
 
 @pytest.fixture(scope="module")
 def path(network, tmp_path_factory):
-    if not (play.RUNTIME / play.PROGRAM).is_file():
+    if not (export.RUNTIME / export.PROGRAM).is_file():
         pytest.skip(MISSING)
     folder = tmp_path_factory.mktemp("page")
     files.write_bytes(folder / exported.WEIGHTS, export.onnx_file(network, CFG))
     files.write_json(folder / exported.ABOUT, export.about(CFG))
-    return play.write(folder / "play.html", folder)
+    return export.write_page(folder / "play.html", folder)
 
 
 def opened(page, path):

@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from trajnb import ROOT, ParameterError, data, files, models
 from trajnb.config import Config
 from trajnb.models.trained import save
-from trajnb.predict import export, exported, play, trained
+from trajnb.predict import export, exported, trained
 
 CFG = Config(run_name="tiny", models=["i3d", "magvit"], model="magvit", clips=80, test_clips=40)
 BOARD = {"clips_seen": 512, "n_test": 40, "seeds": 1, "test_top1": 0.25, "test_top1_low": 0.14, "test_top1_high": 0.4}
@@ -163,6 +163,6 @@ def test_prediction_works_in_an_environment_that_holds_the_extra_onnx_alone(fold
 
 
 def test_without_onnxruntime_web_there_is_no_page(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(play, "RUNTIME", tmp_path)
-    assert play.write(tmp_path / "play.html", folder) is None
+    monkeypatch.setattr(export, "RUNTIME", tmp_path)
+    assert export.write_page(tmp_path / "play.html", folder) is None
     assert not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ from test_footage import RADIUS, discs, encode, path
 from trajnb import ParameterError, models, predict
 from trajnb.config import Config
 from trajnb.evaluation.predictions import Predictions
-from trajnb.predict import annotate, batch, footage, trained
+from trajnb.predict import annotate, footage, trained
 from trajnb.predict.footage import NotPredicted
 from trajnb.predict.windows import PATH, windows
 
@@ -34,12 +34,8 @@ def network(monkeypatch):
     return predict.Network(CFG, [])
 
 
-def found(level_THW):
-    return footage.find_object(level_THW)
-
-
 def test_a_clip_shows_the_object_as_large_as_the_world_has_it():
-    (window,) = windows(np.arange(16) / 30, found(discs(path(16))), CFG)
+    (window,) = windows(np.arange(16) / 30, discs(path(16)), CFG)
     assert window.video_FSS.shape == (16, 64, 64)
     assert 1.5 < RADIUS * window.scale < 3.3
     for video_SS, xy in zip(window.video_FSS, path(16), strict=True):
@@ -50,20 +46,20 @@ def test_a_clip_shows_the_object_as_large_as_the_world_has_it():
 
 def test_slow_objects_are_sampled_in_larger_steps_and_uneven_frames_are_put_in_time():
     slow = discs(path(96))
-    each = windows(np.arange(96) / 30, found(slow), CFG)
+    each = windows(np.arange(96) / 30, slow, CFG)
     assert len({one.step for one in each}) == 1 and each[0].step == pytest.approx(np.diff(each[0].rows_F)[0] / 30)
     assert np.ptp(each[0].path_Fx2, axis=0).max() >= PATH * RADIUS * 0.95
     starts = [one.rows_F[0] for one in each]
     assert starts == sorted(set(starts)) and len(each) >= 2
     times = np.delete(np.arange(40), [5, 6, 7, 8]) / 30  # frames lost: no window crosses the gap
-    for one in windows(times, found(np.delete(discs(path(40)), [5, 6, 7, 8], axis=0)), CFG):
+    for one in windows(times, np.delete(discs(path(40)), [5, 6, 7, 8], axis=0), CFG):
         assert np.diff(times[one.rows_F]).max() < 1.5 * one.step
 
 
 def test_what_hardly_moves_is_refused():
     still = path(16)[:1] + [[1.0, 0.0]] * np.arange(40)[:, None]
     with pytest.raises(NotPredicted, match=r"^moves too little: [\d.]+ times its radius"):
-        windows(np.arange(40) / 30, found(discs(still)), CFG)
+        windows(np.arange(40) / 30, discs(still), CFG)
 
 
 @pytest.mark.parametrize("zoom", [1, 4])
@@ -85,7 +81,7 @@ def test_a_folder_of_mixed_files_gets_a_line_each_and_nothing_half_written(netwo
     encode(folder / "good\n.mp4", discs(path(24)))
     (folder / "empty.mp4").touch()
     (folder / "notes.txt").write_text("no video")
-    assert batch.predict_all(network, [folder], 30.0, out, False) == 2
+    assert annotate.predict_all(network, [folder], 30.0, out, False) == 2
     printed = capsys.readouterr().out
     assert "good\\n.mp4: 2 windows: 2 linear; written" in printed
     assert printed.count("is not a video whose frames can be decoded") == 2
@@ -112,7 +108,7 @@ def test_long_footage_is_drawn_whole_a_block_at_a_time(network, tmp_path, monkey
 
 
 def test_the_demonstration_needs_no_file(network, tmp_path):
-    assert batch.predict_all(network, [], 30.0, tmp_path, True) == 0
+    assert annotate.predict_all(network, [], 30.0, tmp_path, True) == 0
     assert len(list(tmp_path.glob("*.mp4"))) == 5
     assert annotate.thrown_square().shape == (24, 240, 320)
 
@@ -139,4 +135,4 @@ def test_a_run_or_model_that_is_not_there_is_one_sentence(tmp_path, monkeypatch)
     with pytest.raises(ParameterError, match="model: x is not in run tiny: write best or one of i3d"):
         trained.load(CFG, "x")
     with pytest.raises(ParameterError, match="does not exist: write the path of a video"):
-        batch.sources(tmp_path / "nothing")
+        annotate.sources(tmp_path / "nothing")

@@ -87,7 +87,7 @@ def cut(cfg, source, rate=30.0) -> list[Block]:
     blocks, reason = [], None
     for seconds_T, level_THW, share in footage.blocks(source, rate):
         try:
-            each = windows(seconds_T, footage.find_object(level_THW), cfg)
+            each = windows(seconds_T, level_THW, cfg)
         except NotPredicted as error:
             each, reason = [], reason or error
         blocks.append(Block(seconds_T, share, each))

@@ -1,5 +1,6 @@
-"""The annotated video, and footage for a demonstration."""
+"""What `trajnb predict` does: many files, each with its table and annotated video; footage for a demonstration."""
 
+import re
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -9,15 +10,62 @@ import numpy as np
 import PIL.Image
 from PIL import ImageDraw
 
-from trajnb import files
+from trajnb import ParameterError, files, predict, video
 from trajnb.evaluation.predictions import REGION
 from trajnb.predict import OOD, footage
+from trajnb.progress import progress, write_line
 from trajnb.world import recipes, renderer
 
 PATH, FUTURE, WARNING = (0, 190, 255), (255, 110, 30), (255, 220, 60)
 LEGEND = f"predicted positions and their {REGION:.0%} regions"
 WIDTH = 480  # small footage is enlarged to about that
 TICKS = 90_000  # a second: frames are shown at their own times
+
+
+def predict_all(network, paths, rate, out, demo):
+    """Predict all footage at `paths`, write the results into `out`, print a line for each; returns how many failed.
+
+    Of each file: NAME.csv, a row for each window; NAME.json, the same; NAME.mp4, the footage with what was predicted.
+    """
+    todo, failed, written = [(str(one), one) for path in paths for one in sources(path)], 0, set()
+    todo += demonstration(network.cfg).items() if demo else []
+    with progress(len(todo), "predict", "file") as bar:
+        for name, source in todo:
+            shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+            try:
+                result = predict.of_footage(network, source, rate)
+            except (ValueError, OSError) as reason:
+                failed += 1
+                write_line(f"{shown}: {getattr(reason, 'strerror', None) or reason}")
+            else:
+                stem = plain = re.sub(r"[^\w-]+", "_", Path(name).name)[:80]
+                while stem in written:
+                    stem = f"{plain}-{len(written)}"
+                written.add(stem)
+                files.write_csv(out / f"{stem}.csv", result.table)
+                files.write_json(out / f"{stem}.json", result.table.to_dict("records"))
+                write(out / f"{stem}.mp4", source, result, rate)
+                write_line(f"{shown}: {sentence(result.table)}; written: {out / stem}.mp4, .csv, .json")
+            bar.update()
+    return failed
+
+
+def sources(path):
+    """What to predict at a path: itself if it is a file or a folder of pictures alone, else all that lies in it."""
+    if not path.exists():
+        raise ParameterError(f"{path} does not exist: write the path of a video or of a folder.")
+    inside = sorted(p for p in path.iterdir() if p.name[0] != ".") if path.is_dir() else []
+    suffixes = {p.suffix.lower() for p in inside}
+    footages = suffixes & {*video.SUFFIXES, ".npy"} or not suffixes & {*footage.PICTURES}
+    return inside if inside and footages else [path]
+
+
+def sentence(table):
+    """Windows, and how many of each motion, the most frequent first."""
+    motions = ", ".join(f"{count} {motion}" for motion, count in table["motion"].value_counts().items())
+    flagged = int((table["ood_score"] > OOD).sum())
+    text = f"{len(table)} window{'s' * (len(table) > 1)}: {motions}"
+    return text + (f"; {flagged} unlike the training clips (ood_score above {OOD:g})" if flagged else "")
 
 
 def write(path, source, result, rate):

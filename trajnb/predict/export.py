@@ -4,6 +4,8 @@
 the run's page to draw on.
 """
 
+import base64
+import gzip
 import json
 import logging
 import sys
@@ -16,15 +18,19 @@ import onnx
 import pandas as pd
 import torch
 
-from trajnb import ParameterError, __version__, data, files
+from trajnb import PACKAGE, ParameterError, __version__, data, files
 from trajnb.config import MODEL, WORLD, Config
+from trajnb.evaluation.predictions import RADIUS, REGION
 from trajnb.evaluation.verdict import name
 from trajnb.models.trained import FILE
-from trajnb.predict import OOD, Network, exported, of_member, play, trained
+from trajnb.predict import OOD, exported, of_member, trained
+from trajnb.world import camera, recipes
 
 CLIPS = 1000  # test clips on which ONNX and torch are compared
 TOLERANCE = 1e-4  # of probabilities and of positions in frame widths and log metres; of scores, relative
 USED, CARD = WORLD | MODEL, "README.md"
+RUNTIME = Path(sys.prefix) / "web" / "node_modules" / "onnxruntime-web" / "dist"  # the Makefile installs it by npm
+PROGRAM = "ort-wasm-simd-threaded.wasm"
 
 
 def export(cfg, folder, model="best"):
@@ -46,7 +52,7 @@ def export(cfg, folder, model="best"):
         files.write_bytes(whole / exported.WEIGHTS, onnx_file(scored, cfg))
         files.write_bytes(whole / FILE, (cfg.stage_dir(cfg.train_stage) / FILE).read_bytes())
         files.write_json(whole / exported.ABOUT, about(cfg))
-        difference = compare(Network(cfg, [scored.of_array]), exported.load(whole))
+        difference = compare(cfg, scored.of_array, exported.load(whole).members[0])
         files.write_text(whole / CARD, card(cfg, whole, difference))
         whole.rename(folder)
     return difference
@@ -93,11 +99,11 @@ def axis_by_axis(model):
     return model
 
 
-def compare(network, other):
-    """The largest difference of two networks on the first one's test clips; ValueError where it is above TOLERANCE."""
-    clips = data.load(network.cfg, "test").spread(CLIPS)
+def compare(cfg, *members):
+    """The largest difference of two members on the run's test clips; ValueError where it is above TOLERANCE."""
+    clips = data.load(cfg, "test").spread(CLIPS)
     video_NTSS = clips.render(np.arange(len(clips)))
-    (a, score_a), (b, score_b) = (of_member(one.members[0], video_NTSS) for one in (network, other))
+    (a, score_a), (b, score_b) = (of_member(member, video_NTSS) for member in members)
     pairs = [*zip(a, b, strict=True), (score_a / score_b, 1.0)]
     difference = max(float(np.abs(one - other).max()) for one, other in pairs)
     if not difference <= TOLERANCE:
@@ -121,6 +127,14 @@ def about(cfg):
 
 def card(cfg, folder, difference):
     """A model card: what it is, what it was trained on, how good it is, what it is not for, hashes."""
+    board, scores = cfg.stage_dir("evaluate") / "leaderboard.csv", "not evaluated"
+    if board.is_file():
+        row = pd.read_csv(board).set_index("model").loc[cfg.model]
+        runs = f" (mean of {row.seeds:.0f} training runs, of which this is the first)" if row.seeds > 1 else ""
+        scores = (
+            f"accuracy {row.test_top1:.3f} (95 %: {row.test_top1_low:.3f} to {row.test_top1_high:.3f}), "
+            f"ADE {row.ade_px:.2f} px, ECE {row.ece:.3f} on {row.n_test:,.0f} further clips{runs}"
+        )
     sums = "\n".join(f"    {files.sha256(path)}  {path.name}" for path in sorted(folder.iterdir()))
     return f"""# {name(cfg.model)} {cfg.preset}, trained by trajnb {__version__}
 
@@ -131,7 +145,7 @@ Use: `trajnb predict --onnx FOLDER VIDEO`, or any ONNX runtime; {exported.ABOUT}
 
 - Data: rendered clips of one object, {cfg.clips:,} recipes (70 % to train on, 15 % for validation), split by a hash of
   the recipe; seed {cfg.seed}.
-- Test: {scores(cfg)}.
+- Test: {scores}.
 - ONNX and torch: largest difference {difference:.1e} on {min(CLIPS, cfg.test_clips):,} test clips.
 - Limits: rendered training clips only; a steady camera and one object; other footage is flagged by its
   out-of-distribution score, not always. Not for decisions about people or safety.
@@ -141,15 +155,36 @@ Use: `trajnb predict --onnx FOLDER VIDEO`, or any ONNX runtime; {exported.ABOUT}
 """
 
 
-def scores(cfg):
-    """How good a network is, as one line; of several training runs the mean."""
-    path = cfg.stage_dir("evaluate") / "leaderboard.csv"
-    if not path.is_file():
-        return "not evaluated"
-    row = pd.read_csv(path).set_index("model").loc[cfg.model]
-    found = f"accuracy {row.test_top1:.3f} (95 %: {row.test_top1_low:.3f} to {row.test_top1_high:.3f})"
-    runs = f" (mean of {row.seeds:.0f} training runs, of which this is the first)" if row.seeds > 1 else ""
-    return f"{found}, ADE {row.ade_px:.2f} px, ECE {row.ece:.3f} on {row.n_test:,.0f} further clips{runs}"
+def write_page(path, folder):
+    """Write the page on which one draws a path: one file with the network exported into `folder`, and its WebAssembly.
+
+    Returns its path, None where onnxruntime-web is missing.
+    """
+    if not (RUNTIME / PROGRAM).is_file():
+        return None
+    about = files.read_json(folder / exported.ABOUT)
+    cfg = Config(**about["parameters"])
+    given = {"about": about, "model": name(cfg.model), "limit": OOD, "region": REGION, "examples": examples(cfg)}
+    depth_m, half_s = (cfg.depth_min_m + cfg.depth_max_m) / 2, cfg.frames / cfg.frame_rate / 2
+    given["bend"] = cfg.gravity / 2 * half_s**2 * cfg.focal_px / depth_m / cfg.size  # of a throw, in frame widths
+    given["radius"] = RADIUS  # of the region, in standard deviations
+    page = (PACKAGE / "template" / "play.html").read_text()
+    page = page.replace("__GIVEN__", json.dumps(given).replace("<", "\\u003c"))
+    parts = {"__RUNTIME__": RUNTIME / "ort.wasm.bundle.min.mjs", "__PROGRAM__": RUNTIME / PROGRAM}
+    for word, part in (parts | {"__NETWORK__": folder / exported.WEIGHTS}).items():
+        packed = base64.b64encode(gzip.compress(part.read_bytes(), mtime=0)).decode()
+        page = page.replace(word, f'"{packed}"')
+    return files.write_text(path, page)
+
+
+def examples(cfg):
+    """{motion: [(x, y, radius) of each frame]}, pixels of a clip: a recipe of each motion."""
+    seed = cfg.data_seed + 1
+    table = recipes.draw(cfg, seed, np.arange(len(cfg.motions)))
+    xyz_KTx3 = recipes.tracks(cfg, seed, table)[:, : cfg.frames]
+    radius_KT = cfg.focal_px * cfg.radius_m / xyz_KTx3[..., 2]
+    path_KTx3 = np.concatenate([camera.project(xyz_KTx3, cfg), radius_KT[..., None]], axis=-1)
+    return dict(zip(table["motion"], path_KTx3.round(3).tolist(), strict=True))
 
 
 def main(parameters, folder):
@@ -165,7 +200,7 @@ def main(parameters, folder):
     except Exception as error:  # whatever the exporter cannot translate
         files.write_text(folder / CARD, f"Not exported ({type(error).__name__}): {error}\n")
         return print(f"export: the best network is left out: {folder / CARD} says why")
-    if not play.write(cfg.run_dir / "play.html", folder):
+    if not write_page(cfg.run_dir / "play.html", folder):
         print("play.html, the page to draw on, is left out: `make` found no npm to install onnxruntime-web")
 
 

@@ -5,7 +5,6 @@ Shapes:   T frames   H, W pixels of the (reduced) footage
 
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -34,27 +33,21 @@ class NotPredicted(ValueError):
     """Footage that does not show one moving object; the message is one sentence."""
 
 
-class Object(NamedTuple):
-    """Where the object is in each frame: centre (x, y) and radius in pixels, NaN where it is not seen."""
-
-    xy_Tx2: np.ndarray
-    radius_T: np.ndarray
-    change_THW: np.ndarray  # levels above the background, float16; negative where the object is the darker one
-
-
 def frames(source, rate):
     """Yield (seconds, levels (H, W) uint8, share) of a video file, a .npy file, a folder of pictures or an array."""
     path = None if isinstance(source, np.ndarray) else Path(source)
     if path is None or path.suffix.lower() == ".npy":
-        values = video.array(source)
-        yield from ((k / rate, *reduced(PIL.Image.fromarray(level_HW))) for k, level_HW in enumerate(values))
+        pictures = map(PIL.Image.fromarray, video.array(source))
     elif path.is_dir():
-        pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES and p.name[0] != ".")
-        for k, picture in enumerate(pictures):
-            yield k / rate, *reduced(opened(picture))
+        pictures = map(opened, sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES and p.name[0] != "."))
     else:
+        pictures = ()
         for k, (seconds, *frame) in enumerate(video.frames(path, LONGEST)):
             yield k / rate if seconds is None else seconds, *frame
+    for k, picture in enumerate(pictures):
+        whole = picture.width
+        picture.thumbnail((LONGEST, LONGEST))
+        yield k / rate, np.asarray(picture), picture.width / whole
 
 
 def opened(path):
@@ -66,13 +59,6 @@ def opened(path):
         return picture.convert("L")
     except (OSError, SyntaxError, DecompressionBombError):
         raise ValueError(f"{ascii(path.name)} is no picture that can be read: write it again as PNG") from None
-
-
-def reduced(picture):
-    """Grey levels of a picture, of sides of at most LONGEST pixels, and the share of its size that this is."""
-    whole = picture.width
-    picture.thumbnail((LONGEST, LONGEST))
-    return np.asarray(picture), picture.width / whole
 
 
 def blocks(source, rate=30.0):
@@ -93,7 +79,10 @@ def blocks(source, rate=30.0):
 
 
 def find_object(level_THW):
-    """The Object of a block; NotPredicted where nothing moves, several things do, or the camera."""
+    """The moving object's centres (T, 2) and radii (T,) in pixels, NaN where it is not seen, and all changes (T, H, W).
+
+    These are float16 levels above the background. NotPredicted where nothing moves, several things do, or the camera.
+    """
     sample = np.linspace(0, len(level_THW) - 1, min(SAMPLE, len(level_THW))).round().astype(int)
     back_HW = np.median(level_THW[sample], axis=0).astype(np.float32)
     change_THW = np.empty(level_THW.shape, np.float16)
@@ -115,7 +104,7 @@ def find_object(level_THW):
         raise NotPredicted(f"shows a moving object in {seen_T.sum()} frames: at least {FEWEST} are needed")
     if others_T[seen_T].mean() > OFTEN:
         raise NotPredicted("shows several moving things: cut the picture to one of them")
-    return Object(seen[:, :2], seen[:, 2], change_THW)
+    return seen[:, :2], seen[:, 2], change_THW
 
 
 def camera_shift(change_HW, slope_2HW, place):

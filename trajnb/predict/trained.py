@@ -30,9 +30,8 @@ class Scored(nn.Module):
     def __init__(self, net):
         super().__init__()
         self.net = net
-        features = net.extractor.num_features
-        self.register_buffer("mean_D", torch.zeros(features))
-        self.register_buffer("inverse_DD", torch.eye(features))
+        self.register_buffer("mean_D", torch.zeros(net.extractor.num_features))
+        self.register_buffer("inverse_DD", torch.eye(net.extractor.num_features))
 
     def forward(self, video_BTSS):
         grid_BTHWD, _ = self.net.features(video_BTSS[:, None].float() / 255)
@@ -47,21 +46,17 @@ class Scored(nn.Module):
         """The outputs for clips in an array, as arrays."""
         return [part.cpu().numpy() for part in self(torch.from_numpy(video_BTSS).to(self.mean_D.device))]
 
+    @torch.inference_mode()
     def measure(self, video_NTSS):
         """Fit the Gaussian to every second clip; the limit is what QUANTILE of the others stay below. Returns self."""
-        feature_ND = self.features(video_NTSS)
+        parts = torch.from_numpy(video_NTSS)[:, None].to(self.mean_D.device).split(BATCH)
+        grids = (self.net.features(part.float() / 255)[0] for part in parts)
+        feature_ND = torch.cat([grid_BTHWD.float().mean(dim=(1, 2, 3)) for grid_BTHWD in grids]).cpu().numpy()
         fitted = LedoitWolf().fit(feature_ND[::2])
         limit = float(np.quantile(fitted.mahalanobis(feature_ND[1::2]), QUANTILE))
         self.mean_D.copy_(torch.from_numpy(fitted.location_))
         self.inverse_DD.copy_(torch.from_numpy(fitted.precision_ / limit))
         return self
-
-    @torch.inference_mode()
-    def features(self, video_NTSS):
-        """Means of the features over the grid (N, D) of clips (N, T, S, S) uint8, as an array."""
-        parts = torch.from_numpy(video_NTSS)[:, None].to(self.mean_D.device).split(BATCH)
-        grids = (self.net.features(part.float() / 255)[0] for part in parts)
-        return torch.cat([grid_BTHWD.float().mean(dim=(1, 2, 3)) for grid_BTHWD in grids]).cpu().numpy()
 
 
 def config_of(run):

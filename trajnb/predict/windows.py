@@ -6,9 +6,10 @@ Shapes:   T frames of the footage   F frames of a window   H, W pixels of the fo
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import PIL.Image
 
-from trajnb.predict.footage import NotPredicted
+from trajnb.predict.footage import NotPredicted, find_object
 
 RADIUS_PX, LEAST_PX, MOST_PX = 2.3, 14.0, 44.0  # of the object, and extent of its path, in a clip of 64 pixels
 PATH = 6.0  # radii that a path is long at least, for a motion to be seen
@@ -29,14 +30,18 @@ class Window(NamedTuple):
     video_FSS: np.ndarray
 
 
-def windows(seconds_T, track, cfg):
-    """The Windows of an Object, each beginning in the middle of the one before; NotPredicted where there is none."""
+def windows(seconds_T, level_THW, cfg):
+    """The Windows of a block, each beginning in the middle of the one before; NotPredicted where there is none."""
+    xy_Tx2, radius_T, change_THW = find_object(level_THW)
+    seen = np.flatnonzero(np.isfinite(radius_T))
     made, why = [], f"is too short: no {cfg.frames} evenly spaced frames show the object"
-    for rows in segments(track):
+    for part in np.split(seen, np.flatnonzero(np.diff(seen) > GAP) + 1):
+        rows = np.arange(part[0], part[-1] + 1)
         if len(rows) < cfg.frames:
             continue
         interval = float(np.median(np.diff(seconds_T[rows])))
-        stride, extent = stride_of(track, rows, cfg.frames, max(1, round(1 / cfg.frame_rate / interval)))
+        least = max(1, round(1 / cfg.frame_rate / interval))
+        stride, extent = stride_of(filled(xy_Tx2[rows]), np.nanmedian(radius_T[rows]), cfg.frames, least)
         if stride is None:
             why = f"moves too little: {extent:.1f} times its radius in {len(rows)} frames, {PATH:.0f} are needed"
             continue
@@ -46,67 +51,54 @@ def windows(seconds_T, track, cfg):
             rows_F = rows[np.abs(seconds_T[rows][:, None] - time_F).argmin(axis=0)]
             if np.abs(seconds_T[rows_F] - time_F).max() > UNEVEN * step:
                 continue
-            window = cut(track, rows_F, step, cfg)
-            made += [window] if window else []
-            why = why if window else "is too small or too large for its path"
+            path_Fx2, radius = filled(xy_Tx2[rows_F]), float(np.nanmedian(radius_T[rows_F]))
+            clip = cut(path_Fx2, radius, change_THW[rows_F], cfg.size)
+            if clip:
+                made.append(Window(rows_F, path_Fx2, step, *clip))
+            else:
+                why = "is too small or too large for its path"
     if not made:
         raise NotPredicted(why)
     return made
 
 
-def segments(track):
-    """Row numbers of each run of frames that show the object, with gaps of less than GAP frames."""
-    seen = np.flatnonzero(np.isfinite(track.radius_T))
-    return [np.arange(part[0], part[-1] + 1) for part in np.split(seen, np.flatnonzero(np.diff(seen) > GAP) + 1)]
+def filled(xy_Tx2):
+    """The path with straight lines through frames that do not show the object."""
+    return pd.DataFrame(xy_Tx2).interpolate(limit_direction="both").to_numpy()
 
 
-def stride_of(track, rows, frames, least):
+def stride_of(xy_Tx2, radius, frames, least):
     """(the smallest stride from `least` at which a window's path is long enough, or None; the last extent, in radii).
 
     `least`: at which the footage has the world's frame rate, if it has that many frames.
     """
-    xy_Tx2, radius, extent = filled(track.xy_Tx2[rows]), float(np.nanmedian(track.radius_T[rows])), 0.0
-    most = (len(rows) - 1) // (frames - 1)
+    most, extent = (len(xy_Tx2) - 1) // (frames - 1), 0.0
     for stride in range(min(least, most), most + 1):
-        starts = range(0, len(rows) - stride * (frames - 1), stride)
+        starts = range(0, len(xy_Tx2) - stride * (frames - 1), stride)
         extent = float(np.median([np.ptp(xy_Tx2[s : s + stride * frames], axis=0).max() for s in starts])) / radius
         if extent >= PATH:
             return stride, extent
     return None, extent
 
 
-def filled(xy_Tx2):
-    """The path with straight lines through frames that do not show the object."""
-    seen_T, row_T = np.isfinite(xy_Tx2[:, 0]), np.arange(len(xy_Tx2))
-    return np.stack([np.interp(row_T, row_T[seen_T], axis_T[seen_T]) for axis_T in xy_Tx2.T], axis=1)
-
-
-def cut(track, rows_F, step, cfg):
-    """The Window of these rows, None where the object is too small or too large for its path."""
-    xy_Fx2, radius = filled(track.xy_Tx2[rows_F]), float(np.nanmedian(track.radius_T[rows_F]))
-    low, high = xy_Fx2.min(axis=0), xy_Fx2.max(axis=0)
-    unit, extent = cfg.size / 64, max(float((high - low).max()), 1e-6)
+def cut(path_Fx2, radius, change_FHW, size):
+    """(corner, scale, clip) of a Window, None where the object is too small or too large for its path."""
+    low, high = path_Fx2.min(axis=0), path_Fx2.max(axis=0)
+    unit, extent = size / 64, max(float((high - low).max()), 1e-6)
     scale = float(np.clip(RADIUS_PX * unit / radius, LEAST_PX * unit / extent, MOST_PX * unit / extent))
     if not SMALLEST_PX * unit <= scale * radius <= LARGEST_PX * unit:
         return None
-    side = cfg.size / scale
+    side = size / scale
     corner = (low + high) / 2 - side / 2
-    change_FSS = np.stack([crop(track.change_THW[row], corner, side, cfg.size) for row in rows_F])
+    first = np.floor(corner).astype(int) - 1
+    around, box = (*first, *(first + int(np.ceil(side)) + 3)), (*(corner - first), *(corner - first + side))
+    change_FSS = np.empty((len(change_FHW), size, size), np.float32)
+    for change_HW, change_SS in zip(change_FHW, change_FSS, strict=True):  # beyond the picture nothing has changed
+        part = PIL.Image.fromarray(change_HW.astype(np.float32)).crop(around)
+        change_SS[:] = part.resize((size, size), PIL.Image.Resampling.BILINEAR, box=box)
     bright, dark = np.percentile(change_FSS, 99.5), -np.percentile(change_FSS, 0.5)
     two_tones = min(bright, dark) > max(bright, dark) / 3  # brighter than the background in parts, darker in others
     change_FSS = np.abs(change_FSS) if two_tones else np.sign(bright - dark) * change_FSS
     level = np.median([np.partition(change_SS.ravel(), -4)[-4] for change_SS in change_FSS])
     clip_FSS = BACKGROUND + CONTRAST / max(level, 1e-6) * change_FSS
-    return Window(rows_F, xy_Fx2, step, corner, scale, np.clip(clip_FSS.round(), 0, 255).astype(np.uint8))
-
-
-def crop(change_HW, corner, side, size):
-    """A square of the footage at `size` pixels a side; beyond the picture nothing has changed."""
-    (left, top), pad = np.floor(corner).astype(int) - 1, int(np.ceil(side)) + 3
-    part = np.zeros((pad, pad), np.float32)
-    rows, columns = slice(max(top, 0), max(top + pad, 0)), slice(max(left, 0), max(left + pad, 0))
-    piece = change_HW[rows, columns]
-    y, x = max(-top, 0), max(-left, 0)
-    part[y : y + piece.shape[0], x : x + piece.shape[1]] = piece
-    box = (*(corner - (left, top)), *(corner - (left, top) + side))
-    return np.asarray(PIL.Image.fromarray(part).resize((size, size), PIL.Image.Resampling.BILINEAR, box=box))
+    return corner, scale, np.clip(clip_FSS.round(), 0, 255).astype(np.uint8)
