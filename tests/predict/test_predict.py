@@ -11,8 +11,7 @@ from trajnb import ParameterError, models, predict
 from trajnb.config import Config
 from trajnb.evaluation.predictions import Predictions
 from trajnb.predict import annotate, footage, trained
-from trajnb.predict.footage import NotPredicted
-from trajnb.predict.windows import PATH, windows
+from trajnb.predict.footage import PATH, NotPredicted, windows
 
 CFG = Config(run_name="tiny", models=["i3d"], model="i3d")
 

@@ -15,20 +15,16 @@ from trajnb.config import Config
 from trajnb.evaluation import ensembles, predictions
 from trajnb.predict import footage
 from trajnb.predict.footage import NotPredicted
-from trajnb.predict.windows import windows
 
 OOD = 1.0  # out-of-distribution scores above it are flagged
 BATCH = 50  # clips in a forward pass
 
 
 class Network(NamedTuple):
-    """Trained networks that predict together, and the Config of their run.
-
-    A member: clips (B, T, S, S) uint8 -> logits (B, K), future (B, H, 6), out-of-distribution scores (B,).
-    """
+    """Trained networks that predict together, and the Config of their run."""
 
     cfg: Config
-    members: list[Callable]
+    members: list[Callable]  # clips (B, T, S, S) uint8 -> logits (B, K), future (B, H, 6), OOD scores (B,)
 
 
 class Block(NamedTuple):
@@ -47,10 +43,7 @@ class Result(NamedTuple):
 
 
 def of_clips(network, video_NTSS):
-    """The Predictions, of an ensemble its mixture's, and out-of-distribution scores (N,) of clips (N, T, S, S) uint8.
-
-    Scores are means over the members.
-    """
+    """Predictions, of an ensemble its mixture's, and mean OOD scores (N,) of clips (N, T, S, S) uint8."""
     members, scores = zip(*(of_member(member, video_NTSS) for member in network.members), strict=True)
     return members[0] if len(members) == 1 else ensembles.join(members), np.mean(scores, axis=0)
 
@@ -77,9 +70,23 @@ def predict(source, run="quick", model="best", rate=30.0) -> Result:
 
 def of_footage(network, source, rate=30.0) -> Result:
     """As `predict`, by networks that are loaded."""
-    blocks = cut(network.cfg, source, rate)
-    clips = np.stack([window.video_FSS for block in blocks for window in block.windows])
-    return Result(table(network, blocks, clips), blocks)
+    cfg, blocks = network.cfg, cut(network.cfg, source, rate)
+    places = [(block, window) for block in blocks for window in block.windows]
+    predicted, score_W = of_clips(network, np.stack([window.video_FSS for _, window in places]))
+    ends_Wx2 = [block.seconds_T[window.rows_F[[0, -1]]] for block, window in places]
+    rows = pd.DataFrame(ends_Wx2, columns=["start_s", "end_s"]).assign(ood_score=score_W)
+    rows["motion"] = np.array(cfg.motions)[predicted.prob_NK.argmax(axis=1)]
+    rows[[f"p_{motion}" for motion in cfg.motions]] = predicted.prob_NK
+    share_W, scale_W, step_W = np.array([(block.share, window.scale, window.step) for block, window in places]).T
+    size_W = cfg.size / scale_W / share_W  # pixels of the source across a clip
+    corner_Wx2 = np.array([window.corner for _, window in places]) / share_W[:, None]
+    radius_WHx2 = predictions.half_axes(predicted.logvar_NHx3)
+    for step in range(cfg.horizon):
+        rows[f"seconds{step + 1}"] = rows["end_s"] + (step + 1) * step_W
+        for axis, name in enumerate("xy"):
+            rows[f"{name}{step + 1}"] = predicted.track_NHx3[:, step, axis] * size_W + corner_Wx2[:, axis]
+            rows[f"r{name}{step + 1}"] = radius_WHx2[:, step, axis] * size_W
+    return Result(rows[columns(cfg)], blocks)
 
 
 def cut(cfg, source, rate=30.0) -> list[Block]:
@@ -87,7 +94,7 @@ def cut(cfg, source, rate=30.0) -> list[Block]:
     blocks, reason = [], None
     for seconds_T, level_THW, share in footage.blocks(source, rate):
         try:
-            each = windows(seconds_T, level_THW, cfg)
+            each = footage.windows(seconds_T, level_THW, cfg)
         except NotPredicted as error:
             each, reason = [], reason or error
         blocks.append(Block(seconds_T, share, each))
@@ -111,23 +118,3 @@ def columns(cfg):
     """Names of a table's columns: seconds, class, probabilities, then time, position and region of each future step."""
     future = [f"{name}{step}" for step in range(1, cfg.horizon + 1) for name in ("seconds", "x", "y", "rx", "ry")]
     return ["start_s", "end_s", "motion", *(f"p_{motion}" for motion in cfg.motions), "ood_score", *future]
-
-
-def table(network, blocks, video_WTSS):
-    """A row of `columns` for each Window of Blocks, whose clips are given; positions in pixels of the source."""
-    places = [(block, window) for block in blocks for window in block.windows]
-    share_W, scale_W = np.array([(block.share, window.scale) for block, window in places]).T
-    size_W = network.cfg.size / scale_W / share_W
-    corner_Wx2 = np.array([window.corner for _, window in places]) / share_W[:, None]
-    predicted, score_W = of_clips(network, video_WTSS)
-    ends_Wx2 = [block.seconds_T[window.rows_F[[0, -1]]] for block, window in places]
-    rows = pd.DataFrame(ends_Wx2, columns=["start_s", "end_s"]).assign(ood_score=score_W)
-    rows["motion"] = np.array(network.cfg.motions)[predicted.prob_NK.argmax(axis=1)]
-    rows[[f"p_{motion}" for motion in network.cfg.motions]] = predicted.prob_NK
-    radius_WHx2 = predictions.half_axes(predicted.logvar_NHx3)
-    for step in range(network.cfg.horizon):
-        rows[f"seconds{step + 1}"] = rows["end_s"] + [(step + 1) * window.step for _, window in places]
-        for axis, name in enumerate("xy"):
-            rows[f"{name}{step + 1}"] = predicted.track_NHx3[:, step, axis] * size_W + corner_Wx2[:, axis]
-            rows[f"r{name}{step + 1}"] = radius_WHx2[:, step, axis] * size_W
-    return rows[columns(network.cfg)]

@@ -45,7 +45,11 @@ def predict_all(network, paths, rate, out, demo):
                 files.write_csv(out / f"{stem}.csv", result.table)
                 files.write_json(out / f"{stem}.json", result.table.to_dict("records"))
                 write(out / f"{stem}.mp4", source, result, rate)
-                write_line(f"{shown}: {sentence(result.table)}; written: {out / stem}.mp4, .csv, .json")
+                count, flagged = len(result.table), int((result.table["ood_score"] > OOD).sum())
+                each = ", ".join(f"{n} {motion}" for motion, n in result.table["motion"].value_counts().items())
+                odd = f"; {flagged} unlike the training clips (ood_score above {OOD:g})" if flagged else ""
+                text = f"{count} window{'s' * (count > 1)}: {each}{odd}"
+                write_line(f"{shown}: {text}; written: {out / stem}.mp4, .csv, .json")
             bar.update()
     return failed
 
@@ -58,14 +62,6 @@ def sources(path):
     suffixes = {p.suffix.lower() for p in inside}
     footages = suffixes & {*video.SUFFIXES, ".npy"} or not suffixes & {*footage.PICTURES}
     return inside if inside and footages else [path]
-
-
-def sentence(table):
-    """Windows, and how many of each motion, the most frequent first."""
-    motions = ", ".join(f"{count} {motion}" for motion, count in table["motion"].value_counts().items())
-    flagged = int((table["ood_score"] > OOD).sum())
-    text = f"{len(table)} window{'s' * (len(table) > 1)}: {motions}"
-    return text + (f"; {flagged} unlike the training clips (ood_score above {OOD:g})" if flagged else "")
 
 
 def write(path, source, result, rate):
@@ -87,10 +83,10 @@ def write(path, source, result, rate):
 
 def pictures(source, result, rate=30.0):
     """Every frame as a picture, read once more; what is drawn in it is of the last window that has ended."""
-    rows = iter(result.table.itertuples())
+    rows = iter(result.table.to_dict("records"))
     for block, (_, level_THW, share) in zip(result.blocks, footage.blocks(source, rate), strict=True):
         zoom, ended = max(1, WIDTH // level_THW.shape[2]), None
-        ends = {window.rows_F[-1]: (window, next(rows)) for window in block.windows}
+        ends = {window.rows_F[-1]: (window.path_Fx2, next(rows)) for window in block.windows}
         for k, level_HW in enumerate(level_THW):
             size = level_HW.shape[1] * zoom, level_HW.shape[0] * zoom
             picture = PIL.Image.fromarray(level_HW).resize(size, PIL.Image.Resampling.BICUBIC).convert("RGB")
@@ -100,15 +96,15 @@ def pictures(source, result, rate=30.0):
             yield picture
 
 
-def draw(canvas, window, row, zoom, share):
+def draw(canvas, path_Fx2, row, zoom, share):
     """One window's observed path, its predicted positions with their regions, and its class."""
-    canvas.line([tuple(xy * zoom) for xy in window.path_Fx2], fill=PATH, width=2)
-    for step in range(1, sum(name.startswith("rx") for name in row._fields) + 1):
-        x, y, rx, ry = (getattr(row, f"{name}{step}") * zoom * share for name in ("x", "y", "rx", "ry"))
+    canvas.line([tuple(xy * zoom) for xy in path_Fx2], fill=PATH, width=2)
+    for step in range(1, sum(name.startswith("rx") for name in row) + 1):
+        x, y, rx, ry = (row[f"{name}{step}"] * zoom * share for name in ("x", "y", "rx", "ry"))
         canvas.ellipse((x - rx, y - ry, x + rx, y + ry), outline=FUTURE)
         canvas.ellipse((x - 2, y - 2, x + 2, y + 2), fill=FUTURE)
-    text = f"{row.motion} {getattr(row, f'p_{row.motion}'):.2f}"
-    text += "  (unlike the training clips)" if row.ood_score > OOD else ""
+    text = f"{row['motion']} {row['p_' + row['motion']]:.2f}"
+    text += "  (unlike the training clips)" if row["ood_score"] > OOD else ""
     canvas.text((6, 6), text, fill=WARNING, font_size=18, stroke_width=2, stroke_fill=(0, 0, 0))
     canvas.text((6, 28), LEGEND, fill=FUTURE, font_size=12, stroke_width=2, stroke_fill=(0, 0, 0))
 
@@ -121,12 +117,12 @@ def demonstration(cfg):
     return dict(zip(table["motion"], video_KTSS, strict=True)) | {"thrown_square": thrown_square()}
 
 
-def thrown_square(frames=24, width=320, height=240, side=12):
-    """A throw at 30 frames a second; the square is as large as the world's object at 60 pixels to the metre."""
+def thrown_square():
+    """A throw (24, 240, 320) uint8 at 30 frames a second; the square has the world's size at 60 pixels to the metre."""
     rng, scene = np.random.default_rng(0), []
-    wall = PIL.Image.fromarray(rng.integers(150, 220, (12, 16), np.uint8)).resize((width, height))
-    for time in np.arange(frames) / 30:
+    wall = PIL.Image.fromarray(rng.integers(150, 220, (12, 16), np.uint8)).resize((320, 240))
+    for time in np.arange(24) / 30:
         picture, x, y = wall.copy(), 60 + 60 * 1.5 * time, 150 - 60 * (3.0 * time - 0.5 * 9.81 * time**2)
-        ImageDraw.Draw(picture).rectangle((x, y, x + side, y + side), fill=40)
+        ImageDraw.Draw(picture).rectangle((x, y, x + 12, y + 12), fill=40)
         scene.append(np.asarray(picture))
     return np.stack(scene)

@@ -1,7 +1,6 @@
-"""A trained network as a folder for use elsewhere: ONNX, safetensors, what they expect and return, a model card.
+"""A trained network as a folder for use elsewhere, and as a page to draw on: one file, with WebAssembly that runs it.
 
-`python -m trajnb.predict.export PARAMETERS FOLDER` exports the best network of a run that is still going on, and writes
-the run's page to draw on.
+`python -m trajnb.predict.export PARAMETERS FOLDER` makes both of the best network of a run that is still going on.
 """
 
 import base64
@@ -28,13 +27,13 @@ from trajnb.world import camera, recipes
 
 CLIPS = 1000  # test clips on which ONNX and torch are compared
 TOLERANCE = 1e-4  # of probabilities and of positions in frame widths and log metres; of scores, relative
-USED, CARD = WORLD | MODEL, "README.md"
+CARD = "README.md"
 RUNTIME = Path(sys.prefix) / "web" / "node_modules" / "onnxruntime-web" / "dist"  # the Makefile installs it by npm
 PROGRAM = "ort-wasm-simd-threaded.wasm"
 
 
 def export(cfg, folder, model="best"):
-    """Write a run's network into a folder, which must be new or empty; returns the largest difference from torch.
+    """Write ONNX, safetensors and a model card into a new or empty folder; returns the largest difference from torch.
 
     Raises ParameterError for a folder that holds something, a model that the run lacks, an ensemble; ValueError where
     ONNX and torch differ. The folder is there whole or not at all.
@@ -52,7 +51,13 @@ def export(cfg, folder, model="best"):
         files.write_bytes(whole / exported.WEIGHTS, onnx_file(scored, cfg))
         files.write_bytes(whole / FILE, (cfg.stage_dir(cfg.train_stage) / FILE).read_bytes())
         files.write_json(whole / exported.ABOUT, about(cfg))
-        difference = compare(cfg, scored.of_array, exported.load(whole).members[0])
+        clips, members = data.load(cfg, "test").spread(CLIPS), (scored.of_array, exported.load(whole).members[0])
+        video_NTSS = clips.render(np.arange(len(clips)))
+        (a, score_a), (b, score_b) = (of_member(member, video_NTSS) for member in members)
+        pairs = [*zip(a, b, strict=True), (score_a / score_b, 1.0)]
+        difference = max(float(np.abs(one - other).max()) for one, other in pairs)
+        if not difference <= TOLERANCE:
+            raise ValueError(f"ONNX and torch differ by {difference:.1e}, above {TOLERANCE:.0e}: report this.")
         files.write_text(whole / CARD, card(cfg, whole, difference))
         whole.rename(folder)
     return difference
@@ -99,18 +104,6 @@ def axis_by_axis(model):
     return model
 
 
-def compare(cfg, *members):
-    """The largest difference of two members on the run's test clips; ValueError where it is above TOLERANCE."""
-    clips = data.load(cfg, "test").spread(CLIPS)
-    video_NTSS = clips.render(np.arange(len(clips)))
-    (a, score_a), (b, score_b) = (of_member(member, video_NTSS) for member in members)
-    pairs = [*zip(a, b, strict=True), (score_a / score_b, 1.0)]
-    difference = max(float(np.abs(one - other).max()) for one, other in pairs)
-    if not difference <= TOLERANCE:
-        raise ValueError(f"ONNX and torch differ by {difference:.1e}, above {TOLERANCE:.0e}: report this.")
-    return difference
-
-
 def about(cfg):
     """What the network expects and returns, as plain values."""
     return {
@@ -121,7 +114,7 @@ def about(cfg):
         "future": "(batch, horizon, 6): mean, then log-variance, of u and v in frame widths and log metres away",
         "ood_score": f"(batch,): above {OOD:g} a clip is unlike {trained.QUANTILE:.0%} of the validation clips",
         "motions": cfg.motions,
-        "parameters": cfg.model_dump(include=USED),
+        "parameters": cfg.model_dump(include=WORLD | MODEL),
     }
 
 
@@ -156,15 +149,18 @@ Use: `trajnb predict --onnx FOLDER VIDEO`, or any ONNX runtime; {exported.ABOUT}
 
 
 def write_page(path, folder):
-    """Write the page on which one draws a path: one file with the network exported into `folder`, and its WebAssembly.
-
-    Returns its path, None where onnxruntime-web is missing.
-    """
+    """Write the page of the network exported into `folder`; returns its path, None where onnxruntime-web is missing."""
     if not (RUNTIME / PROGRAM).is_file():
         return None
     about = files.read_json(folder / exported.ABOUT)
     cfg = Config(**about["parameters"])
-    given = {"about": about, "model": name(cfg.model), "limit": OOD, "region": REGION, "examples": examples(cfg)}
+    seed = cfg.data_seed + 1
+    table = recipes.draw(cfg, seed, np.arange(len(cfg.motions)))  # a recipe of each motion
+    xyz_KTx3 = recipes.tracks(cfg, seed, table)[:, : cfg.frames]
+    radius_KT = cfg.focal_px * cfg.radius_m / xyz_KTx3[..., 2]
+    path_KTx3 = np.concatenate([camera.project(xyz_KTx3, cfg), radius_KT[..., None]], axis=-1)  # pixels of a clip
+    examples = dict(zip(table["motion"], path_KTx3.round(3).tolist(), strict=True))
+    given = {"about": about, "model": name(cfg.model), "limit": OOD, "region": REGION, "examples": examples}
     depth_m, half_s = (cfg.depth_min_m + cfg.depth_max_m) / 2, cfg.frames / cfg.frame_rate / 2
     given["bend"] = cfg.gravity / 2 * half_s**2 * cfg.focal_px / depth_m / cfg.size  # of a throw, in frame widths
     given["radius"] = RADIUS  # of the region, in standard deviations
@@ -175,16 +171,6 @@ def write_page(path, folder):
         packed = base64.b64encode(gzip.compress(part.read_bytes(), mtime=0)).decode()
         page = page.replace(word, f'"{packed}"')
     return files.write_text(path, page)
-
-
-def examples(cfg):
-    """{motion: [(x, y, radius) of each frame]}, pixels of a clip: a recipe of each motion."""
-    seed = cfg.data_seed + 1
-    table = recipes.draw(cfg, seed, np.arange(len(cfg.motions)))
-    xyz_KTx3 = recipes.tracks(cfg, seed, table)[:, : cfg.frames]
-    radius_KT = cfg.focal_px * cfg.radius_m / xyz_KTx3[..., 2]
-    path_KTx3 = np.concatenate([camera.project(xyz_KTx3, cfg), radius_KT[..., None]], axis=-1)
-    return dict(zip(table["motion"], path_KTx3.round(3).tolist(), strict=True))
 
 
 def main(parameters, folder):

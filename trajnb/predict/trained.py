@@ -70,15 +70,15 @@ def config_of(run):
 
 
 def load(cfg, model="best") -> Network:
-    """Networks of the run of cfg, which may not have ended: a model's name, `best` (on validation clips), an ensemble.
-
-    Raises ParameterError for a model that is not there; `ensemble` is the one of all networks.
-    """
+    """The networks of `members`, of a run that may not have ended; raises as that."""
     return Network(cfg, [scored(cfg.replace(model=name)).of_array for name in members(cfg, model)])
 
 
 def members(cfg, model="best"):
-    """Names of the networks that `model` stands for, as in `load`; raises ParameterError for one that is not there."""
+    """Names of the networks that `model` stands for: a name, `best` (on validation clips) or an ensemble.
+
+    `ensemble` is the one of all networks; raises ParameterError for what is not there.
+    """
     names = {name: (name,) for name in cfg.models} | ensembles.of_run(cfg.models)
     model = best(cfg) if model == "best" else model
     found = names.get("ensemble_all" if model == "ensemble" else model)
