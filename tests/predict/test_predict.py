@@ -106,12 +106,6 @@ def test_long_footage_is_drawn_whole_a_block_at_a_time(network, tmp_path, monkey
     np.testing.assert_allclose(np.array(times) - times[0], np.arange(60) / 25, atol=2e-3)
 
 
-def test_the_demonstration_needs_no_file(network, tmp_path):
-    assert annotate.predict_all(network, [], 30.0, tmp_path, True) == 0
-    assert len(list(tmp_path.glob("*.mp4"))) == 5
-    assert annotate.thrown_square().shape == (24, 240, 320)
-
-
 def test_networks_predict_alone_and_together_and_flag_what_is_out_of_distribution():
     nets = [trained.Scored(models.build(CFG.replace(model=name))).eval() for name in ("i3d", "magvit")]
     rng = np.random.default_rng(0)

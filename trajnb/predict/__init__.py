@@ -36,7 +36,7 @@ class Block(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What was predicted: `table`, a row for each window of the blocks, in their order."""
+    """What was predicted: a row for each window of the blocks, in their order."""
 
     table: pd.DataFrame
     blocks: list

@@ -170,7 +170,7 @@ def windows(seconds_T, level_THW, cfg):
         if len(rows) < cfg.frames:
             continue
         interval = float(np.median(np.diff(seconds_T[rows])))
-        least = max(1, round(1 / cfg.frame_rate / interval))
+        least = max(1, round(1 / cfg.frame_rate / interval))  # for the world's frame rate, if there are so many frames
         stride, extent = stride_of(filled(xy_Tx2[rows]), np.nanmedian(radius_T[rows]), cfg.frames, least)
         if stride is None:
             why = f"moves too little: {extent:.1f} times its radius in {len(rows)} frames, {PATH:.0f} are needed"
@@ -198,10 +198,7 @@ def filled(xy_Tx2):
 
 
 def stride_of(xy_Tx2, radius, frames, least):
-    """(the smallest stride from `least` at which a window's path is long enough, or None; the last extent, in radii).
-
-    `least`: at which the footage has the world's frame rate, if it has that many frames.
-    """
+    """(smallest stride from `least` at which a window's path is long enough, or None; the last extent, in radii)."""
     most, extent = (len(xy_Tx2) - 1) // (frames - 1), 0.0
     for stride in range(min(least, most), most + 1):
         starts = range(0, len(xy_Tx2) - stride * (frames - 1), stride)
