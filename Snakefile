@@ -7,29 +7,29 @@ import shlex
 import signal
 import sys
 
-from trajnb import ParameterError, config, runs
+from trajnb import PACKAGE, ParameterError, config, files, runs
 
 try:
-    run = runs.read(workflow.configfiles, dict(workflow.config_settings.config))
-    runs.check(run)
+    cfg, training = runs.read(workflow.configfiles, dict(workflow.config_settings.config))
+    runs.check(cfg, training)
 except ParameterError as error:
     print(error, file=sys.stderr)
     sys.exit(2)
 
-OUT = run.cfg.run_dir
+OUT = cfg.run_dir
 # exec: the notebook's process is a child of Snakemake, and ends with it.
-SETTINGS = shlex.quote(run.cfg.model_dump_json(include=config.EXECUTION | {"cell_limit_s"}))
+SETTINGS = shlex.quote(cfg.model_dump_json(include=config.EXECUTION | {"cell_limit_s"}))
 EXECUTE = "exec {sys.executable} -m trajnb.runs {SETTINGS}"
-VALUES = shlex.quote(json.dumps(run.cfg.model_dump()))
-GPUS = runs.gpus(run.cfg)
-THREADS = run.cfg.threads or int(os.environ.get("OMP_NUM_THREADS") or workflow.cores)
-FRONT = OUT / ("postmortem/postmortem.csv" if run.cfg.study == "postmortem" else "index.html")
-TRAINED = [OUT / training / "final.safetensors" for training in run.training]
+VALUES = shlex.quote(json.dumps(cfg.model_dump()))
+GPUS = runs.gpus(cfg)
+THREADS = cfg.threads or int(os.environ.get("OMP_NUM_THREADS") or workflow.cores)
+FRONT = OUT / ("postmortem/postmortem.csv" if cfg.study == "postmortem" else "index.html")
+TRAINED = [OUT / name / "final.safetensors" for name in training]
 
 
 def memory(step):
     """A step's memory: more, where a cluster has ended it for its memory and it is tried again."""
-    return lambda wildcards, attempt: attempt * runs.memory_mb(step, run.cfg)
+    return lambda wildcards, attempt: attempt * runs.memory_mb(step, cfg)
 
 
 localrules: run, trained, pages
@@ -42,7 +42,7 @@ rule run:
 rule data:
     """Draw recipes, split them, and look at the clips."""
     output: [OUT / "data" / name for name in ("recipes.parquet", "test.parquet", "manifest.json")]
-    params: **runs.job("data", run.cfg)
+    params: **runs.job("data", cfg)
     threads: THREADS
     resources: mem_mb=memory("data")
     message: "data"
@@ -54,10 +54,10 @@ rule train:
     input: rules.data.output
     output: [OUT / "{training}" / n for n in ("final.safetensors", "history.csv", "metrics.json")]
     wildcard_constraints: training="train-.+"
-    params: **runs.jobs("train", run.training)
+    params: **runs.jobs("train", training)
     threads: THREADS
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * runs.memory_mb("train", run.training[wildcards.training]),
+        mem_mb=lambda wildcards, attempt: attempt * runs.memory_mb("train", training[wildcards.training]),
         gpu=GPUS,
     message: "{wildcards.training}"
     shell: EXECUTE + " train {OUT}/{wildcards.training} {params:q}"
@@ -72,7 +72,7 @@ rule evaluate:
     """Compare all networks with baselines, controls and oracles on test clips."""
     input: rules.data.output, TRAINED
     output: [OUT / "evaluate" / name for name in ("leaderboard.csv", "comparisons.csv")]
-    params: **runs.job("evaluate", run.cfg)
+    params: **runs.job("evaluate", cfg)
     threads: THREADS
     resources: mem_mb=memory("evaluate"), gpu=GPUS
     message: "evaluate"
@@ -83,7 +83,7 @@ rule robustness:
     """Seeds, calibration, and accuracy under corruptions."""
     input: rules.data.output, TRAINED, rules.evaluate.output[0]
     output: [OUT / "robustness" / name for name in ("curves.csv", "mean_accuracy.csv")]
-    params: **runs.job("robustness", run.cfg)
+    params: **runs.job("robustness", cfg)
     threads: min(workflow.cores or THREADS, 2 * THREADS)  # the longest step after training
     resources: mem_mb=memory("robustness"), gpu=GPUS
     message: "robustness"
@@ -94,7 +94,7 @@ rule attention:
     """What the networks attend to, scored."""
     input: rules.data.output, TRAINED
     output: OUT / "attention" / "scores.csv"
-    params: **runs.job("attention", run.cfg)
+    params: **runs.job("attention", cfg)
     threads: THREADS
     resources: mem_mb=memory("attention"), gpu=GPUS
     message: "attention"
@@ -105,7 +105,7 @@ rule predict:
     """The best network on video: what finding the object costs, and when nothing is said."""
     input: rules.data.output, TRAINED
     output: OUT / "predict" / "footage.csv"
-    params: **runs.job("predict", run.cfg)
+    params: **runs.job("predict", cfg)
     threads: THREADS
     resources: mem_mb=memory("predict"), gpu=GPUS
     message: "predict"
@@ -116,7 +116,7 @@ rule explain:
     """The best network's predictions in words, each sentence checked."""
     input: rules.data.output, TRAINED, rules.attention.output[0]
     output: OUT / "explain" / "faithfulness.csv"
-    params: **runs.job("explain", run.cfg)
+    params: **runs.job("explain", cfg)
     threads: THREADS
     resources: mem_mb=memory("explain"), gpu=GPUS
     message: "explain"
@@ -144,7 +144,7 @@ rule report:
         rules.predict.output,
         rules.explain.output,
     output: OUT / "report" / "notebook.ipynb"
-    params: **runs.job("report", run.cfg)
+    params: **runs.job("report", cfg)
     threads: THREADS
     resources: mem_mb=memory("report")
     message: "report"
@@ -161,17 +161,17 @@ rule pages:
         rules.report.output,
     output: OUT / "index.html", OUT / "manifest.json", OUT / "SHA256SUMS"
     params:
-        code=runs.pages_code(),
-    message: "pages: outputs/{run.cfg.run_name}/index.html"
+        code=files.hash_of([*(PACKAGE / "template").rglob("*.*"), PACKAGE / "pages.py", PACKAGE / "provenance.py"]),
+    message: "pages: outputs/{cfg.run_name}/index.html"
     shell:
-        "{sys.executable} -m trajnb.pages {run.cfg.run_name} && "
+        "{sys.executable} -m trajnb.pages {cfg.run_name} && "
         "{sys.executable} -m trajnb.provenance {OUT} {VALUES}"
 
 
 rule postmortem:
     """The predecessor's two mistakes, made once more."""
     output: OUT / "postmortem" / "postmortem.csv"
-    params: **runs.job("postmortem", run.cfg)
+    params: **runs.job("postmortem", cfg)
     threads: THREADS
     resources: mem_mb=memory("postmortem"), gpu=GPUS
     message: "postmortem"
@@ -179,7 +179,7 @@ rule postmortem:
 
 
 onerror:
-    atexit.register(runs.print_errors, run.cfg)  # the last thing printed
+    atexit.register(runs.print_errors, cfg)  # the last thing printed
 
 
 onsuccess:
@@ -188,7 +188,7 @@ onsuccess:
 
 onstart:
     try:
-        runs.lock(run.cfg)
+        runs.lock(cfg)
     except ParameterError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

@@ -69,9 +69,9 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("text", ACCEPTED)
-def test_what_can_only_mean_one_thing_is_accepted(text):
-    name = text.strip("{").split(":")[0]
-    assert getattr(Config(**config.read_yaml(text, "here")), name) == ACCEPTED[text]
+def test_what_can_only_mean_one_thing_is_accepted(text, tmp_path):
+    (tmp_path / "a.yaml").write_text(text)
+    assert getattr(Config.from_files([tmp_path / "a.yaml"]), text.strip("{").split(":")[0]) == ACCEPTED[text]
 
 
 @pytest.mark.parametrize("text", REFUSED, ids=lambda text: ascii(text[:24]))

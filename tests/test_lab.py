@@ -24,7 +24,7 @@ def train(cfg):
 @pytest.mark.slow
 def test_a_stopped_training_run_goes_on_to_the_bits_of_a_whole_one(monkeypatch, tmp_path):
     monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
-    cfg = runs.read([ROOT / "params/smoke.yaml"], WORDS).training["train-i3d"]
+    cfg = runs.read([ROOT / "params/smoke.yaml"], WORDS)[1]["train-i3d"]
     data.make(cfg, cfg.stage_dir("data"))
     process = train(cfg)
     stop_at(process, "epoch   1/3", signal.SIGTERM)

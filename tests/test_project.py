@@ -147,8 +147,8 @@ def test_the_script_for_a_rented_machine_can_be_read_and_says_how_it_is_called()
 
 
 def test_a_run_for_a_gpu_is_whole_and_refused_without_one():
-    run = runs.read([ROOT / "params/gpu.yaml"], {"threads": 1})
-    assert len(run.training) == 4 * 10
+    cfg, training = runs.read([ROOT / "params/gpu.yaml"], {"threads": 1})
+    assert len(training) == 4 * 10
     if not torch.cuda.is_available():
         with pytest.raises(ParameterError, match="^device: 'cuda' is not available, torch finds no such GPU: write au"):
-            runs.check(run)
+            runs.check(cfg, training)

@@ -119,7 +119,7 @@ IMPOSSIBLE = {"threads: 1000 is above the": {"threads": 1000}, "preset paper doe
 @pytest.mark.parametrize("sentence", IMPOSSIBLE)
 def test_what_this_machine_or_a_network_cannot_do_is_refused(sentence):
     with pytest.raises(ParameterError, match=f"^{sentence}"):
-        runs.check(runs.read([], IMPOSSIBLE[sentence]))
+        runs.check(*runs.read([], IMPOSSIBLE[sentence]))
 
 
 def test_a_failing_cell_is_the_last_thing_printed_and_the_notebook_is_kept(lab):

@@ -28,16 +28,15 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
         raise typer.Exit
 
 
-AUDIT_EXAMPLES = """\b
+@app.command(
+    epilog="""\b
 Examples:
   trajnb audit my_clips                   <class>/<name>.npy or videos
   trajnb audit my_clips --json results    writes results/audit.json, too
 Clips need 16 frames or more; the first 16 frames are examined. Beside the clips may lie splits.csv
 (path,label,split) and positions.parquet (path,frame,u,v,target); what is missing is listed as not
 checked. Exit code 1: there is an error."""
-
-
-@app.command(epilog=AUDIT_EXAMPLES)
+)
 def audit(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder of clips.")],
     json: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Also write audit.json into this folder.")] = None,
@@ -52,16 +51,15 @@ def audit(
     raise typer.Exit(FAILED if report.errors else 0)
 
 
-PREDICT_EXAMPLES = """\b
+@app.command(
+    epilog="""\b
 Examples:
   trajnb predict throw.mp4                     the best network of outputs/quick
   trajnb predict clips --model ensemble --out results
   trajnb predict --demo --out demo             no file needed
 One steady camera and one moving object: a video, a folder of pictures, a .npy array, or a folder of these.
 Written: a table as .csv and .json, and a video (.mp4). Exit code 1: a file was refused; its line has the reason."""
-
-
-@app.command(epilog=PREDICT_EXAMPLES)
+)
 def predict(
     paths: Annotated[list[Path] | None, typer.Argument(metavar="PATH...", help="Footage.")] = None,
     run: Annotated[str, typer.Option(help="The run whose networks are used.")] = "quick",
@@ -87,16 +85,15 @@ def predict(
     raise typer.Exit(FAILED if annotate.predict_all(network, paths or [], rate, out, demo) else 0)
 
 
-ASK_EXAMPLES = """\b
+@app.command(
+    epilog="""\b
 Examples:
   trajnb ask throw.mp4 "where will it be in 0.1 s?"
   trajnb ask throw.mp4 "how sure is the network?" --model ensemble
   trajnb ask throw.mp4 "why is it called so?" --writer gpt-4o-mini
 Answers come from the last window's prediction alone. A --writer is any model that llm knows (pip install
 'trajnb[explain]'); what does not follow from the prediction is left out of its answer. Exit code 1: no answer."""
-
-
-@app.command(epilog=ASK_EXAMPLES)
+)
 def ask(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="Footage, as for predict.")],
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="In English.")],
@@ -113,14 +110,13 @@ def ask(
     raise typer.Exit(0 if answered else FAILED)
 
 
-EXPORT_EXAMPLES = """\b
+@app.command(
+    epilog="""\b
 Examples:
   trajnb export quick                         the best network of outputs/quick, into export/
   trajnb export quick --model magvit --out magvit
 Written: network.onnx, the weights as safetensors, network.json (what goes in and comes out), README.md (model card)."""
-
-
-@app.command(epilog=EXPORT_EXAMPLES)
+)
 def export(
     run: Annotated[str, typer.Argument(help="The run whose network is exported.")] = "quick",
     model: Annotated[str, typer.Option(help="A model's name, or best (on validation clips).")] = "best",
@@ -134,16 +130,15 @@ def export(
     print(f"written: {out}; ONNX and torch differ by {difference:.1e} at most")
 
 
-CHECK_EXAMPLES = """\b
+@app.command(
+    epilog="""\b
 Examples:
   trajnb check mine.py:MyNet
   make run ARGS="--config models=[i3d,mine.py:MyNet] run_name=mine"
 MyNet() is a torch module with num_features and forward(clip (B, 1, T, H, W) in [0, 1]) -> grid (B, T, H, W,
 num_features). Exit code 1: it breaks the contract. The file's code is run; a run is repeated when the file
 changes, not when what it imports does."""
-
-
-@app.command(epilog=CHECK_EXAMPLES)
+)
 def check(
     network: Annotated[str, typer.Argument(metavar="FILE.py:CLASS", help="Your own network.")],
     params: Annotated[Path | None, typer.Option(metavar="YAML", help="A run's parameter file, for its clips.")] = None,
@@ -191,20 +186,15 @@ def main():
             app()
         finally:
             sys.stdout.flush()
-    except ValueError as error:  # a ParameterError, or a network of other code
-        sys.exit(complain(error, BAD_INPUT))
-    except ModuleNotFoundError as error:
-        sys.exit(complain(f"{error.name} is not installed: pip install 'trajnb[lab]'.", BAD_INPUT))
+    except (ValueError, ModuleNotFoundError) as error:  # a ParameterError, or a network of other code
+        missing = isinstance(error, ModuleNotFoundError)
+        print(f"{error.name} is not installed: pip install 'trajnb[lab]'." if missing else error, file=sys.stderr)
+        sys.exit(BAD_INPUT)
     except OSError as error:  # a full disk, no permission
         if not isinstance(error, BrokenPipeError):  # whoever read has enough: `| head`
-            complain(f"{error.strerror or error}: make room or write elsewhere, then run it again.", FAILED)
+            reason = error.strerror or error
+            print(f"{reason}: make room or write elsewhere, then run it again.", file=sys.stderr)
         os._exit(FAILED)  # without writing what standard output still holds: its file may be what is full or closed
-
-
-def complain(message, code):
-    """Print what went wrong; returns `code`."""
-    print(message, file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

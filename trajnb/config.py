@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from trajnb import PACKAGE, ROOT, ParameterError, files, outputs
 
@@ -27,10 +27,10 @@ LARGEST_SEED = 2**31 - 1
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 
 
-def parameter(default, low=None, high=None, unit="", text="", **more):
+def parameter(default, low=None, high=None, unit="", text="", multiple_of=None):
     """A field with its bounds (both included), unit and meaning."""
-    factory = {"default_factory": lambda: list(default)} if isinstance(default, list) else {"default": default}
-    return Field(**factory, ge=low, le=high, description=text, json_schema_extra={"unit": unit}, **more)
+    shown = {"unit": unit, "low": low, "high": high, "multiple_of": multiple_of}
+    return Field(default, ge=low, le=high, multiple_of=multiple_of, description=text, json_schema_extra=shown)
 
 
 class WorldParams(BaseModel):
@@ -74,9 +74,7 @@ class WorldParams(BaseModel):
     decoy: bool = parameter(False, text="a second disc that jitters in place, without a net path")
     jitter_px: float = parameter(0.0, 0.0, 20.0, "px", "camera shake, standard deviation; 0 is off")
     lighting: float = parameter(0.0, 0.0, 0.9, "full light", "light lost from one side to the other; 0 is off")
-    shadow: float = parameter(
-        0.0, 0.0, 1.0, "", "share of the background's light that the object's shadow takes; 0 is off"
-    )
+    shadow: float = parameter(0.0, 0.0, 1.0, "", "share of the background's light that the shadow takes; 0 is off")
     compression: float = parameter(0.0, 0.0, 128.0, "grey levels", "step of each 8x8 block's coefficients; 0 is off")
     speed_factor_min: float = parameter(1.0, 0.1, 10.0, "", "least factor on the image extent of the path")
     speed_factor_max: float = parameter(1.0, 0.1, 10.0, "", "largest factor on the image extent of the path")
@@ -160,11 +158,9 @@ NETWORKS = {"models", "preset", "seed", "seeds", "controls"}
 AFFECTS = {
     "data": WORLD | DATA,
     "train": WORLD | DATA - {"test_clips"} | MODEL | TRAIN - EXECUTION | {"seeds"},
-    "evaluate": WORLD | DATA | NETWORKS,
+    **dict.fromkeys(("evaluate", "predict", "explain"), WORLD | DATA | NETWORKS),
     "robustness": WORLD | DATA | NETWORKS | {"robustness_clips"},
     "attention": WORLD | DATA | NETWORKS | {"attention_clips", "attention_methods"},
-    "predict": WORLD | DATA | NETWORKS,
-    "explain": WORLD | DATA | NETWORKS,
     "report": WORLD | DATA | NETWORKS | {"epochs"},
     "postmortem": WORLD | DATA | MODEL | TRAIN - EXECUTION | {"models"},
 }
@@ -183,8 +179,15 @@ class Config(*reversed(GROUPS)):
                 raise ParameterError(f"{str(name)[:60]} is not a parameter; {hint}")
         try:
             super().__init__(**values)
-        except ValidationError as error:
-            raise ParameterError(sentence(error.errors()[0])) from None
+        except ValidationError as errors:
+            error = errors.errors()[0]
+            name, value = error["loc"][0], repr(error["input"]).strip("'\"")
+            value = value if len(value) < 70 else f"{value[:66]} ..."
+            text = f"{name}: {value} does not fit ({error['msg'][0].lower()}{error['msg'][1:]}): write {bounds(name)}."
+            own = error["type"] == "value_error"  # of no_number_from_a_switch
+            raise ParameterError(str(error["ctx"]["error"]) if own else text) from None
+        for problem in contradictions(self):
+            raise ParameterError(problem)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -193,12 +196,6 @@ class Config(*reversed(GROUPS)):
         if isinstance(value, bool) != (cls.model_fields[info.field_name].annotation is bool):
             raise ValueError(f"{info.field_name}: {value!r} does not fit: write {bounds(info.field_name)}.")
         return value
-
-    @model_validator(mode="after")
-    def check_together(self):
-        for problem in contradictions(self):
-            raise ValueError(problem)
-        return self
 
     @classmethod
     def from_files(cls, paths=(), overrides=None):
@@ -219,8 +216,16 @@ class Config(*reversed(GROUPS)):
         plain = {n: v for n, v in plain.items() if n not in ("In", "Out")}
         if "In" not in namespace:
             return cls(**plain)
-        given, words = assigned(namespace["In"]), set(re.findall(r"\w+", " ".join(namespace["In"])))
-        return cls(**{n: v for n, v in plain.items() if n in given or n in words & set(cls.model_fields)})
+        known, first = set(cls.model_fields), True
+        taken = known & set(re.findall(r"\w+", " ".join(namespace["In"])))
+        for source in namespace["In"]:  # the parameters cell and papermill's come first, or set a known name
+            try:
+                names = set(literals(source))
+            except (SyntaxError, ValueError):
+                names, first = set(), False
+            if first or names & known:
+                taken |= names
+        return cls(**{name: value for name, value in plain.items() if name in taken})
 
     def replace(self, **changes):
         """A copy with other values, checked like any other."""
@@ -286,15 +291,6 @@ def contradictions(cfg):
         )
 
 
-def sentence(error):
-    """One sentence for one of pydantic's errors: the parameter, its value, what is wrong, what may be written."""
-    if error["type"] == "value_error":
-        return str(error["ctx"]["error"])
-    name, value = error["loc"][0], repr(error["input"]).strip("'\"")
-    value = value if len(value) < 70 else f"{value[:66]} ..."
-    return f"{name}: {value} does not fit ({error['msg'][0].lower()}{error['msg'][1:]}): write {bounds(name)}."
-
-
 def bounds(name):
     """What may be written for a parameter, in words."""
     field = Config.model_fields[name]
@@ -303,11 +299,9 @@ def bounds(name):
     if field.annotation not in (int, float):
         names, whole = choices(field.annotation), str(field.annotation).startswith("list")
         return f"a list such as [{names[0]}], of {', '.join(names)}" if whole else " or ".join(names)
-    rules = {
-        key: getattr(rule, key) for rule in field.metadata for key in ("ge", "le", "multiple_of") if hasattr(rule, key)
-    }
-    step = f", a multiple of {rules['multiple_of']}" if "multiple_of" in rules else ""
-    return f"{'a whole number' if field.annotation is int else 'a number'} from {rules['ge']} to {rules['le']}{step}"
+    shown = field.json_schema_extra
+    step = f", a multiple of {shown['multiple_of']}" if shown["multiple_of"] else ""
+    return f"{'a whole number' if field.annotation is int else 'a number'} from {shown['low']} to {shown['high']}{step}"
 
 
 def choices(annotation):
@@ -324,18 +318,6 @@ def describe():
         for name, field in group.model_fields.items():
             default = field.get_default(call_default_factory=True)
             yield name, default, field.json_schema_extra["unit"], bounds(name), field.description
-
-
-def assigned(cells):
-    """Names set by the sources of a parameters cell and papermill's: they come first, or set a known name."""
-    names, first = set(), True
-    for source in cells:
-        try:
-            literal = set(literals(source))
-        except (SyntaxError, ValueError):
-            literal, first = set(), False
-        names |= literal if first or literal & set(Config.model_fields) else set()
-    return names
 
 
 def literals(source):
@@ -367,24 +349,18 @@ for tag in ("timestamp", "int", "float"):
     UniqueKeyLoader.add_constructor(f"tag:yaml.org,2002:{tag}", yaml.SafeLoader.construct_yaml_str)
 
 
-def read_yaml(text, where):
-    """The object in a YAML text; ParameterError names `where` and the line."""
-    try:
-        return yaml.load(text, Loader=UniqueKeyLoader)  # noqa: S506  (a SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ParameterError(f"{where}, line {line}: {error.problem}: write lines of `name: value`.") from None
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise ParameterError(f"{where} is not plain YAML: write lines of `name: value`.") from None
-
-
 def read_parameters(path):
     """{name: value} of a YAML file; raises ParameterError where it is missing, no text or not flat."""
     try:
-        values = read_yaml(Path(path).read_text("utf-8"), path)
+        values = yaml.load(Path(path).read_text("utf-8"), Loader=UniqueKeyLoader)  # noqa: S506  (a SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", "it is not UTF-8 text")
         raise ParameterError(f"{path} cannot be read ({reason}): write the path of a parameter file.") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ParameterError(f"{path}, line {line}: {error.problem}: write lines of `name: value`.") from None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise ParameterError(f"{path} is not plain YAML: write lines of `name: value`.") from None
     if not isinstance(values, dict | None):
         raise ParameterError(f"{path} holds no names and values: write lines of `name: value`.")
     return values or {}

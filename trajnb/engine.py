@@ -14,23 +14,16 @@ from trajnb.kernel import ThisPython
 
 
 class TruthfulEngine(NBClientEngine):
-    """papermill's engine, with an honest record of what did not finish."""
-
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, **kwargs):
         try:
             super().execute_managed_notebook(nb_man, kernel_name, kernel_manager_class=ThisPython, **kwargs)
         except BaseException as error:
-            mark_failed(nb_man, error)
+            cells = [cell for cell in nb_man.nb.cells if cell.cell_type == "code"]
+            started = [cell for cell in cells if cell.metadata.papermill["start_time"]]
+            cell = started[-1] if started else cells[0]
+            name, text = type(error).__name__, str(error) or "the run was interrupted"
+            trace = traceback.format_exception_only(error)
+            cell.outputs.append(new_output("error", ename=name, evalue=text, traceback=trace))
+            nb_man.cell_exception(cell)
             raise
-
-
-def mark_failed(nb_man, error):
-    """Mark the cell that was started last as failed, with `error` as its output."""
-    cells = [cell for cell in nb_man.nb.cells if cell.cell_type == "code"]
-    started = [cell for cell in cells if cell.metadata.papermill["start_time"]]
-    cell = (started or cells)[-1 if started else 0]
-    name, text = type(error).__name__, str(error) or "the run was interrupted"
-    trace = traceback.format_exception_only(type(error), error)
-    cell.outputs.append(new_output("error", ename=name, evalue=text, traceback=trace))
-    nb_man.cell_exception(cell)

@@ -28,9 +28,11 @@ SHOWN = ["text/html", "text/markdown", "image/png", "image/jpeg", "text/plain"] 
 TAGS = """a abbr b blockquote br caption code dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i img kbd li ol p pre s
 small span strong sub summary sup table tbody td tfoot th thead tr u ul""".split()
 LINK = re.compile(r"(https?://|#)\S*|[\w-][\w./-]*\.html")  # to the web, to a heading or to another page
-ATTRIBUTES = {"*": "alt title class id colspan rowspan scope open".split()}
-ATTRIBUTES |= {"a": lambda tag, name, value: name == "href" and LINK.fullmatch(value)}
-ATTRIBUTES |= {"img": lambda tag, name, value: name == "src" and value.startswith("data:image/")}
+ATTRIBUTES = {
+    "*": "alt title class id colspan rowspan scope open".split(),
+    "a": lambda tag, name, value: name == "href" and LINK.fullmatch(value),
+    "img": lambda tag, name, value: name == "src" and value.startswith("data:image/"),
+}
 
 
 def build(run):
@@ -73,31 +75,19 @@ def page(notebook, run, step, pages):
     template = {"template_name": "template", "extra_template_basedirs": [str(PACKAGE)], "filters": {"clean": clean}}
     exporter = HTMLExporter(config=Config(options), exclude_anchor_links=True, **template)
     given = {"run": run, "front": front, "links": links, "light": light, "dark": dark}
-    return without_folders(exporter.from_notebook_node(notebook, resources={"page": given})[0])
-
-
-def clean(text):
-    """The allowed tags and attributes of a piece of HTML; scripts and styles go with all they hold."""
-    text = re.sub(r"(?is)<(script|style)\b.*?</\1\s*>", "", text)
-    return bleach.clean(text, tags=TAGS, attributes=ATTRIBUTES, protocols=["http", "https", "data"], strip=True)
-
-
-def without_folders(text):
-    """A page without the folders of this machine; pictures, which are letters by accident, stay as they are."""
-    parts = re.split(r'(src="data:[^"]*")', re.sub(re.escape(tempfile.gettempdir()) + r"/ipykernel_\d+/", "", text))
+    text = exporter.from_notebook_node(notebook, resources={"page": given})[0]
+    text = re.sub(re.escape(tempfile.gettempdir()) + r"/ipykernel_\d+/", "", text)
+    parts = re.split(r'(src="data:[^"]*")', text)  # pictures, which are letters by accident, stay as they are
     for folder, word in ((outputs(), "outputs"), (ROOT, "."), (Path.home(), "~")):
         pattern = rf"(?<![\w.-]){re.escape(str(folder))}(?![\w-])"
         parts[::2] = [re.sub(pattern, word, part) if len(folder.parts) > 1 else part for part in parts[::2]]
     return "".join(parts)
 
 
-def zipped(run, pages):
-    """Pack a run's pages into outputs/RUN/RUN.zip; returns its path."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in [*pages, *(outputs() / run).glob(PLAY)]:
-            archive.write(path, path.relative_to(outputs()))
-    return files.write_bytes(outputs() / run / f"{run}.zip", packed.getvalue())
+def clean(text):
+    """The allowed tags and attributes of a piece of HTML; scripts and styles go with all they hold."""
+    text = re.sub(r"(?is)<(script|style)\b.*?</\1\s*>", "", text)
+    return bleach.clean(text, tags=TAGS, attributes=ATTRIBUTES, protocols=["http", "https", "data"], strip=True)
 
 
 def main():
@@ -107,8 +97,14 @@ def main():
     parser.add_argument("--zip", action="store_true", help="also pack the pages into one file to send")
     given = parser.parse_args()
     try:
-        pages = build(given.run)
-        print(zipped(given.run, pages) if given.zip else pages[0])
+        pages, folder = build(given.run), outputs() / given.run
+        if given.zip:
+            packed = io.BytesIO()
+            with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+                for path in [*pages, *folder.glob(PLAY)]:
+                    archive.write(path, path.relative_to(outputs()))
+            files.write_bytes(folder / f"{given.run}.zip", packed.getvalue())
+        print(folder / f"{given.run}.zip" if given.zip else pages[0])
     except (ParameterError, OSError) as error:
         raise SystemExit(str(error)) from None
 

@@ -26,19 +26,15 @@ SUMS, MANIFEST = "SHA256SUMS", "manifest.json"
 def write(folder, parameters):
     """Write manifest.json and then SHA256SUMS into a run's folder. `parameters`: {name: value} of the run."""
     about = {"run": folder.name, "trajnb": __version__, "written": datetime.now(UTC).isoformat(timespec="seconds")}
-    files.write_json(
-        folder / MANIFEST, about | {"code": code(), "environment": environment(), "parameters": parameters}
-    )
-    sums = {path.relative_to(folder).as_posix(): files.sha256(path) for path in listed(folder)}
-    files.write_text(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sums.items()))
-
-
-def listed(folder):
-    """The files of a run that are kept: none hidden or temporary, no links, not SHA256SUMS itself."""
+    about |= {"code": code(), "environment": environment(), "parameters": parameters}
+    files.write_json(folder / MANIFEST, about)
+    sums = []
     for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        name = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in name.parts)  # temporary files, too
         if path.is_file() and not hidden and not path.is_symlink() and path != folder / SUMS:
-            yield path
+            sums.append(f"{files.sha256(path)}  {name.as_posix()}\n")
+    files.write_text(folder / SUMS, "".join(sums))
 
 
 def code():
@@ -69,27 +65,22 @@ def git(*arguments):
 def environment():
     """Versions, lock file, processor, GPUs, and the variables that set the number of threads."""
     lock = ROOT / "requirements.lock"
-    threads = {
-        n: v for n, v in sorted(os.environ.items()) if re.fullmatch(r"(OMP|MKL|OPENBLAS)_\w*(THREADS|POLICY)", n)
-    }
-    versions = {"python": platform.python_version(), "torch": metadata.version("torch")}
-    versions |= {"lock": files.sha256(lock) if lock.is_file() else None}
-    return versions | {"processor": processor(), "cores": psutil.cpu_count(), "gpus": gpus(), "threads": threads}
-
-
-def processor():
-    """The processor's name, as far as the system gives one."""
+    about_threads = re.compile(r"(OMP|MKL|OPENBLAS)_\w*(THREADS|POLICY)")
+    threads = {name: value for name, value in sorted(os.environ.items()) if about_threads.fullmatch(name)}
+    processor = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
         found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-        return found[1] if found else platform.machine()
-    return platform.processor() or platform.machine()
+        processor = found[1] if found else platform.machine()
+    versions = {"python": platform.python_version(), "torch": metadata.version("torch")}
+    versions |= {"lock": files.sha256(lock) if lock.is_file() else None, "processor": processor}
+    return versions | {"cores": psutil.cpu_count(), "gpus": gpus("name,driver_version"), "threads": threads}
 
 
-def gpus():
-    """Names and drivers of NVIDIA GPUs; [] where there are none."""
+def gpus(properties):
+    """[these properties, separated by commas] of each NVIDIA GPU; none where nvidia-smi is missing."""
     if not shutil.which("nvidia-smi"):
         return []
-    command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    command = ["nvidia-smi", f"--query-gpu={properties}", "--format=csv,noheader"]
     return subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
 
 

@@ -19,12 +19,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import psutil
 import yaml
 
-from trajnb import PACKAGE, ROOT, ParameterError, config, files
+from trajnb import PACKAGE, ROOT, ParameterError, config, files, provenance
 from trajnb.config import Config
 
 # Source files of the package on which a step depends. The first steps draw figures, too, but are not repeated for a
@@ -48,17 +47,11 @@ CLIP_MB = {"nano": 15, "base": 300, "paper": 3000}
 DISK_MB = 500  # that a run needs at most, beside its clips' recipes
 
 
-class Run(NamedTuple):
-    """A run's parameters, and those of each of its training runs by name."""
-
-    cfg: Config
-    training: dict
-
-
 def read(paths, overrides):
-    """The Run of parameter files and Snakemake's --config values; raises ParameterError.
+    """(Config of a run, {name: Config of each training run}) of parameter files and Snakemake's --config values.
 
-    A training run takes params/models/<model>.yaml over the run's own files; `overrides` win over both.
+    A training run takes params/models/<model>.yaml over the run's own files; `overrides` win over both. Raises
+    ParameterError.
     """
     cfg, training = Config.from_files(paths, overrides), {}
     for name in {"model", "control"} & set(overrides if cfg.study == "comparison" else ()):
@@ -70,7 +63,7 @@ def read(paths, overrides):
         for seed, control in ways:
             values = cfg.model_dump() | chosen | overrides | {"model": model, "seed": seed, "control": control}
             training[Config(**values).train_stage] = Config(**values)
-    return Run(cfg, training)
+    return cfg, training
 
 
 def job(step, cfg):
@@ -102,11 +95,6 @@ def notebook(step):
     return next(folder.glob(f"[0-9][0-9]_{step}.ipynb"), folder / f"{step}.ipynb")  # not somebody's my_report.ipynb
 
 
-def pages_code():
-    """A hash of what writes the pages and the manifest."""
-    return files.hash_of([*(PACKAGE / "template").rglob("*.*"), PACKAGE / "pages.py", PACKAGE / "provenance.py"])
-
-
 def export_code():
     """A hash of what exports a network and writes the page to draw on."""
     page = [PACKAGE / "template" / name for name in ("play.html", "package-lock.json")]
@@ -133,12 +121,11 @@ def memory_mb(step, cfg):
     return needed + round(cfg.batch_size * CLIP_MB[cfg.preset] * pixels / (16 * 64**2))
 
 
-def check(run):
+def check(cfg, training):
     """Raise ParameterError, before anything starts, for what a step would refuse later or what this machine lacks."""
-    cfg, cores = run.cfg, os.cpu_count() or 1
     if DRIVER in os.environ:  # a job on a cluster, where Snakemake reads the Snakefile once more
         return refuse_if_taken_over(cfg.run_dir)
-    if cfg.threads > cores:
+    if cfg.threads > (cores := os.cpu_count() or 1):
         raise ParameterError(
             f"threads: {cfg.threads} is above the {cores} cores of this machine: write at most {cores}."
         )
@@ -156,7 +143,7 @@ def check(run):
     own = any(":" in model for model in cfg.models)
     if own or cfg.device in ("cuda", "mps") or any(getattr(cfg, n) != getattr(Config(), n) for n in SHAPING):
         check_networks(cfg)
-    largest = max(memory_mb("train", cfg) for cfg in run.training.values())
+    largest = max(memory_mb("train", one) for one in training.values())
     have = psutil.virtual_memory().available / MB
     if largest > have:
         raise ParameterError(
@@ -220,23 +207,14 @@ def refuse_if_taken_over(run_dir):
         raise ParameterError(f"run_name: {run_dir.name} was started anew: this job of an earlier start is void.")
 
 
-def take_folder(folder):
-    """Wait until no other process works in a step's folder; this one's lock on it ends with the process."""
-    LOCKS.append(open(folder / ".lock", "w"))
-    fcntl.flock(LOCKS[-1], fcntl.LOCK_EX)
-    refuse_if_taken_over(folder.parent)
-
-
 def take_gpu():
     """Show this process one GPU alone that no other step holds, until it ends; Slurm does so itself.
 
     More steps at a time than GPUs share them as CUDA likes. Sets CUDA_VISIBLE_DEVICES, and chooses of those in it.
     """
-    given, program = os.environ.get("CUDA_VISIBLE_DEVICES"), shutil.which("nvidia-smi")
-    if "SLURM_JOB_ID" in os.environ or (given is None and program is None):
+    if "SLURM_JOB_ID" in os.environ:
         return
-    command = [program, "--query-gpu=uuid", "--format=csv,noheader"]
-    listed = subprocess.run(command, capture_output=True, text=True).stdout if given is None else given
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES", "\n".join(provenance.gpus("uuid")))
     for device in re.findall(r"[^\s,]+", listed):
         file = open(Path(tempfile.gettempdir()) / f"trajnb-{os.getuid()}-{device}.lock", "w")
         with contextlib.suppress(BlockingIOError):
@@ -272,6 +250,11 @@ def execute(path, folder, parameters, cell_limit_s=None):
     """Execute a notebook with papermill; returns the exit code: 0, 1 where a cell failed, 130 where it was stopped."""
     from trajnb import kernel  # before papermill: it makes that import fast
     from papermill import execute_notebook  # isort: skip
+
+    def once(number, frame):  # a second signal must not disturb the saving
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, signal.SIG_IGN)
+        raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, once)
     signal.signal(signal.SIGTERM, once)
@@ -320,13 +303,6 @@ def print_errors(cfg):
         print(path.read_text(), end="", file=sys.stderr)
 
 
-def once(number, frame):
-    """Signal handler of a notebook's process: stop, and do not let a second signal disturb the saving."""
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
 def relative(path):
     """A path as seen from the repository root, so that no executed notebook tells where that lies."""
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
@@ -360,8 +336,10 @@ def main(settings, step, folder, *words):
     """Execute a step's notebook for Snakemake; `settings`: JSON of parameters that are no reason to run it again."""
     folder, settings = Path(folder).absolute(), json.loads(settings)
     folder.mkdir(parents=True, exist_ok=True)
+    LOCKS.append(open(folder / ".lock", "w"))
+    fcntl.flock(LOCKS[-1], fcntl.LOCK_EX)  # waits until no other process works in this folder; ends with this one
     try:
-        take_folder(folder)
+        refuse_if_taken_over(folder.parent)
     except ParameterError as error:
         print(error, file=sys.stderr)
         return 2
