@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from trajnb import ParameterError, __version__
-from trajnb.config import Config, describe
+from trajnb.config import Config, bounds
 
 BAD_INPUT, FAILED = 2, 1
 
@@ -72,16 +72,14 @@ def predict(
     """Predict how the object in a video moves and where it goes next, with the networks of a run."""
     if not paths and not demo:
         raise ParameterError("PATH: none given: write the path of a video, or --demo.")
-    if onnx:  # does without torch
-        from trajnb.predict import exported
+    from trajnb.predict import annotate, exported
 
+    if onnx:  # does without torch
         network = exported.load(onnx)
     else:
         from trajnb.predict import trained
 
         network = trained.load(trained.config_of(run), model)
-    from trajnb.predict import annotate
-
     raise typer.Exit(FAILED if annotate.predict_all(network, paths or [], rate, out, demo) else 0)
 
 
@@ -154,26 +152,27 @@ def check(
     try:
         net, shape = models.build(cfg), (1, cfg.frames, cfg.size, cfg.size)
         found = list(own.problems(net, torch.rand(3, *shape)))
-        of = cost(net, shape) if not found else {}
+        of = {} if found else cost(net, shape)
     except Exception as error:  # whatever somebody's code raises
         found = [(str(error).strip() or type(error).__name__).splitlines()[0]]
-    numbers = "" if found else f"ok; {of['parameters'] / 1e6:.2f} M parameters, {of['macs'] / 1e6:.0f} M multiply-adds"
-    for line in found or [numbers]:
+    for line in found:
         print(f"{network}: {line}")
+    if not found:
+        numbers = f"{of['parameters'] / 1e6:.2f} M parameters, {of['macs'] / 1e6:.0f} M multiply-adds"
+        print(f"{network}: ok; {numbers}")
     raise typer.Exit(FAILED if found else 0)
 
 
 @app.command(epilog="Example:  trajnb params epochs")
 def params(name: Annotated[str, typer.Argument(help="Only those with this in their name or meaning.")] = ""):
     """List the parameters: default, unit, what may be written, meaning."""
-    rows = [
-        (n, str(default), unit, allowed, text) for n, default, unit, allowed, text in describe() if name in n + text
-    ]
-    if not rows:
+    found = {n: field for n, field in Config.model_fields.items() if name in n + field.description}
+    if not found:
         raise ParameterError(f"{name} is in no parameter's name or meaning: `trajnb params` lists them all.")
     print("Defaults are those of the smoke run; a run's own are in its file in params/.")
-    for n, default, unit, allowed, text in rows:
-        print(f"{n} = {default}{' ' + unit if unit else ''}  ({allowed})\n    {text}")
+    for n, field in found.items():
+        unit = field.json_schema_extra["unit"]
+        print(f"{n} = {field.default}{' ' + unit if unit else ''}  ({bounds(n)})\n    {field.description}")
 
 
 def main():

@@ -24,7 +24,6 @@ Attention = Literal["head", "gradient_attention", "activation", "gradcam"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "bfloat16"]
 LARGEST_SEED = 2**31 - 1
-PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 
 
 def parameter(default, low=None, high=None, unit="", text="", multiple_of=None):
@@ -212,8 +211,9 @@ class Config(*reversed(GROUPS)):
         A plain variable that is no parameter is refused when the parameters cell or papermill set it; results of later
         cells are ignored, so that the set-up cell can be run again, and so is what no cell sets.
         """
-        plain = {n: v for n, v in namespace.items() if not n.startswith("_") and isinstance(v, PLAIN)}
-        plain = {n: v for n, v in plain.items() if n not in ("In", "Out")}
+        kinds = (bool, int, float, str, list, tuple, dict, type(None))
+        names = [name for name in namespace if not name.startswith("_") and name not in ("In", "Out")]
+        plain = {name: namespace[name] for name in names if isinstance(namespace[name], kinds)}
         if "In" not in namespace:
             return cls(**plain)
         known, first = set(cls.model_fields), True
@@ -310,14 +310,6 @@ def choices(annotation):
         return ["FILE.py:CLASS"]
     parts = get_args(annotation)
     return [word for part in parts for word in ([part] if isinstance(part, str) else choices(part))]
-
-
-def describe():
-    """Rows (name, default, unit, allowed, meaning) of all parameters, in reading order."""
-    for group in GROUPS:
-        for name, field in group.model_fields.items():
-            default = field.get_default(call_default_factory=True)
-            yield name, default, field.json_schema_extra["unit"], bounds(name), field.description
 
 
 def literals(source):

@@ -9,13 +9,9 @@ SECONDS_BETWEEN_LINES = 60.0
 
 
 def interactive():
-    """True for a terminal or a JupyterLab kernel; False under papermill, nbval and pipes, or when TQDM_DISABLE is set.
-
-    A Jupyter server names its session to the kernel; papermill and nbval do not.
-    """
-    if os.environ.get("TQDM_DISABLE"):
-        return False
-    return "JPY_SESSION_NAME" in os.environ or sys.stderr.isatty()
+    """True for a terminal or a JupyterLab kernel; False under papermill, nbval and pipes, or with TQDM_DISABLE set."""
+    watched = "JPY_SESSION_NAME" in os.environ or sys.stderr.isatty()  # the name comes from a Jupyter server alone
+    return watched and not os.environ.get("TQDM_DISABLE")
 
 
 def progress(total, label, unit="it", done=0):

@@ -69,13 +69,11 @@ def read(paths, overrides):
 def job(step, cfg):
     """{name: "name=value"} of all that a step depends on, for Snakemake to compare: parameters, notebook and code."""
     values = {name: value for name, value in cfg.model_dump().items() if name in config.AFFECTS[step]}
-    values |= {"run_name": cfg.run_name}
+    values["run_name"] = cfg.run_name
     cells = json.loads(notebook(step).read_bytes())["cells"]
     source = "\0".join("".join(cell["source"]) for cell in cells)
-    values |= {
-        "notebook": hashlib.sha256(source.encode()).hexdigest()[:16],
-        "code": config.code_hash(CODE[step], cfg.model if step == "train" else None),
-    }
+    values["notebook"] = hashlib.sha256(source.encode()).hexdigest()[:16]
+    values["code"] = config.code_hash(CODE[step], cfg.model if step == "train" else None)
     return {name: f"{name}={json.dumps(value)}" for name, value in values.items()}
 
 
@@ -246,7 +244,7 @@ class Copied:
         pass
 
 
-def execute(path, folder, parameters, cell_limit_s=None):
+def execute(path, folder, parameters, cell_limit_s):
     """Execute a notebook with papermill; returns the exit code: 0, 1 where a cell failed, 130 where it was stopped."""
     from trajnb import kernel  # before papermill: it makes that import fast
     from papermill import execute_notebook  # isort: skip
@@ -265,19 +263,11 @@ def execute(path, folder, parameters, cell_limit_s=None):
     for name in ("notebook.failed.ipynb", "error.txt"):
         (folder / name).unlink(missing_ok=True)
     out = sys.stdout = Copied(sys.stdout, folder / "log.txt")
+    options = {"parameters": parameters, "execution_timeout": cell_limit_s, "stdout_file": out, "stderr_file": out}
+    options |= {"engine_name": "trajnb", "kernel_name": "python3", "language": "python", "progress_bar": False}
     print(f"{folder.name}: {path.stem} starts")
     try:
-        execute_notebook(
-            *map(relative, (path, running)),
-            parameters=parameters,
-            engine_name="trajnb",
-            kernel_name="python3",
-            language="python",
-            progress_bar=False,
-            stdout_file=out,
-            stderr_file=out,
-            execution_timeout=cell_limit_s,
-        )
+        execute_notebook(relative(path), relative(running), **options)
     except BaseException as error:
         if running.is_file():
             running.rename(folder / "notebook.failed.ipynb")
@@ -314,8 +304,8 @@ def ensure(cfg, *steps):
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
-        changed = given(cfg.model_dump(exclude={"model", "control"}), ())
-        path.write_text(yaml.safe_dump(changed))
+        changed = cfg.model_dump(exclude={"model", "control"}, exclude_defaults=True)
+        path.write_text(yaml.safe_dump(changed | {"run_name": cfg.run_name}))
         targets = ["trained" if step == "train" else step for step in steps]
         options = ["--profile", "profiles/local", "--quiet", "all", "--configfile", str(path)]
         command = [sys.executable, "-m", "snakemake", *targets, *options]
@@ -323,13 +313,6 @@ def ensure(cfg, *steps):
         done = subprocess.run(command, cwd=ROOT, env=waiting, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         raise RuntimeError(f"{', '.join(steps)} could not be made:\n{done.stderr}")
-
-
-def given(settings, words):
-    """{name: value} of settings and of words NAME=JSON that are parameters and not the default."""
-    values = settings | {name: json.loads(value) for name, _, value in (word.partition("=") for word in words)}
-    defaults = Config().model_dump()
-    return {n: v for n, v in values.items() if n == "run_name" or (n in defaults and v != defaults[n])}
 
 
 def main(settings, step, folder, *words):
@@ -349,7 +332,10 @@ def main(settings, step, folder, *words):
     if job.is_file() and job.read_text() != text:  # what another job has begun is not continued
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     files.write_text(job, text)
-    return execute(notebook(step), folder, given(settings, words), settings["cell_limit_s"] or None)
+    values = settings | {name: json.loads(value) for name, _, value in (word.partition("=") for word in words)}
+    defaults = Config().model_dump()
+    changed = {n: v for n, v in values.items() if n == "run_name" or (n in defaults and v != defaults[n])}
+    return execute(notebook(step), folder, changed, settings["cell_limit_s"] or None)
 
 
 if __name__ == "__main__":
