@@ -31,18 +31,14 @@ class Discs:
         return self
 
     def batch(self, rows):
+        """uint8 clips (B, 1, T, H, W) of discs of radius 6.4 / z pixels with soft rims on a dark background."""
         track_BFx3 = self.track_NFx3[rows]
-        video_BCTHW = draw(track_BFx3[:, : self.frames], self.size)
-        return Batch(torch.from_numpy(video_BCTHW), torch.from_numpy(self.label_N[rows]), torch.from_numpy(track_BFx3))
-
-
-def draw(track_BTx3, size: int):
-    """uint8 clips (B, 1, T, H, W) of discs of radius 6.4 / z pixels with soft rims on a dark background."""
-    centre = (np.arange(size) + 0.5) / size
-    dx_BTHW = centre[None, None, None, :] - track_BTx3[:, :, 0, None, None]
-    dy_BTHW = centre[None, None, :, None] - track_BTx3[:, :, 1, None, None]
-    inside = 6.4 / track_BTx3[:, :, 2, None, None] + 0.5 - size * np.hypot(dx_BTHW, dy_BTHW)
-    return (30 + 200 * inside.clip(0, 1)).astype(np.uint8)[:, None]
+        x_BT11, y_BT11, z_BT11 = track_BFx3[:, : self.frames, :, None, None].transpose(2, 0, 1, 3, 4)
+        centre = (np.arange(self.size) + 0.5) / self.size
+        away_BTHW = self.size * np.hypot(centre - x_BT11, centre[:, None] - y_BT11)
+        video_BTHW = 30 + 200 * (6.4 / z_BT11 + 0.5 - away_BTHW).clip(0, 1)
+        video_BCTHW = torch.from_numpy(video_BTHW.astype(np.uint8)[:, None])
+        return Batch(video_BCTHW, torch.from_numpy(self.label_N[rows]), torch.from_numpy(track_BFx3))
 
 
 @pytest.fixture(scope="session")

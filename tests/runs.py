@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import psutil
 from nbformat.v4 import new_code_cell, new_notebook
 
 from trajnb import ROOT
@@ -27,12 +28,8 @@ cfg = Config.from_notebook(globals())
 print("epochs", cfg.epochs)
 for name in {names}:
     (cfg.stage_dir(f"{folder}") / name).write_text("x")"""
-EXPORT = (
-    "import sys, pathlib; f = pathlib.Path(sys.argv[2]); f.mkdir(exist_ok=True); (f / 'README.md').write_text('x')\n"
-)
+EXPORT = "import sys, trajnb.files; trajnb.files.write_text(sys.argv[2] + '/README.md', 'x')\n"
 PAGES = "import sys; from trajnb import outputs; (outputs() / sys.argv[1] / 'index.html').write_text('page')\n"
-
-
 SLOW = "print('begun', flush=True)\nimport time\ntime.sleep(60)"
 
 
@@ -68,7 +65,7 @@ class Lab:
         return subprocess.Popen(command, cwd=self.folder, env=self.environment(), **(pipes | more))
 
     def environment(self):
-        own = {n: v for n, v in os.environ.items() if n not in ("TRAJNB_OUTPUTS", "TRAJNB_STEP")}
+        own = {n: v for n, v in os.environ.items() if n not in ("TRAJNB_OUTPUTS", "TRAJNB_STEP", "MAKEFLAGS")}
         return own | {"PYTHONPATH": str(self.folder)}
 
     def run(self, *arguments):
@@ -79,8 +76,6 @@ class Lab:
 
     def processes(self):
         """Processes of this lab that are still there."""
-        import psutil
-
         for process in psutil.process_iter():
             try:
                 if Path(process.cwd()) == self.folder and process.pid != os.getpid():
@@ -89,9 +84,9 @@ class Lab:
                 continue
 
 
-def stop_at(process, words, number):
-    """Send a signal to the runner once it has printed these words."""
+def once_printed(words, process):
+    """The process, once it has printed these words."""
     for line in process.stdout:
         if words in line:
-            return process.send_signal(number)
+            return process
     raise AssertionError(f"{words} was never printed")

@@ -1,35 +1,29 @@
 """Servers on loopback that stand for a bucket and for EC2's metadata service."""
 
+import contextlib
 import os
 import socket
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.slurm import free_ports
 from trajnb import remote
 
 KEYS = {"AWS_ACCESS_KEY_ID": "a-key-of-the-tests", "AWS_SECRET_ACCESS_KEY": "a-secret-of-the-tests"}
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-@contextmanager
+@contextlib.contextmanager
 def s3(folder):
     """rclone's own S3 server, which keeps its buckets in a folder; gives its port."""
-    port = free_port()
+    (port,) = free_ports(1)
     auth = ["--addr", f"127.0.0.1:{port}", "--auth-key", ",".join(KEYS.values()), "--config", os.devnull]
     process = subprocess.Popen([remote.RCLONE, "serve", "s3", *auth, folder], stderr=subprocess.DEVNULL)
     try:
         while process.poll() is None:
-            with socket.socket() as one:
-                if one.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
             time.sleep(0.05)
         yield port
     finally:
@@ -63,7 +57,7 @@ class Metadata(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
+@contextlib.contextmanager
 def metadata():
     """The metadata service on a free port; `.notice` is whether this machine is taken back."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Metadata) as server:

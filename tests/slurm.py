@@ -67,9 +67,8 @@ class Cluster:
         # Snakemake's plugin starts srun without SLURM_CONF, where a cluster has /etc/slurm/slurm.conf.
         path = f"{self.folder}/bin:{os.environ['PATH']}"
         self.env = os.environ | {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": path}
-        ports, host = free_ports(3), socket.gethostname()
-        text = CONFIG.format(folder=self.folder, host=host, ports=ports, cpus=cpus, memory_mb=memory_mb)
-        (self.folder / "slurm.conf").write_text(text)
+        values = {"folder": self.folder, "host": socket.gethostname(), "ports": free_ports(3)}
+        (self.folder / "slurm.conf").write_text(CONFIG.format(**values, cpus=cpus, memory_mb=memory_mb))
         (self.folder / "gres.conf").write_text("Name=gpu File=/dev/zero\n")  # a device that every machine has
         for name in ("state", "node1", "node2", "bin"):
             (self.folder / name).mkdir()
@@ -103,19 +102,15 @@ class Cluster:
 
     def start(self, name):
         """Start munged, slurmctld, or the slurmd of node1 or node2."""
-        folder = self.folder
-        files = [
-            f"--{what}={folder}/munge.{what.removesuffix('-file')}" for what in ("key-file", "pid-file", "seed-file")
-        ]
-        commands = {
-            "munged": ["munged", "-F", "--force", f"--socket={folder}/munge.socket", *files],
-            "slurmctld": ["slurmctld", "-D"],
-        }
-        with open(folder / f"{name}.log", "ab") as log:
+        munge = self.folder / "munge"
+        munged = ["munged", "-F", "--force", f"--socket={munge}.socket", f"--key-file={munge}.key"]
+        munged += [f"--pid-file={munge}.pid", f"--seed-file={munge}.seed"]
+        commands = {"munged": munged, "slurmctld": ["slurmctld", "-D"]}
+        with open(self.folder / f"{name}.log", "ab") as log:
             command = commands.get(name, ["slurmd", "-D", "-N", name])
             self.processes[name] = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
         if name == "munged":
-            self.wait((folder / "munge.socket").exists, "munge listens")
+            self.wait((self.folder / "munge.socket").exists, "munge listens")
 
     def kill(self, name):
         """SIGKILL one of them; a node with all that runs on it, as if its power had failed."""
@@ -153,13 +148,9 @@ class Cluster:
 
 def free_ports(number):
     """Ports of the loopback interface that nobody uses now."""
-    sockets = [socket.socket() for _ in range(number)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
+        return [one.getsockname()[1] for one in sockets]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,18 @@ import pytest
 
 from trajnb import cli, files
 
-TRAJNB = [sys.executable, "-m", "trajnb.cli"]
+
+@pytest.fixture
+def trajnb(monkeypatch, capsys):
+    """Runs the command with these arguments: its exit code, and what it printed on both streams."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["trajnb", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code, *capsys.readouterr()
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -20,26 +31,20 @@ TRAJNB = [sys.executable, "-m", "trajnb.cli"]
         (["run"], "No such command"),
     ],
 )
-def test_every_mistake_is_named(arguments, words, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["trajnb", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 2
-    assert words in capsys.readouterr().err
+def test_every_mistake_is_named(arguments, words, trajnb):
+    code, _, errors = trajnb(*arguments)
+    assert code == 2 and words in errors
 
 
-def test_help_teaches_and_loads_nothing_slow():
-    printed = subprocess.run([*TRAJNB, "audit", "--help"], capture_output=True, text=True).stdout
-    assert "trajnb audit my_clips --json results" in printed
+def test_help_teaches_and_loads_nothing_slow(trajnb):
+    assert "trajnb audit my_clips --json results" in trajnb("audit", "--help")[1]
     loaded = "import sys, trajnb.cli; print({'torch', 'pandas', 'nbconvert', 'matplotlib'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True).stdout == "set()\n"
 
 
-def test_params_lists_bounds_and_units():
-    printed = subprocess.run([*TRAJNB, "params", "gravity"], capture_output=True, text=True).stdout
-    assert "\ngravity = 9.81 m/s2  (a number from 0.0 to 30.0)\n" in printed
-    by_meaning = subprocess.run([*TRAJNB, "params", "learning rate"], capture_output=True, text=True).stdout
-    assert "\nlr = 0.01" in by_meaning
+def test_params_lists_bounds_and_units(trajnb):
+    assert "\ngravity = 9.81 m/s2  (a number from 0.0 to 30.0)\n" in trajnb("params", "gravity")[1]
+    assert "\nlr = 0.01" in trajnb("params", "learning rate")[1], "by its meaning"
 
 
 @pytest.mark.parametrize(
@@ -59,18 +64,13 @@ def test_an_output_that_takes_nothing_gives_no_traceback(redirected, code, words
 
 
 def test_any_terminal_can_show_a_refusal():
-    command, terminal = [*TRAJNB, "params", "\N{SNOWMAN}"], {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "trajnb.cli", "params", "\N{SNOWMAN}"]
+    terminal = {"PYTHONIOENCODING": "ascii"}
     ended = subprocess.run(command, env=os.environ | terminal, capture_output=True, text=True)
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stderr
 
 
-def test_audit_ends_with_zero_one_or_two(tmp_path, monkeypatch, capsys):
-    def ended(*arguments):
-        monkeypatch.setattr(sys, "argv", ["trajnb", "audit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as code:
-            cli.main()
-        return code.value.code, capsys.readouterr()
-
+def test_audit_ends_with_zero_one_or_two(tmp_path, trajnb):
     for name in ("good", "bad"):
         (tmp_path / name / "a").mkdir(parents=True)
         clip_THW = np.random.default_rng(0).integers(30, 50, (16, 32, 32)).astype(np.uint8)
@@ -78,9 +78,9 @@ def test_audit_ends_with_zero_one_or_two(tmp_path, monkeypatch, capsys):
             clip_THW[t, t : t + 6, 5:11] = 220
         np.save(tmp_path / name / "a" / "1.npy", clip_THW)
     (tmp_path / "bad" / "a" / "2.npy").write_bytes(b"")
-    code, printed = ended(tmp_path / "good", "--json", tmp_path / "results")
-    assert code == 0, printed.out
+    code, printed, _ = trajnb("audit", tmp_path / "good", "--json", tmp_path / "results")
+    assert code == 0, printed
     assert files.read_json(tmp_path / "results" / "audit.json")["findings"] == []
-    assert ended(tmp_path / "bad")[0] == 1
-    code, printed = ended(tmp_path / "none")
-    assert (code, printed.out, printed.err.count("\n")) == (2, "", 1)
+    assert trajnb("audit", tmp_path / "bad")[0] == 1
+    code, printed, errors = trajnb("audit", tmp_path / "none")
+    assert (code, printed, errors.count("\n")) == (2, "", 1)

@@ -1,6 +1,5 @@
 """Parameters: whatever is wrong is said in one sentence, and nothing is left behind."""
 
-import ast
 import re
 
 import pytest
@@ -24,7 +23,6 @@ REFUSED = {  # a parameter file, and what its sentence must hold
     "lr: 1:30.5": "lr: 1:30.5 does not fit",
     "seed: 0x1F": "seed: 0x1F does not fit",
     "data_seed: -0_10": "data_seed: -0_10 does not fit (input should be greater than or equal to 0)",
-    "epochs: two": "epochs: two does not fit",
     f"epochs: {'9' * 5000}": "999 ... does not fit",
     "epchs: 3": "epchs is not a parameter; did you mean epochs?",
     "xyzzy: 3": "trajnb params",
@@ -128,16 +126,8 @@ def test_world_is_what_is_filmed():
 
 
 def test_notebook_takes_plain_variables_only():
-    names = {
-        "epochs": 3,
-        "_": 0.1,
-        "In": ["epochs = 3"],
-        "Out": {},
-        "noise_max": 0.2,
-        "re": re,
-        "print": print,
-        "ROOT": ROOT,
-    }
+    names = {"epochs": 3, "In": ["epochs = 3"], "noise_max": 0.2}
+    names |= {"_": 0.1, "Out": {}, "re": re, "print": print, "ROOT": ROOT}
     assert Config.from_notebook(names) == Config(epochs=3)
     with pytest.raises(ParameterError, match="did you mean epochs"):
         Config.from_notebook({"epchs": 3})
@@ -162,11 +152,8 @@ def test_every_parameter_affects_a_step_or_is_the_runner_s():
 
 
 def test_literals_reads_a_parameters_cell_only():
-    assert config.literals('a: int = 1  # px = pixels\nb = [1, "x"]\nc: float | None = None') == dict(
-        a=1, b=[1, "x"], c=None
-    )
+    source = 'a: int = 1  # px = pixels\nb = [1, "x"]\nc: float | None = None'
+    assert config.literals(source) == {"a": 1, "b": [1, "x"], "c": None}
     for source in ["import os", "a = b", "a = 1 + x", "a.b = 1", "print(1)"]:
         with pytest.raises(ValueError):
             config.literals(source)
-    with pytest.raises(SyntaxError):
-        ast.parse("%matplotlib inline")

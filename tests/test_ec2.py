@@ -1,6 +1,5 @@
 """A rented machine: a notice or its deadline stops the run, which is saved in the bucket; another machine goes on."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -8,7 +7,7 @@ import sys
 import pytest
 
 from tests import servers
-from tests.runs import SLOW, Lab, stop_at
+from tests.runs import SLOW, Lab, once_printed
 
 pytestmark = pytest.mark.rehearsal
 
@@ -36,8 +35,7 @@ def machine(folder):
 
 def start(lab, remote, hours, server):
     """profiles/ec2.sh as a process."""
-    own = {n: v for n, v in os.environ.items() if n not in ("TRAJNB_OUTPUTS", "TRAJNB_STEP", "MAKEFLAGS")}
-    own |= {"PYTHONPATH": str(lab.folder), "OFF": "echo off", "METADATA": server.url}
+    own = lab.environment() | {"OFF": "echo off", "METADATA": server.url}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     command = [lab.folder / "profiles" / "ec2.sh", str(remote), "params/mine.yaml", str(hours)]
     return subprocess.Popen(command, cwd=lab.folder, env=own, **pipes)
@@ -78,6 +76,6 @@ def test_a_container_that_has_to_go_saves_its_run(tmp_path, metadata):
     lab = machine(tmp_path / "first")
     lab.write("01_data", SLOW)
     process = start(lab, tmp_path / "bucket", 1, metadata)
-    stop_at(process, "begun", signal.SIGTERM)
+    once_printed("begun", process).send_signal(signal.SIGTERM)
     printed = process.communicate(timeout=120)[0]
     assert process.returncode != 0 and "equal to the run here\n" in printed, printed

@@ -11,7 +11,7 @@ import urllib.request
 import psutil
 import pytest
 
-from tests import servers
+from tests.slurm import free_ports
 from trajnb import ROOT
 
 TOKEN = "a-token-for-this-test"
@@ -21,11 +21,15 @@ START_S, END_S = 60, 30
 @pytest.fixture
 def lab(tmp_path):
     """(address, process) of JupyterLab, without the settings of a person."""
-    port, log = servers.free_port(), tmp_path / "log.txt"
+    (port,), log = free_ports(1), tmp_path / "log.txt"
+    printed = subprocess.run(["make", "-n", "lab"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    words = shlex.split(next(line for line in printed.splitlines() if "jupyterlab" in line))
+    command = [sys.executable, *words[words.index("-m") :]]  # the Makefile's own
+    more = ["--no-browser", f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--allow-root"]
     own = {f"JUPYTER_{kind}_DIR": str(tmp_path / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
     with open(log, "wb") as file:
         own |= {"JUPYTER_TOKEN": TOKEN, "IPYTHONDIR": str(tmp_path / "ipython")}
-        process = subprocess.Popen(command(port), cwd=ROOT, env=os.environ | own, stdout=file, stderr=file)
+        process = subprocess.Popen([*command, *more], cwd=ROOT, env=os.environ | own, stdout=file, stderr=file)
     address, end = f"http://127.0.0.1:{port}", time.monotonic() + START_S
     try:
         while opened(f"{address}/api/status?token={TOKEN}")[0] != 200:
@@ -35,14 +39,6 @@ def lab(tmp_path):
     finally:
         process.terminate()
         process.wait(END_S)
-
-
-def command(port):
-    """The Makefile's own command, at a given port, without a window, and as root where we are root."""
-    printed = subprocess.run(["make", "-n", "lab"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    words = shlex.split(next(line for line in printed.splitlines() if "jupyterlab" in line))
-    more = ["--no-browser", f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--allow-root"]
-    return [sys.executable, *words[words.index("-m") :], *more]
 
 
 def opened(url):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.runs import stop_at
+from tests.runs import once_printed
 from trajnb import ROOT, data, models, runs
 from trajnb.training import fit
 
@@ -27,7 +27,7 @@ def test_a_stopped_training_run_goes_on_to_the_bits_of_a_whole_one(monkeypatch, 
     cfg = runs.read([ROOT / "params/smoke.yaml"], WORDS)[1]["train-i3d"]
     data.make(cfg, cfg.stage_dir("data"))
     process = train(cfg)
-    stop_at(process, "epoch   1/3", signal.SIGTERM)
+    once_printed("epoch   1/3", process).send_signal(signal.SIGTERM)
     assert process.wait(60) == 130
     assert not (tmp_path / "cut/train-i3d/final.safetensors").exists()
     again = train(cfg)

@@ -42,11 +42,11 @@ def lab(tmp_path):
     return folder
 
 
-def make(folder, python, *targets, **environment):
-    """The calls of Python that `make` made, without the question whether the environment works."""
+def make(folder, python, **environment):
+    """The calls of Python that `make run` made, without the question whether the environment works."""
     log = python.with_name("log")
     log.write_text("")
-    command = ["make", "-s", f"PYTHON={python}", *(targets or ["run"])]
+    command = ["make", "-s", f"PYTHON={python}", "run"]
     subprocess.run(command, cwd=folder, env=os.environ | environment, check=True, capture_output=True)
     return [line for line in log.read_text().splitlines() if "import trajnb" not in line]
 

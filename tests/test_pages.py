@@ -27,11 +27,8 @@ def outputs_of_a_cell():
     shown = [new_output("display_data", data) for data in kinds]
     shown += [new_output("display_data", {"image/png": PNG}, metadata={"image/png": {"alt": "a chart"}})]
     shown += [new_output("stream", text=f"\x1b[31m{line}\x1b[0m {ROOT}/trajnb\n") for line in ("first", "second")]
-    shown += [
-        new_output(
-            "stream", name="stderr", text=f"{tempfile.gettempdir()}/ipykernel_12/3.py: {Path.home()}/x <script>alert(8)"
-        )
-    ]
+    warning = f"{tempfile.gettempdir()}/ipykernel_12/3.py: {Path.home()}/x <script>alert(8)"
+    shown += [new_output("stream", name="stderr", text=warning)]
     return [*shown, new_output("error", ename="E", evalue="", traceback=["\x1b[31mE\x1b[0m: <script>alert(9)"])]
 
 
@@ -162,9 +159,8 @@ def test_the_command_packs_the_pages(run_dir, monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", ["nothing", "../tiny"])
 def test_a_run_that_is_not_there_is_one_sentence(run_dir, monkeypatch, name):
-    with pytest.raises(
-        SystemExit, match=rf"^{name}: there is no executed notebook in .*: run it first, or check its name.$"
-    ):
+    sentence = rf"^{name}: there is no executed notebook in .*: run it first, or check its name.$"
+    with pytest.raises(SystemExit, match=sentence):
         command(monkeypatch, name)
 
 

@@ -6,10 +6,12 @@ import pytest
 
 from trajnb import ROOT, files, provenance
 
+KEPT = ("data/recipes.parquet", "evaluate/leaderboard.csv", "train-i3d/final.safetensors")
+
 
 @pytest.fixture
 def run_dir(tmp_path):
-    for name in ("data/recipes.parquet", "evaluate/leaderboard.csv", "train-i3d/final.safetensors"):
+    for name in KEPT:
         files.write_text(tmp_path / "tiny" / name, name)
     for name in (".lock", "data/.recipes.1.tmp"):
         (tmp_path / "tiny" / name).write_text("")
@@ -25,12 +27,7 @@ def sums(run_dir):
 def test_sha256sum_alone_finds_one_changed_byte(run_dir):
     assert sums(run_dir).returncode == 0
     listed = {line.split("  ")[1] for line in (run_dir / provenance.SUMS).read_text().splitlines()}
-    assert listed == {
-        "data/recipes.parquet",
-        "evaluate/leaderboard.csv",
-        "train-i3d/final.safetensors",
-        "manifest.json",
-    }
+    assert listed == {*KEPT, "manifest.json"}
     for name in listed:
         whole = (run_dir / name).read_bytes()
         (run_dir / name).write_bytes(bytes([whole[0] ^ 1]) + whole[1:])

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests import servers
+from tests.slurm import free_ports
 from trajnb import ROOT, files, remote
 
 QUICK = [sys.executable, "-c", "print('ended')"]
@@ -24,19 +25,13 @@ def run_dir(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def s3_port(tmp_path):
-    """The port of rclone's own S3 server on loopback, which keeps the bucket `lab` in a folder."""
+def bucket(tmp_path, monkeypatch):
+    """The remote s3:lab, of rclone's own S3 server on loopback, which keeps the bucket in a folder."""
     (tmp_path / "s3" / "lab").mkdir(parents=True)
     with servers.s3(tmp_path / "s3") as port:
-        yield port
-
-
-@pytest.fixture
-def bucket(s3_port, monkeypatch):
-    """The remote s3:lab."""
-    for name, value in servers.environment(s3_port).items():
-        monkeypatch.setenv(name, value)
-    return "s3:lab"
+        for name, value in servers.environment(port).items():
+            monkeypatch.setenv(name, value)
+        yield "s3:lab"
 
 
 def test_a_folder_as_remote_receives_all_but_hidden_files(run_dir, tmp_path, capfd):
@@ -58,9 +53,8 @@ def test_another_file_of_the_same_size_and_time_is_copied(run_dir, tmp_path):
 
 
 def test_a_dead_remote_never_stops_a_run_and_is_reported(run_dir, capfd):
-    dead = (
-        f":s3,provider=Minio,endpoint='http://127.0.0.1:{servers.free_port()}',access_key_id=a,secret_access_key=b:lab"
-    )
+    (port,) = free_ports(1)
+    dead = f":s3,provider=Minio,endpoint='http://127.0.0.1:{port}',access_key_id=a,secret_access_key=b:lab"
     assert remote.push(dead, "tiny", [sys.executable, "-c", "raise SystemExit(3)"]) == 3
     assert "tiny: NOT complete: " in capfd.readouterr().err
 

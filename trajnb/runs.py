@@ -212,7 +212,8 @@ def take_gpu():
     """
     if "SLURM_JOB_ID" in os.environ:
         return
-    listed = os.environ.get("CUDA_VISIBLE_DEVICES", "\n".join(provenance.gpus("uuid")))
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    listed = "\n".join(provenance.gpus("uuid")) if given is None else given
     for device in re.findall(r"[^\s,]+", listed):
         file = open(Path(tempfile.gettempdir()) / f"trajnb-{os.getuid()}-{device}.lock", "w")
         with contextlib.suppress(BlockingIOError):
