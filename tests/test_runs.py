@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from tests.runs import SLOW, Lab
+from tests.runs import SLOW, Lab, once_printed
 from trajnb import ParameterError, runs
 
 ALL = {"train-i3d", "evaluate", "robustness", "attention", "predict", "explain", "export", "report"}
@@ -29,23 +29,6 @@ def done(tmp_path_factory):
 @pytest.fixture
 def lab(tmp_path):
     return Lab(tmp_path)
-
-
-def planned(lab, *arguments):
-    """The steps that would run, and the whole output."""
-    code, printed = lab.run("-n", "--config", "models=[i3d]", *arguments)
-    assert code == 0, printed
-    return {line.split(": ")[1] for line in printed.splitlines() if line.startswith("Job ")}, printed
-
-
-def begin(lab, *arguments, body=SLOW):
-    """The runner, once its first notebook has begun a cell."""
-    lab.write("01_data", body)
-    process = lab.start(*arguments, "data")
-    for line in process.stdout:
-        if "begun" in line:
-            return process
-    raise AssertionError("the notebook never began")
 
 
 def nothing_is_left(lab, seconds=15):
@@ -75,33 +58,28 @@ def test_a_run_leaves_pages_manifest_and_sums(done):
 @pytest.mark.parametrize(
     ("change", "steps", "reason"),
     [
-        ("nothing", set(), "Nothing to be done"),
-        ("epochs", ALL, "'epochs=2' now: 'epochs=3'"),
-        ("model file", ALL, "now: 'lr=0.005'"),
-        ("colour", ALL - {"train-i3d"}, "code="),
-        ("layer", ALL, "code="),
-        ("other layer", ALL - {"train-i3d"}, "code="),
-        ("attention", {"attention", "explain", "report"}, "attention_clips=9"),
+        ("cell_limit_s=9", set(), "Nothing to be done"),
+        ("epochs=3", ALL, "'epochs=2' now: 'epochs=3'"),
+        ("params/models/i3d.yaml", ALL, "now: 'lr=0.005'"),
+        ("trajnb/figures/style.py", ALL - {"train-i3d"}, "code="),
+        ("trajnb/models/i3d.py", ALL, "code="),
+        ("trajnb/models/magvit.py", ALL - {"train-i3d"}, "code="),
+        ("attention_clips=9", {"attention", "explain", "report"}, "attention_clips=9"),
     ],
 )
 def test_what_runs_again(done, change, steps, reason):
-    edits = {
-        "colour": ("trajnb/figures/style.py", "\n# another colour\n"),
-        "layer": ("trajnb/models/i3d.py", "\n# another layer\n"),
-        "other layer": ("trajnb/models/magvit.py", "\n# another layer\n"),
-        "model file": ("params/models/i3d.yaml", "\nlr: 0.005\n"),
-    }
-    words = {"epochs": ["epochs=3"], "attention": ["attention_clips=9"], "nothing": ["cell_limit_s=9"]}.get(change, [])
-    if change == "nothing":  # that matters: a file written again as it was, a time limit
-        (done.run_dir / "data" / "recipes.parquet").touch()
-    path = done.folder / edits.get(change, ("README", ""))[0]
+    """`change`: a parameter, or a file in which something changes."""
+    (done.run_dir / "data" / "recipes.parquet").touch()  # does not matter: it is as it was
+    words = [change] if "=" in change else []
+    path = done.folder / ("README" if words else change)
     before = path.read_text() if path.is_file() else ""
-    text = before.replace("lr:", "#") if change == "model file" else before
-    path.write_text(text + edits.get(change, ("", ""))[1])
+    path.write_text(before.replace("lr:", "#") + "\nlr: 0.005" if path.suffix == ".yaml" else before + "\n# another")
     try:
-        found, printed = planned(done, *words)
+        code, printed = done.run("-n", "--config", "models=[i3d]", *words)
     finally:
         path.write_text(before)
+    assert code == 0, printed
+    found = {line.split(": ")[1] for line in printed.splitlines() if line.startswith("Job ")}
     assert found - {"pages"} == steps
     assert reason in printed
 
@@ -139,27 +117,24 @@ def test_a_cell_that_hangs_is_stopped_at_its_limit(lab):
     nothing_is_left(lab)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_saves_its_notebook_and_goes_on(lab, number):
-    process = begin(lab)
-    if number == signal.SIGTERM:
+@pytest.mark.parametrize("end", ["SIGINT", "SIGTERM", "SIGKILL", "SIGKILL of papermill"])
+def test_however_a_run_ends_nothing_is_left_and_the_same_command_goes_on(lab, end):
+    lab.write("01_data", SLOW)
+    process = once_printed("begun", lab.start("data"))
+    if end == "SIGTERM":
         code, printed = lab.run("data")
         assert code == 2 and printed.splitlines()[-1].startswith("run_name: smoke is already running")
-    process.send_signal(number)
-    assert process.wait(20) == 1
+    if end == "SIGKILL of papermill":
+        children = psutil.Process(process.pid).children(recursive=True)
+        [child for child in children if "trajnb.kernel" not in child.cmdline()][-1].kill()
+    else:
+        process.send_signal(getattr(signal, end))
+    code = process.wait(20)
     nothing_is_left(lab)
-    assert "begun" in (lab.run_dir / "data" / "notebook.failed.ipynb").read_text()
-    goes_on(lab)
-
-
-@pytest.mark.parametrize("victim", ["runner", "papermill"])
-def test_whatever_is_killed_leaves_nothing_and_the_same_command_goes_on(lab, victim):
-    process = begin(lab)
-    runner = psutil.Process(process.pid)
-    papermill = [p for p in runner.children(recursive=True) if "trajnb.kernel" not in p.cmdline()][-1]
-    (runner if victim == "runner" else papermill).kill()
-    assert process.wait(20) != 0
-    nothing_is_left(lab)
+    if end in ("SIGINT", "SIGTERM"):
+        assert code == 1
+        assert "begun" in (lab.run_dir / "data" / "notebook.failed.ipynb").read_text(), "the notebook is saved"
+    assert code != 0
     goes_on(lab)
 
 
@@ -176,10 +151,8 @@ def test_leftovers_of_a_power_cut_do_not_matter(lab):
 def test_a_full_disk_is_named(lab):
     mounted = lab.folder / "outputs"
     mounted.mkdir()
-    if (
-        os.geteuid()
-        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", mounted], capture_output=True).returncode
-    ):
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", mounted]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("no small disk can be mounted here: a full disk is not tested")
     try:
         code, printed = lab.run("data")
