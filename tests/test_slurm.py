@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import time
+from unittest import mock
 
 import pytest
 
@@ -36,12 +37,8 @@ for name in ("final.safetensors", "history.csv", "metrics.json"):
 
 @pytest.fixture(scope="module")
 def cluster():
-    before = dict(os.environ)
-    with slurm.Cluster(cpus=1) as cluster:
-        os.environ |= cluster.env
+    with slurm.Cluster(cpus=1) as cluster, mock.patch.dict(os.environ, cluster.env):
         yield cluster
-    os.environ.clear()
-    os.environ |= before
 
 
 @pytest.fixture
@@ -69,29 +66,18 @@ def steps(lab, model="i3d"):
 
 def start(lab, *more, models="i3d"):
     """The runner on the cluster, once the training runs have begun and saved something."""
-    process = lab.start(
-        *ON_SLURM, "trained", *more, "--config", f"models=[{models}]", stdout=open(lab.folder / "out", "w")
-    )
-    end = time.monotonic() + 90
+    arguments = [*ON_SLURM, "trained", *more, "--config", f"models=[{models}]"]
+    process, end = lab.start(*arguments, stdout=open(lab.folder / "out", "w")), time.monotonic() + 90
     while not all(steps(lab, model) > 2 for model in models.split(",")):
         assert time.monotonic() < end and process.poll() is None, (lab.folder / "out").read_text()
         time.sleep(0.1)
     return process
 
 
-def ends_well(process, lab, model="i3d"):
-    """The run ends, with eight steps of which none was made twice; what was printed."""
-    code = process.wait(120)
-    printed = (lab.folder / "out").read_text()
-    assert code == 0, printed
-    assert (lab.run_dir / f"train-{model}" / "final.safetensors").read_text() == "x" * 8
-    return printed
-
-
-def job_of(cluster, model="i3d"):
-    """Slurm's number of a training's job."""
-    (number,) = re.findall(rf"(\d+) rule_train_wildcards_train-{model}$", cluster("squeue", "-h", "-o", "%i %k"), re.M)
-    return number
+def ends_well(process, lab):
+    """The run ends, with eight steps of which none was made twice."""
+    assert process.wait(120) == 0, (lab.folder / "out").read_text()
+    assert (lab.run_dir / "train-i3d" / "final.safetensors").read_text() == "x" * 8
 
 
 def test_training_runs_are_spread_and_a_killed_node_moves_its_own(cluster, lab):
@@ -110,7 +96,8 @@ def test_training_runs_are_spread_and_a_killed_node_moves_its_own(cluster, lab):
 
 def test_a_cancelled_job_is_sent_again_and_resumes(cluster, lab):
     process = start(lab)
-    cluster("scancel", job_of(cluster))
+    (job,) = re.findall(r"(\d+) rule_train_wildcards_train-i3d$", cluster("squeue", "-h", "-o", "%i %k"), re.M)
+    cluster("scancel", job)
     ends_well(process, lab)
     assert [before > 2 for _, before in begun(lab)] == [False, True]
 
