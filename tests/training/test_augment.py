@@ -69,7 +69,7 @@ def test_two_clips_by_hand(make_cfg):
     rng, cfg = Drawn(), make_cfg(mirror=True, shift_px=2, contrast=0.25)
     moved, after = augment(video, track, draw(cfg, rng, 2))
     assert rng.arguments == [(-2, 3, (2, 2)), (0.75, 1.25, 2)]
-    assert draw(cfg, rng, 2).factor_B.dtype == torch.float32
+    assert draw(cfg, rng, 2)[2].dtype == torch.float32
     first = torch.tensor([[60.0, 60, 20, 10]] * 3 + [[150.0, 150, 90, 80]]) / 255
     second = torch.tensor([[0.0, 0, 0, 0]] * 3 + [[153.0, 204, 204, 204]]) / 255
     for result, plain, factor in zip(moved[:, 0, 0], (first, second), (2.0, 0.5), strict=True):

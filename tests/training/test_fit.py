@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from trajnb import config
 from trajnb.training import checkpoints
 from trajnb.training.augment import augment, draw
-from trajnb.training.fit import fit, order, refuse_nonfinite, train_step, validate, warmup_cosine, weights_sum
+from trajnb.training.fit import fit, order, refuse_nonfinite, train_step, validate, warmup_cosine
 from trajnb.training.losses import training_loss
 
 TIMES = ("seconds", "clips_per_second")
@@ -265,10 +265,16 @@ def test_the_first_step_that_is_not_finite_is_named(make_cfg):
     with pytest.raises(FloatingPointError, match=r"loss inf in epoch 3, step 12"):
         refuse_nonfinite(values, 2, 10, make_cfg())
     refuse_nonfinite(values[:1], 2, 10, make_cfg())
-    assert weights_sum(torch.nn.Linear(2, 2).requires_grad_(False)).isfinite()
-    poisoned = torch.nn.Linear(2, 2)
-    poisoned.bias.data[1] = float("nan")
-    assert not weights_sum(poisoned).isfinite()
+
+
+def test_weights_that_are_not_finite_are_never_saved(make_cfg, make_net, make_clips, tmp_path):
+    """The loss of the step that spoils them is finite."""
+    cfg = make_cfg(checkpoint_seconds=0.0)
+    net, clips = make_net(cfg), make_clips(cfg)
+    net.head.to_class.bias.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(FloatingPointError, match="loss nan in epoch 1, step 2"):
+        fit(net, clips, clips, cfg, tmp_path)
+    assert not checkpoints.written(tmp_path)
 
 
 def test_order_shows_each_clip_once_and_differs_by_epoch():

@@ -30,14 +30,8 @@ class TrainState:
     step: int = 0  # steps done of the epoch after those of `history`
     losses: list = field(default_factory=list)  # 0-dimensional tensors on the device: reading them would wait for it
     correct: list = field(default_factory=list)  # shares of correct classes, likewise
-    seconds: float = 0.0
+    seconds: float = 0.0  # of the epoch so far
     random: dict = field(default_factory=dict)  # torch's random states after that step
-
-    def add(self, loss, correct, seconds):
-        """Count one more step; `seconds` are those of the epoch so far."""
-        self.losses.append(loss)
-        self.correct.append(correct)
-        self.step, self.seconds = self.step + 1, seconds
 
 
 class Checkpoints:
@@ -72,13 +66,20 @@ class Checkpoints:
     def restore(self) -> TrainState:
         """Load the newest whole checkpoint; an empty TrainState when there is none.
 
-        Raises ValueError when it was trained with other parameters, clips or code, and names them.
+        Raises ValueError when it was trained with other parameters, clips or code, with both values of each.
         """
         content = newest(self.folder)
         if content is None:
             return TrainState()
         # Before anything is loaded: half of another training run would be in no state at all.
-        refuse_others(self.folder, content["identity"], self.identity)
+        old, new = content["identity"], self.identity
+        differ = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+        if differ:
+            changes = ", ".join(f"{name} {old.get(name)} -> {new.get(name)}" for name in differ)
+            raise ValueError(
+                f"{self.folder.name}/{FOLDER} was trained with other parameters ({changes}): "
+                "go back to them or remove the folder"
+            )
         for name, part in self.parts.items():
             part.load_state_dict(content[name])
         if not self.cfg.threads:
@@ -117,13 +118,3 @@ def newest(folder: Path) -> dict | None:
             problem = f"cannot be read ({error.strerror})"
         print(f"checkpoint {path.name} {problem}: going on from an older one", flush=True)
     return None
-
-
-def refuse_others(folder: Path, old: dict, new: dict):
-    """Raises ValueError, with both values, for all that differs between two identities."""
-    changes = [f"{k} {old.get(k)} -> {new.get(k)}" for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)]
-    if changes:
-        where = f"{Path(folder).name}/{FOLDER}"
-        raise ValueError(
-            f"{where} was trained with other parameters ({', '.join(changes)}): go back to them or remove the folder"
-        )

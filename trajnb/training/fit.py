@@ -2,6 +2,8 @@
 
 import functools
 import math
+import signal
+import threading
 import time
 from pathlib import Path
 
@@ -14,9 +16,8 @@ from trajnb import data, files
 from trajnb.models import trained
 from trajnb.progress import progress, write_line
 from trajnb.training import checkpoints, optimizers
-from trajnb.training.augment import Draws, augment, draw
+from trajnb.training.augment import augment, draw
 from trajnb.training.graph import Replayed
-from trajnb.training.interrupts import Interrupts
 from trajnb.training.losses import training_loss
 from trajnb.training.predictions import validate
 
@@ -52,13 +53,16 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
             net.train()  # validation has left it in eval mode
             seed_torch(cfg, epoch, state)
             for inputs in planned(cfg, epoch, train_set, rows_KB, state.step, device):
-                measured = step(*inputs)
-                state.add(*measured, time.perf_counter() - start)
+                loss, correct = step(*inputs)
+                state.losses.append(loss)
+                state.correct.append(correct)
+                state.step, state.seconds = state.step + 1, time.perf_counter() - start
                 bar.set_postfix(epoch=epoch + 1, clips_per_second=state.step * batch / state.seconds, refresh=False)
                 bar.update()
                 if keeper.due() or interrupts.requested:
-                    # The loss of a step says nothing of the weights after it.
-                    refuse_nonfinite([*state.losses, weights_sum(net)], epoch, epoch * steps, cfg)
+                    # The loss of a step says nothing of the weights after it; their sum is finite if they all are.
+                    weights = torch.stack([weight.detach().float().sum() for weight in net.parameters()]).sum()
+                    refuse_nonfinite([*state.losses, weights], epoch, epoch * steps, cfg)
                     keeper.save(state)
                     interrupts.obey()
             refuse_nonfinite(state.losses, epoch, epoch * steps, cfg)
@@ -82,11 +86,11 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
 
 
 def train_step(net, optimizer, cfg, video, label, track, mirror, shift, factor, lr):
-    """One step on tensors of one device: a Batch, its Draws, the learning rate; returns loss and share correct there.
+    """One step on tensors of one device: a Batch, its draws, the learning rate; returns loss and share correct there.
 
     No number is read back: the host would wait for a GPU in every step.
     """
-    video, track = augment(video, track, Draws(mirror, shift, factor))
+    video, track = augment(video, track, (mirror, shift, factor))
     output, aux = net(video)
     loss = training_loss(output, aux, label, track, cfg)
     # None, not zero: a recorded step then writes its gradients instead of adding to old ones.
@@ -108,7 +112,7 @@ def prepare(cfg) -> torch.device:
 
 
 def planned(cfg, epoch: int, train_set, rows_KB, first: int, device):
-    """What each step of an epoch from `first` on is called with: a Batch, its Draws, the learning rate."""
+    """What each step of an epoch from `first` on is called with: a Batch, its draws, the learning rate."""
     for start in range(first, len(rows_KB), PLANNED):
         these = range(start, min(start + PLANNED, len(rows_KB)))
         draws, lr_K = plan(cfg, epoch, these, *rows_KB.shape, device)
@@ -122,7 +126,7 @@ def plan(cfg, epoch: int, these: range, steps: int, batch: int, device):
     draws = [draw(cfg, np.random.default_rng((cfg.seed, epoch, 1 + k)), batch) for k in these]
     done, total = epoch * steps, cfg.epochs * steps
     lr_K = torch.tensor([cfg.lr * warmup_cosine(done + k, total, cfg.warmup_share) for k in these])
-    return Draws(*(torch.stack(part).to(device) for part in zip(*draws, strict=True))), lr_K.to(device)
+    return [torch.stack(part).to(device) for part in zip(*draws, strict=True)], lr_K.to(device)
 
 
 def order(seed: int, epoch: int, clips: int, batch: int) -> np.ndarray:
@@ -161,11 +165,6 @@ def refuse_nonfinite(values: list[torch.Tensor], epoch: int, before: int, cfg):
         )
 
 
-def weights_sum(net) -> torch.Tensor:
-    """Not finite where any weight is not."""
-    return torch.stack([weight.detach().float().sum() for weight in net.parameters()]).sum()
-
-
 def record(state, epoch: int, steps: int, batch: int, cfg, scores: dict, seconds: float) -> dict:
     """The history's row of an epoch that has just ended."""
     train_loss, train_top1 = (torch.stack(values).mean().item() for values in (state.losses, state.correct))
@@ -183,3 +182,31 @@ def describe(row: dict, epochs: int) -> str:
         f"  |  val {row['val_loss']:7.4f}  top-1 {row['val_top1']:.4f}  ADE {row['val_ade_px']:5.2f} px"
         f"  |  {row['seconds']:.1f} s  {row['clips_per_second']:.0f} clips/s"
     )
+
+
+class Interrupts:
+    """A context in which SIGINT and SIGTERM only set `requested`; a second SIGINT stops at once.
+
+    Outside the main thread, where no signal arrives, it does nothing.
+    """
+
+    def __enter__(self):
+        self.requested, self.previous = False, {}  # only noted: a step that is cut has half of its weights moved
+        if threading.current_thread() is threading.main_thread():
+            self.previous = {number: signal.signal(number, self.note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *error):
+        for number, handler in self.previous.items():  # a notebook's own handlers
+            signal.signal(number, handler)
+
+    def note(self, number, frame):
+        # A Jupyter server sends SIGTERM some seconds after SIGINT: that is not a second request.
+        if self.requested and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.requested = True
+
+    def obey(self):
+        """Raise KeyboardInterrupt if a signal has requested it; the caller has saved its state."""
+        if self.requested:
+            raise KeyboardInterrupt

@@ -39,20 +39,16 @@ class MuonAdamW(torch.optim.AdamW):
     def muon(self, group):
         """One step of Muon for a group's matrices."""
         weights = [weight for weight in group["params"] if weight.grad is not None]
-        grads, momenta = [weight.grad for weight in weights], [self.momentum(weight) for weight in weights]
+        for weight in weights:
+            if not self.state[weight]:  # "step" because AdamW asks every state for it when one is loaded
+                self.state[weight] = {"momentum": torch.zeros_like(weight), "step": torch.zeros(())}
+        # The momentum: a running mean of gradients.
+        grads, momenta = [weight.grad for weight in weights], [self.state[weight]["momentum"] for weight in weights]
         torch._foreach_lerp_(momenta, grads, 1 - MOMENTUM)
         # Nesterov's form: the momentum as it would be after this gradient once more.
         ahead = torch._foreach_lerp(momenta, grads, 1 - MOMENTUM)
         torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
         torch._foreach_sub_(weights, [group["lr"] * update for update in updates(ahead)])
-
-    def momentum(self, weight):
-        """The running mean of a weight's gradients."""
-        state = self.state[weight]
-        if "momentum" not in state:
-            state["momentum"] = torch.zeros_like(weight)
-            state["step"] = torch.zeros(())  # AdamW asks every state for it when one is loaded
-        return state["momentum"]
 
 
 def updates(momenta):

@@ -31,8 +31,7 @@ def predict(net, clips, cfg) -> dict[str, np.ndarray]:
 
 def validate(net, val_set, cfg) -> dict[str, float]:
     """Loss (class NLL + position NLL, nats), top-1 accuracy, ADE in pixels."""
-    prediction = {name: torch.from_numpy(array) for name, array in predict(net, val_set, cfg).items()}
-    logits_NK, mean_NHx3, logvar_NHx3 = prediction.values()
+    logits_NK, mean_NHx3, logvar_NHx3 = map(torch.from_numpy, predict(net, val_set, cfg).values())
     label_N, track_NFx3 = torch.from_numpy(val_set.label_N), torch.from_numpy(val_set.track_NFx3)
     target_NHx3 = as_target(track_NFx3)[:, cfg.frames :]
     # No auxiliary terms and no beta: the loss of one architecture has to compare with that of another.
