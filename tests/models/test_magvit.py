@@ -100,14 +100,13 @@ def test_entropy_wants_each_sure_and_all_used():
 def test_decoder_reads_the_codes_alone(net):
     """What it gets is the quantiser's output, not the latents; it answers in the shape of the folded clip."""
     seen = []
-    net.decoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    net.decoder.register_forward_hook(lambda module, inputs, output: seen.append(output))
-    video = torch.rand(2, 1, 8, 16, 16)
-    assert net.train()(video)[1]["loss"].isfinite()
-    latent_BDTHW = net.encoder(net.folded(video))
-    torch.testing.assert_close(seen[0], net.quantiser(latent_BDTHW)[0])
-    assert not torch.allclose(seen[0], latent_BDTHW, atol=1e-2)
-    assert seen[1].shape == net.folded(video).shape
+    for part in (net.encoder, net.decoder):
+        part.register_forward_hook(lambda module, inputs, output: seen.extend((inputs[0], output)))
+    assert net.train()(torch.rand(2, 1, 8, 16, 16))[1]["loss"].isfinite()
+    folded, latent, code, restored = seen
+    torch.testing.assert_close(code, net.quantiser(latent)[0])
+    assert not torch.allclose(code, latent, atol=1e-2)
+    assert restored.shape == folded.shape == (2, 1, 8, 16, 16)
 
 
 def test_frames_that_the_pools_do_not_divide():

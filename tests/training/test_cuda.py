@@ -8,8 +8,7 @@ from trajnb import models
 from trajnb.config import Config
 from trajnb.models import trained
 from trajnb.training import graph
-from trajnb.training.fit import fit
-from trajnb.training.predictions import predict
+from trajnb.training.fit import fit, predict
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="no GPU: the CUDA path is not verified on this machine"

@@ -80,10 +80,9 @@ class Head(nn.Module):
         self.to_observed = nn.Linear(width, 3)
         start(self)
         # Small output maps: unsure at first, near 1 / K, near the middle of the frame.
-        for output in (self.to_class, self.to_future, self.to_observed):
-            nn.init.trunc_normal_(output.weight, std=0.02)
-        for table in (self.query_QD, self.observed_query_TD):
-            nn.init.trunc_normal_(table, std=0.02)
+        maps = [layer.weight for layer in (self.to_class, self.to_future, self.to_observed)]
+        for weight in (*maps, self.query_QD, self.observed_query_TD):
+            nn.init.trunc_normal_(weight, std=0.02)
 
     @in_float32
     def forward(self, grid_BTHWD) -> Output:
@@ -96,15 +95,12 @@ class Head(nn.Module):
         for pool in self.pools:
             query_BQD = pool(query_BQD, cell_BSD)
         class_B1D, future_BFD, observed_BTD = self.norm(query_BQD).tensor_split([1, 1 + self.horizon], dim=1)
-        observed_BTx3 = absolute(self.to_observed(observed_BTD)) if self.training else None
-        return Output(self.to_class(class_B1D[:, 0]), self.distribution(future_BFD), observed_BTx3)
-
-    def distribution(self, future_BFD):
-        """Mean and log-variance of (u, v, log z), out of standard units."""
         mean_BFx3, raw_BFx3 = self.to_future(future_BFD).chunk(2, dim=-1)
         # A smooth floor: a clamped variance would have no gradient to come back from below it.
-        log_variance = LOG_VARIANCE_FLOOR + softplus(raw_BFx3 - LOG_VARIANCE_FLOOR)
-        return torch.cat([absolute(mean_BFx3), log_variance + 2 * math.log(SCALE)], dim=-1)
+        log_variance_BFx3 = LOG_VARIANCE_FLOOR + softplus(raw_BFx3 - LOG_VARIANCE_FLOOR)
+        future_BFx6 = torch.cat([absolute(mean_BFx3), log_variance_BFx3 + 2 * math.log(SCALE)], dim=-1)
+        observed_BTx3 = absolute(self.to_observed(observed_BTD)) if self.training else None
+        return Output(self.to_class(class_B1D[:, 0]), future_BFx6, observed_BTx3)
 
 
 def absolute(standard_x3):

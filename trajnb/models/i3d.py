@@ -135,17 +135,12 @@ class I3D(nn.Module):
             for block in blocks:
                 layers.append(Mixed(width, block))
                 width = layers[-1].outputs
-        self.layers = nn.Sequential(*layers)
-        self.num_features = width
-        self.reset()
-
-    def reset(self):
-        """He's initialisation where `from_scratch`, else Sonnet's."""
+        self.layers, self.num_features = nn.Sequential(*layers), width
         for module in self.modules():
             if isinstance(module, nn.BatchNorm3d):
                 # The authors' 0.001 needs thousands of steps to know a mean; a nano training has hundreds.
-                module.momentum = 0.05 if self.from_scratch else 0.001
-            elif isinstance(module, nn.Conv3d) and self.from_scratch:
+                module.momentum = 0.05 if from_scratch else 0.001
+            elif isinstance(module, nn.Conv3d) and from_scratch:  # He's initialisation, else Sonnet's
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             elif isinstance(module, nn.Conv3d):
                 std = module.weight[0].numel() ** -0.5

@@ -166,20 +166,16 @@ class Magvit(nn.Module):
         super().__init__()
         check_divides("frames", frames, patch[0] * math.prod(pools), "patch and pools'")
         check_divides("size", size, patch[1] * 2 ** len(pools), "patch and pools'")
-        self.channels, self.patch, self.from_scratch = channels, patch, from_scratch
-        self.num_features = latent
+        self.channels, self.patch, self.from_scratch, self.num_features = channels, patch, from_scratch, latent
         folded = channels * patch[0] * patch[1] * patch[2]
         shape = (widths, pools, blocks, latent, 1 if from_scratch else 3)
         self.encoder, self.decoder = encoder(folded, *shape), decoder(folded, *shape)
         self.quantiser = Quantiser(codes, latent, unit=from_scratch)
-        self.reset()
-
-    def reset(self):
-        """LeCun's initialisation, as in the authors' framework: deviation 1 / sqrt(inputs)."""
+        # LeCun's initialisation, as in the authors' framework: deviation 1 / sqrt(inputs).
         for module in self.modules():
             if isinstance(module, nn.Conv3d):
                 std = module.weight[0].numel() ** -0.5
-                if self.from_scratch:
+                if from_scratch:
                     nn.init.normal_(module.weight, std=std)
                 else:
                     cut = 2 * std / TRUNCATED  # flax divides, so that the deviation is `std` after the cut
@@ -188,15 +184,11 @@ class Magvit(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def forward(self, video_BCTHW):
-        folded_BCTHW = self.folded(video_BCTHW)
+        # Standardised, an empty clip has a reconstruction error of 1, whatever its light.
+        video_BCTHW = standardise(video_BCTHW) if self.from_scratch else video_BCTHW
+        folded_BCTHW = fold(video_BCTHW.expand(-1, self.channels, -1, -1, -1), self.patch)
         latent_BDTHW, aux = self.encoder(folded_BCTHW), {}
         if self.training:  # quantiser and decoder teach the encoder; a prediction needs neither
             code_BDTHW, _, loss = self.quantiser(latent_BDTHW)
             aux["loss"] = F.mse_loss(self.decoder(code_BDTHW), folded_BCTHW) + loss
         return rearrange(latent_BDTHW, "b d t h w -> b t h w d"), aux
-
-    def folded(self, video_BCTHW):
-        """The clip as the tokenizer sees it: standardised where `from_scratch`, folded into patches."""
-        # Standardised, an empty clip has a reconstruction error of 1, whatever its light.
-        video_BCTHW = standardise(video_BCTHW) if self.from_scratch else video_BCTHW
-        return fold(video_BCTHW.expand(-1, self.channels, -1, -1, -1), self.patch)

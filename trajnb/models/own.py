@@ -63,34 +63,26 @@ def problems(net, video_BCTHW):
         alone_BTHWD, _ = net.features(video_BCTHW[1:2])
     if not grid_BTHWD.isfinite().all():
         yield "the grid has infinities or NaN"
-    if min(grid_BTHWD.shape[2:4]) < FEWEST_ROWS:
-        rows_columns = tuple(grid_BTHWD.shape[2:4])
+    rows_columns = tuple(grid_BTHWD.shape[2:4])
+    if min(rows_columns) < FEWEST_ROWS:
         yield f"the grid has {rows_columns} rows and columns, below {FEWEST_ROWS}: too coarse to say where"
     if not torch.allclose(alone_BTHWD[0], grid_BTHWD[1], atol=1e-4, rtol=1e-3):
         yield "in eval mode a clip's grid depends on the other clips of its batch"
-    silent = without_gradient(copy.deepcopy(net), video_BCTHW)
-    if silent:
-        yield f"no gradient reaches {len(silent)} parameters, {silent[0]} for one"
-    if not sees_order(net, video_BCTHW):
-        yield "a clip played backwards has the same grid, or the same grid in reverse: the network sees no order"
-
-
-def without_gradient(net, video_BCTHW):
-    """Names of parameters that no gradient reaches, after two steps: a map that starts at zero passes none at first."""
-    optimizer = torch.optim.AdamW(net.train().parameters(), lr=1e-3)
-    for _ in range(3):
+    trained = copy.deepcopy(net).train()
+    optimizer = torch.optim.AdamW(trained.parameters(), lr=1e-3)
+    for _ in range(3):  # a map that starts at zero passes no gradient at first
         optimizer.zero_grad()
-        output, aux = net(video_BCTHW)
+        output, aux = trained(video_BCTHW)
         parts = [output.logits_BK.logsumexp(1), output.future_BFx6.square(), output.observed_BTx3.square()]
         (sum(part.mean() for part in parts) + aux.get("loss", 0)).backward()
         optimizer.step()
-    return [name for name, weight in net.named_parameters() if weight.grad is None or not weight.grad.any()]
+    silent = [name for name, weight in trained.named_parameters() if weight.grad is None or not weight.grad.any()]
+    if silent:
+        yield f"no gradient reaches {len(silent)} parameters, {silent[0]} for one"
 
-
-@torch.no_grad()
-def sees_order(net, video_BCTHW):
-    """Whether a reversed clip has other features, once every path is awake."""
-    for weight in net.parameters():
-        weight.add_(0.02 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(weight.numel())))
-    forward, backward = (net.eval().features(video)[0] for video in (video_BCTHW, video_BCTHW.flip(2)))
-    return all((forward - other).abs().max() > CHANGED for other in (backward, backward.flip(1)))
+    with torch.no_grad():  # with every path awake
+        for weight in net.parameters():
+            weight.add_(0.02 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(weight.numel())))
+        forward, backward = (net.features(video)[0] for video in (video_BCTHW, video_BCTHW.flip(2)))
+    if not all((forward - other).abs().max() > CHANGED for other in (backward, backward.flip(1))):
+        yield "a clip played backwards has the same grid, or the same grid in reverse: the network sees no order"

@@ -18,9 +18,8 @@ def standardise(video_BCTHW):
 
 def fold(video_BCTHW, patch: tuple[int, int, int]):
     """(B, C, T, H, W) -> (B, C k p q, T/k, H/p, W/q), channels last in memory."""
-    # With a small convolution after it this is a large strided convolution, and several times as fast on a CPU, where a
-    # convolution of one channel keeps most of the arithmetic units idle.
-    # Channels last in memory: convolutions read them faster so.
+    # With a small convolution after it this is a large strided one, several times as fast on a CPU, where one channel
+    # keeps most of the arithmetic units idle. Channels last in memory: convolutions read them faster so.
     k, p, q = patch
     last = rearrange(video_BCTHW, "b c (t k) (h p) (w q) -> b t h w (c k p q)", k=k, p=p, q=q)
     return rearrange(last, "b t h w c -> b c t h w")

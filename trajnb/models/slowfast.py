@@ -15,6 +15,8 @@ Differs:  pooling, dropout and logits give way to the shared head: each slow cel
 Shapes:   B clips   C channels   T frames of a pathway   H, W grid
 """
 
+from collections import OrderedDict
+
 import torch
 from einops import rearrange
 from torch import nn
@@ -30,16 +32,10 @@ PRESETS = {
 }
 
 
-class Unit(nn.Module):
+def unit(inputs: int, outputs: int, kernel=(1, 1, 1), stride=(1, 1, 1)) -> nn.Sequential:
     """Convolution without bias, padded to keep the grid, and batch normalisation."""
-
-    def __init__(self, inputs: int, outputs: int, kernel=(1, 1, 1), stride=(1, 1, 1)):
-        super().__init__()
-        self.conv = nn.Conv3d(inputs, outputs, kernel, stride, [k // 2 for k in kernel], bias=False)
-        self.norm = nn.BatchNorm3d(outputs)
-
-    def forward(self, x_BCTHW):
-        return self.norm(self.conv(x_BCTHW))
+    conv = nn.Conv3d(inputs, outputs, kernel, stride, [k // 2 for k in kernel], bias=False)
+    return nn.Sequential(OrderedDict(conv=conv, norm=nn.BatchNorm3d(outputs)))
 
 
 class Bottleneck(nn.Module):
@@ -48,11 +44,11 @@ class Bottleneck(nn.Module):
     def __init__(self, inputs: int, inner: int, kernel_t: int, stride: int):
         super().__init__()
         outputs = 4 * inner
-        self.a = Unit(inputs, inner, (kernel_t, 1, 1))  # the only convolution over time
-        self.b = Unit(inner, inner, (1, 3, 3), (1, stride, stride))
-        self.c = Unit(inner, outputs)
+        self.a = unit(inputs, inner, (kernel_t, 1, 1))  # the only convolution over time
+        self.b = unit(inner, inner, (1, 3, 3), (1, stride, stride))
+        self.c = unit(inner, outputs)
         same = inputs == outputs and stride == 1
-        self.shortcut = nn.Identity() if same else Unit(inputs, outputs, stride=(1, stride, stride))
+        self.shortcut = nn.Identity() if same else unit(inputs, outputs, stride=(1, stride, stride))
 
     def forward(self, x_BCTHW):
         y_BCTHW = torch.relu(self.a(x_BCTHW))
@@ -72,7 +68,7 @@ class Stem(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, kernel: tuple, stride: int):
         super().__init__()
-        self.unit = Unit(inputs, outputs, kernel, (1, stride, stride))
+        self.unit = unit(inputs, outputs, kernel, (1, stride, stride))
         # In space alone: the fast pathway is to keep every frame.
         self.pool = nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))
 
@@ -86,7 +82,7 @@ class Lateral(nn.Module):
     def __init__(self, inputs: int, alpha: int, kernel_t: int):
         super().__init__()
         # From fast to slow alone: both ways were no better (section 3.3).
-        self.unit = Unit(inputs, 2 * inputs, (kernel_t, 1, 1), (alpha, 1, 1))
+        self.unit = unit(inputs, 2 * inputs, (kernel_t, 1, 1), (alpha, 1, 1))
 
     def forward(self, slow_BCTHW, fast_BCTHW):
         return torch.cat([slow_BCTHW, torch.relu(self.unit(fast_BCTHW))], dim=1)
@@ -129,11 +125,7 @@ class SlowFast(nn.Module):
             self.fast.append(stage(fast_in, thin * 2**k, 3, stride, blocks))
             slow_in, fast_in = 4 * width * 2**k, 4 * thin * 2**k
         self.num_features = slow_in + alpha * fast_in
-        self.reset()
-
-    def reset(self):
-        """He's initialisation (fan out)."""
-        for module in self.modules():
+        for module in self.modules():  # He's initialisation (fan out)
             if isinstance(module, nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if isinstance(module, Bottleneck):

@@ -38,13 +38,12 @@ def identity(cfg) -> dict:
     names = config.AFFECTS["data"] - {"test_clips"} | {"model", "preset", "seed", "control"}
     # The code itself, not the package's version: a changed layer must not load old weights.
     code = {f"{room} code": config.code_hash([room], cfg.model) for room in ROOMS}
-    return json.loads(json.dumps(cfg.model_dump(include=names) | code))
+    return cfg.model_dump(mode="json", include=names) | code
 
 
 def training_identity(cfg) -> dict:
     """What a training run is: that, and every parameter that moves a weight."""
-    names = config.AFFECTS["train"] - {"seeds"}
-    return identity(cfg) | json.loads(json.dumps(cfg.model_dump(include=names)))
+    return identity(cfg) | cfg.model_dump(mode="json", include=config.AFFECTS["train"] - {"seeds"})
 
 
 def save(path: Path, net, cfg):

@@ -60,33 +60,25 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(*layers)  # one norm and MLP for patches and class token
 
     def forward(self, x_BTPD, cls_B1D):
+        _, T, P, _ = x_BTPD.shape
         # Time before space, each with weights of its own: "divided" attention, the paper's best (table 1).
-        x_BTPD = x_BTPD + self.time(x_BTPD)
-        space_BTPD, cls_update_B1D = self.space(x_BTPD, cls_B1D)
-        x_BTPD = x_BTPD + space_BTPD
-        x_BTPD = x_BTPD + self.mlp(x_BTPD)
-        if cls_B1D is not None:
-            cls_B1D = cls_B1D + cls_update_B1D
-            cls_B1D = cls_B1D + self.mlp(cls_B1D)
-        return x_BTPD, cls_B1D
-
-    def time(self, x_BTPD):
-        """Each place along its own track."""
-        # The class token takes no part: the authors' code, not the paper's equation 8.
+        # Each place along its own track. The class token takes no part: the authors' code, not the paper's equation 8.
         track_GTD = rearrange(self.temporal_norm(x_BTPD), "b t p d -> (b p) t d")
         y_GTD = self.temporal_fc(self.temporal_attention(track_GTD))
-        return rearrange(y_GTD, "(b p) t d -> b t p d", p=x_BTPD.shape[2])
+        x_BTPD = x_BTPD + rearrange(y_GTD, "(b p) t d -> b t p d", p=P)
 
-    def space(self, x_BTPD, cls_B1D):
-        """Each moment over its own places."""
-        T = x_BTPD.shape[1]
+        # Each moment over its own places.
+        seen_BTPD = x_BTPD
         if cls_B1D is not None:  # every moment sees a copy of the class token; the copies are averaged (authors' code)
-            x_BTPD = torch.cat([repeat(cls_B1D, "b one d -> b t one d", t=T), x_BTPD], dim=2)
-        y_GPD = self.spatial_attention(rearrange(self.spatial_norm(x_BTPD), "b t p d -> (b t) p d"))
+            seen_BTPD = torch.cat([repeat(cls_B1D, "b one d -> b t one d", t=T), x_BTPD], dim=2)
+        y_GPD = self.spatial_attention(rearrange(self.spatial_norm(seen_BTPD), "b t p d -> (b t) p d"))
         y_BTPD = rearrange(y_GPD, "(b t) p d -> b t p d", t=T)
-        if cls_B1D is None:
-            return y_BTPD, None
-        return y_BTPD[:, :, 1:], reduce(y_BTPD[:, :, :1], "b t one d -> b one d", "mean")
+        if cls_B1D is not None:
+            cls_B1D = cls_B1D + reduce(y_BTPD[:, :, :1], "b t one d -> b one d", "mean")
+            cls_B1D = cls_B1D + self.mlp(cls_B1D)
+            y_BTPD = y_BTPD[:, :, 1:]
+        x_BTPD = x_BTPD + y_BTPD
+        return x_BTPD + self.mlp(x_BTPD), cls_B1D
 
 
 class Transformer(nn.Module):
@@ -121,21 +113,16 @@ class Transformer(nn.Module):
         self.when_T1D = nn.Parameter(torch.empty(steps, 1, width))
         self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio) for _ in range(depth))
         self.norm = nn.LayerNorm(width, eps=1e-6)
-        self.reset()
-
-    @torch.no_grad()
-    def reset(self):
-        """Initialisation as in TimeSformer's code, or `from_scratch`."""
-        start(self, std=None if self.from_scratch else 0.02)
-        if not self.from_scratch:
+        start(self, std=None if from_scratch else 0.02)
+        if not from_scratch:
             self.embed.reset_parameters()  # torch's own of a linear map is that of a convolution of as many inputs
-        for table in (self.cls_11D, self.where_LD, self.when_T1D):
-            if table is not None:
-                nn.init.trunc_normal_(table, std=0.02)
-        if self.from_scratch:
+            nn.init.trunc_normal_(self.cls_11D, std=0.02)
+        for table in (self.where_LD, self.when_T1D):
+            nn.init.trunc_normal_(table, std=0.02)
+        if from_scratch:
             # Neighbours alike from the start: random tables have to learn from a few thousand clips what is near what.
-            self.where_LD[-(self.rows**2) :] += sine_cosine(1, self.rows, self.rows, self.where_LD.shape[1])
-            self.when_T1D[:, 0] += sine_cosine(len(self.when_T1D), 1, 1, self.when_T1D.shape[2])
+            self.where_LD.data += sine_cosine(1, rows, columns, width)
+            self.when_T1D.data += sine_cosine(steps, 1, 1, width)[:, None]
         else:
             # The network begins as one that looks at every moment alone, which is what its ImageNet weights can do.
             nn.init.zeros_(self.when_T1D)
@@ -143,21 +130,16 @@ class Transformer(nn.Module):
                 nn.init.zeros_(block.temporal_fc.weight)
 
     def forward(self, video_BCTHW):
-        x_BTPD, cls_B1D = self.tokens(video_BCTHW)
-        for block in self.blocks:
-            x_BTPD, cls_B1D = block(x_BTPD, cls_B1D)
-        # Every patch, not a pooled vector: the head has to find where and when.
-        return rearrange(self.norm(x_BTPD), "b t (h w) d -> b t h w d", h=self.rows), {}
-
-    def tokens(self, video_BCTHW):
-        """Embedded tubelets with their positions, and the class token with its own."""
         k, p, q = self.tubelet
         video_BCTHW = standardise(video_BCTHW) if self.from_scratch else (video_BCTHW - 0.45) / 0.225
         # A view: the copies that three-channel weights expect take no memory.
         video_BCTHW = video_BCTHW.expand(-1, self.channels, -1, -1, -1)
         x_BTPK = rearrange(video_BCTHW, "b c (t k) (h p) (w q) -> b t (h w) (c k p q)", k=k, p=p, q=q)
-        where_PD = self.where_LD[-x_BTPK.shape[2] :]
-        x_BTPD = self.embed(x_BTPK) + (where_PD + self.when_T1D)
-        if self.cls_11D is None:
-            return x_BTPD, None
-        return x_BTPD, (self.cls_11D + self.where_LD[:1]).expand(x_BTPD.shape[0], -1, -1)
+        x_BTPD = self.embed(x_BTPK) + (self.where_LD[-x_BTPK.shape[2] :] + self.when_T1D)
+        cls_B1D = self.cls_11D
+        if cls_B1D is not None:  # it has a place of its own, the first
+            cls_B1D = (cls_B1D + self.where_LD[:1]).expand(x_BTPD.shape[0], -1, -1)
+        for block in self.blocks:
+            x_BTPD, cls_B1D = block(x_BTPD, cls_B1D)
+        # Every patch, not a pooled vector: the head has to find where and when.
+        return rearrange(self.norm(x_BTPD), "b t (h w) d -> b t h w d", h=self.rows), {}

@@ -11,7 +11,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from trajnb import files
@@ -40,10 +39,6 @@ class Checkpoints:
     def __init__(self, folder, net, optimizer, cfg, identity):
         self.folder, self.parts = Path(folder), {"weights": net, "optimizer": optimizer}
         self.cfg, self.identity, self.last = cfg, identity, time.monotonic()
-
-    def due(self) -> bool:
-        """Whether checkpoint_seconds have gone by since the last one."""
-        return time.monotonic() - self.last > self.cfg.checkpoint_seconds
 
     def save(self, state: TrainState) -> Path:
         """Write the state as it is now, then remove all but the KEPT newest. Returns the checkpoint's path."""
@@ -95,8 +90,7 @@ def digest(content: bytes) -> str:
 
 def data_hash(clips) -> str:
     """16 digits of a hash of what a set of clips teaches: its labels, and of a large set some positions."""
-    track_NFx3 = clips.spread(HASHED).track_NFx3
-    return digest(np.ascontiguousarray(clips.label_N).tobytes() + np.ascontiguousarray(track_NFx3).tobytes())
+    return digest(clips.label_N.tobytes() + clips.spread(HASHED).track_NFx3.tobytes())
 
 
 def written(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from trajnb import data, files
 from trajnb.models import trained
@@ -18,10 +19,13 @@ from trajnb.progress import progress, write_line
 from trajnb.training import checkpoints, optimizers
 from trajnb.training.augment import augment, draw
 from trajnb.training.graph import Replayed
-from trajnb.training.losses import training_loss
-from trajnb.training.predictions import validate
+from trajnb.training.losses import as_target, position_nll, training_loss
 
 PLANNED = 250  # steps whose random numbers are drawn at once: an epoch of a million clips has 20,000
+BATCH = 50  # clips predicted at once; larger batches leave the cache of two cores: I3D 463 clips/s at 200, 666 at 50
+GPU_PIXELS = 500 * 16 * 64**2  # smaller batches would keep a GPU waiting for the host
+LINE = "epoch {epoch:3d}/{epochs}  train {train_loss:7.4f}  top-1 {train_top1:.4f}  |  val {val_loss:7.4f}  "
+LINE += "top-1 {val_top1:.4f}  ADE {val_ade_px:5.2f} px  |  {seconds:.1f} s  {clips_per_second:.0f} clips/s"
 
 
 def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
@@ -59,7 +63,7 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
                 state.step, state.seconds = state.step + 1, time.perf_counter() - start
                 bar.set_postfix(epoch=epoch + 1, clips_per_second=state.step * batch / state.seconds, refresh=False)
                 bar.update()
-                if keeper.due() or interrupts.requested:
+                if time.monotonic() - keeper.last > cfg.checkpoint_seconds or interrupts.requested:
                     # The loss of a step says nothing of the weights after it; their sum is finite if they all are.
                     weights = torch.stack([weight.detach().float().sum() for weight in net.parameters()]).sum()
                     refuse_nonfinite([*state.losses, weights], epoch, epoch * steps, cfg)
@@ -77,7 +81,7 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
             state = checkpoints.TrainState([*state.history, row])
             keeper.save(state)
             files.write_csv(stage_dir / "history.csv", pd.DataFrame(state.history))
-            write_line(describe(row, cfg.epochs))
+            write_line(LINE.format(epochs=cfg.epochs, **row))
             interrupts.obey()
 
     files.write_csv(stage_dir / "history.csv", pd.DataFrame(state.history))  # a run cut after its last checkpoint
@@ -86,10 +90,8 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
 
 
 def train_step(net, optimizer, cfg, video, label, track, mirror, shift, factor, lr):
-    """One step on tensors of one device: a Batch, its draws, the learning rate; returns loss and share correct there.
-
-    No number is read back: the host would wait for a GPU in every step.
-    """
+    """One step on tensors of one device: a Batch, its draws, the learning rate; returns loss and share correct."""
+    # No number is read back: the host would wait for a GPU in every step.
     video, track = augment(video, track, (mirror, shift, factor))
     output, aux = net(video)
     loss = training_loss(output, aux, label, track, cfg)
@@ -136,8 +138,7 @@ def order(seed: int, epoch: int, clips: int, batch: int) -> np.ndarray:
 
 
 def seed_torch(cfg, epoch: int, state):
-    """Torch's random numbers of an epoch, from its beginning or from the step where it was cut."""
-    # Networks may draw some in their forward pass, as dropout does.
+    """Torch's random numbers of an epoch, for networks that draw some, from its beginning or from where it was cut."""
     torch.manual_seed(1000 * cfg.seed + epoch)
     if state.step:
         torch.set_rng_state(state.random["cpu"])
@@ -156,10 +157,10 @@ def warmup_cosine(step: int, total: int, warmup_share: float) -> float:
 
 def refuse_nonfinite(values: list[torch.Tensor], epoch: int, before: int, cfg):
     """Raises FloatingPointError for the first value that is not finite; values[i] belongs to step `before` + i + 1."""
-    bad = torch.stack(values).isfinite().logical_not().nonzero()  # one look at the device for all steps
-    if len(bad):
+    bad = torch.stack(values).isfinite().logical_not().nonzero().flatten().tolist()  # one look at the device for all
+    if bad:
         raise FloatingPointError(
-            f"loss {values[bad[0].item()].item()} in epoch {epoch + 1}, step {before + bad[0].item() + 1}: nothing "
+            f"loss {values[bad[0]].item()} in epoch {epoch + 1}, step {before + bad[0] + 1}: nothing "
             f"after the last checkpoint was saved; start again without checkpoints/, with a lower lr (now {cfg.lr:g}) "
             f"or grad_clip (now {cfg.grad_clip:g})"
         )
@@ -175,13 +176,37 @@ def record(state, epoch: int, steps: int, batch: int, cfg, scores: dict, seconds
     return row | {"seconds": seconds, "clips_per_second": steps * batch / seconds}
 
 
-def describe(row: dict, epochs: int) -> str:
-    """One line for an epoch."""
-    return (
-        f"epoch {row['epoch']:3d}/{epochs}  train {row['train_loss']:7.4f}  top-1 {row['train_top1']:.4f}"
-        f"  |  val {row['val_loss']:7.4f}  top-1 {row['val_top1']:.4f}  ADE {row['val_ade_px']:5.2f} px"
-        f"  |  {row['seconds']:.1f} s  {row['clips_per_second']:.0f} clips/s"
-    )
+@torch.inference_mode()
+def predict(net, clips, cfg) -> dict[str, np.ndarray]:
+    """Class logits (N, K), and mean and log-variance (N, H, 3) of the future positions, in the set's order.
+
+    Positions are (u, v, log z) in frame widths and log metres. The net is left in eval mode and computes where it is
+    and in its own arithmetic, net.precision, whatever cfg says.
+    """
+    net.eval()  # running averages instead of the batch's: a prediction depends on its clip alone
+    device = next(net.parameters()).device
+    # Collected on the device: fetching each would make a GPU wait.
+    outputs, batch = [], BATCH if device.type == "cpu" else max(1, GPU_PIXELS // (cfg.frames * cfg.size**2))
+    for start in range(0, len(clips), batch):
+        video_BCTHW = clips.batch(np.arange(start, min(start + batch, len(clips)))).video.to(device)
+        output, _ = net(video_BCTHW.float() / 255)
+        outputs.append((output.logits_BK, output.future_BFx6))
+    logits_NK, future_NHx6 = (torch.cat(part).cpu().numpy() for part in zip(*outputs, strict=True))
+    return {"logits_NK": logits_NK, "mean_NHx3": future_NHx6[..., :3], "logvar_NHx3": future_NHx6[..., 3:]}
+
+
+def validate(net, val_set, cfg) -> dict[str, float]:
+    """Loss (class NLL + position NLL, nats), top-1 accuracy, ADE in pixels."""
+    logits_NK, mean_NHx3, logvar_NHx3 = map(torch.from_numpy, predict(net, val_set, cfg).values())
+    label_N, track_NFx3 = torch.from_numpy(val_set.label_N), torch.from_numpy(val_set.track_NFx3)
+    target_NHx3 = as_target(track_NFx3)[:, cfg.frames :]
+    # No auxiliary terms and no beta: the loss of one architecture has to compare with that of another.
+    position = position_nll(torch.cat([mean_NHx3, logvar_NHx3], dim=-1), target_NHx3).mean()
+    return {
+        "val_loss": (F.cross_entropy(logits_NK, label_N) + position).item(),
+        "val_top1": (logits_NK.argmax(1) == label_N).float().mean().item(),
+        "val_ade_px": (mean_NHx3 - target_NHx3)[..., :2].norm(dim=-1).mean().item() * cfg.size,
+    }
 
 
 class Interrupts:

@@ -25,8 +25,8 @@ def training_loss(output, aux: dict, label_B, track_BFx3, cfg):
 
 def as_target(track_x3):
     """(u, v, z) -> (u, v, log z): frame widths and log metres."""
-    # Depth as the camera sees it: apparent size changes by the share, not by the metre.
-    return torch.cat([track_x3[..., :2], track_x3[..., 2:].log()], dim=-1)  # an error in log z is a relative one
+    # Depth as the camera sees it: apparent size changes by the share, not by the metre; an error in log z is a share.
+    return torch.cat([track_x3[..., :2], track_x3[..., 2:].log()], dim=-1)
 
 
 def position_nll(future_x6, target_x3, beta: float = 0.0):

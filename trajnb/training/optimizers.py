@@ -37,7 +37,7 @@ class MuonAdamW(torch.optim.AdamW):
 
     @torch.no_grad()
     def muon(self, group):
-        """One step of Muon for a group's matrices."""
+        """One step of Muon for a group's matrices and filters."""
         weights = [weight for weight in group["params"] if weight.grad is not None]
         for weight in weights:
             if not self.state[weight]:  # "step" because AdamW asks every state for it when one is loaded
@@ -48,21 +48,16 @@ class MuonAdamW(torch.optim.AdamW):
         # Nesterov's form: the momentum as it would be after this gradient once more.
         ahead = torch._foreach_lerp(momenta, grads, 1 - MOMENTUM)
         torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
-        torch._foreach_sub_(weights, [group["lr"] * update for update in updates(ahead)])
-
-
-def updates(momenta):
-    """Matrices or filters -> orthogonal ones in their shapes, of the size of a typical AdamW update."""
-    by_shape, found = {}, [None] * len(momenta)
-    for k, momentum in enumerate(momenta):
-        by_shape.setdefault((len(momentum), momentum[0].numel()), []).append(k)
-    # Hundreds of small products cost more in calls than in arithmetic: stacked, one for each shape.
-    for shape, ks in by_shape.items():
-        stack_NRC = orthogonal(torch.stack([momenta[k].reshape(shape) for k in ks]))
-        # Both parts of the optimizer share one learning rate.
-        for k, update_RC in zip(ks, (ADAM_RMS * max(shape) ** 0.5 * stack_NRC).unbind(), strict=True):
-            found[k] = update_RC.view_as(momenta[k])
-    return found
+        # Hundreds of small products cost more in calls than in arithmetic: stacked, one for each shape.
+        by_shape, updates = {}, [None] * len(ahead)
+        for k, momentum in enumerate(ahead):
+            by_shape.setdefault((len(momentum), momentum[0].numel()), []).append(k)
+        for shape, ks in by_shape.items():
+            stack_NRC = orthogonal(torch.stack([ahead[k].reshape(shape) for k in ks]))
+            # Of the size of a typical AdamW update: both parts of the optimizer share one learning rate.
+            for k, update_RC in zip(ks, (ADAM_RMS * max(shape) ** 0.5 * stack_NRC).unbind(), strict=True):
+                updates[k] = group["lr"] * update_RC.view_as(ahead[k])
+        torch._foreach_sub_(weights, updates)
 
 
 def orthogonal(matrix_NRC):
