@@ -17,12 +17,9 @@ def paper():
         return I3D(**PRESETS["paper"])
 
 
-def test_paper_preset_has_the_papers_parameters(paper):
+def test_paper_preset_has_the_papers_parameters_and_end_points(paper):
     assert sum(weight.numel() for weight in paper.parameters()) == 12_287_264
     assert sum(isinstance(layer, Mixed) for layer in paper.layers) == 9
-
-
-def test_paper_preset_has_the_papers_end_points(paper):
     x, result = torch.zeros(1, 3, 64, 224, 224, device="meta"), []
     for layer in paper.layers:
         x = layer(x)
@@ -47,10 +44,8 @@ def test_same_padding_leaves_the_ceiling(n, kernel, stride):
     cells = -(-n // stride)
     assert front + back == max((cells - 1) * stride + kernel - n, 0)
     assert back - front in (0, 1)
-    assert (
-        nn.functional.max_pool1d(nn.functional.pad(torch.zeros(1, 1, n), (front, back)), kernel, stride).numel()
-        == cells
-    )
+    padded = nn.functional.pad(torch.zeros(1, 1, n), (front, back))
+    assert nn.functional.max_pool1d(padded, kernel, stride).numel() == cells
 
 
 def test_even_sizes_are_padded_at_the_back_alone():

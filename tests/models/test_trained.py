@@ -4,7 +4,7 @@ import pytest
 import safetensors
 import torch
 
-from trajnb import files, models
+from trajnb import config, files, models
 from trajnb.config import Config
 from trajnb.models import trained
 
@@ -19,21 +19,19 @@ def weights(tmp_path, monkeypatch):
     return net.state_dict()
 
 
-def test_weights_come_back_in_eval_mode(weights):
-    net = trained.load_trained(CFG)
-    assert not net.training
-    assert all(torch.equal(weight, weights[name]) for name, weight in net.state_dict().items())
-
-
 @pytest.mark.parametrize(("changes", "name"), [({"noise_max": 0.1}, "noise_max"), ({"clips": 800}, "clips")])
 def test_weights_of_other_data_are_refused(weights, changes, name):
     with pytest.raises(ValueError, match=f"was trained with another {name}: run 02_train again"):
         trained.load_trained(CFG.replace(**changes))
 
 
-def test_what_only_evaluation_asks_for_is_free(weights):
-    free = {"test_clips": 80, "robustness_clips": 4, "attention_clips": 4, "models": ["i3d"], "threads": 1}
-    net = trained.load_trained(CFG.replace(**free))
+FREE = {"test_clips": 80, "robustness_clips": 4, "attention_clips": 4, "models": ["i3d"], "threads": 1}
+
+
+@pytest.mark.parametrize("changes", [{}, FREE])
+def test_weights_come_back_in_eval_mode_whatever_evaluation_alone_needs(weights, changes):
+    net = trained.load_trained(CFG.replace(**changes))
+    assert not net.training
     assert all(torch.equal(weight, weights[name]) for name, weight in net.state_dict().items())
 
 
@@ -45,10 +43,8 @@ def test_the_same_weights_are_the_same_bytes_in_any_process(weights):
 
 @pytest.mark.parametrize("room", trained.ROOMS)
 def test_weights_of_other_code_are_refused(weights, room, monkeypatch):
-    real = files.hash_of
-    monkeypatch.setattr(
-        files, "hash_of", lambda paths: "x" if (some := list(paths))[0].parent.name == room else real(some)
-    )
+    real = config.code_hash
+    monkeypatch.setattr(config, "code_hash", lambda rooms, model: "x" if rooms == [room] else real(rooms, model))
     with pytest.raises(ValueError, match=f"was trained with another {room} code: run 02_train again"):
         trained.load_trained(CFG)
 

@@ -8,11 +8,6 @@ from trajnb.models.transformer import PRESETS, Transformer
 TINY = {"frames": 4, "size": 16, "tubelet": (1, 8, 8), "width": 24, "depth": 2, "heads": 2, "mlp_ratio": 2}
 
 
-@pytest.fixture
-def video():
-    return torch.rand(3, 1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
-
-
 def test_paper_preset_is_timesformer_base():
     with torch.device("meta"):
         net = Transformer(**PRESETS["paper"])
@@ -35,8 +30,8 @@ def test_paper_preset_reads_and_starts_as_the_authors_do():
     assert net.blocks[0].mlp[1].weight.std().item() == pytest.approx(0.02, rel=0.1)
 
 
-def test_a_network_from_scratch_is_not(video):
-    net = Transformer(**TINY)
+def test_a_network_from_scratch_is_not():
+    net, video = Transformer(**TINY), torch.rand(3, 1, 4, 16, 16)
     with torch.no_grad():
         changed = video.clone()
         changed[:, :, 0] = 1 - changed[:, :, 0]

@@ -9,22 +9,15 @@ from trajnb.training import optimizers
 
 def test_each_weight_is_in_one_group_and_only_matrices_decay(make_cfg, make_net):
     net = make_net(make_cfg())
+    names = {weight: name for name, weight in net.named_parameters()}
     groups = optimizers.build(net, 1e-3, 0.02).param_groups
-    placed = [weight for group in groups for weight in group["params"]]
-    assert len(placed) == len({w.data_ptr() for w in placed}) == len(list(net.parameters()))
-    assert all(
-        (w.ndim >= 2 and w is not net.head.query_QD) for group in groups if group["muon"] for w in group["params"]
-    )
-    spared = {w.data_ptr() for group in groups if group["weight_decay"] == 0 for w in group["params"]}
-    assert {
-        net.extractor.where_LD.data_ptr(),
-        net.head.query_QD.data_ptr(),
-        net.head.to_class.bias.data_ptr(),
-    } <= spared
-    outputs = [w for group in groups if not group["muon"] and group["weight_decay"] for w in group["params"]]
-    assert {w.data_ptr() for w in outputs} == {
-        m.weight.data_ptr() for m in (net.head.to_class, net.head.to_future, net.head.to_observed)
-    }
+    placed = [(names[w], group["muon"], group["weight_decay"]) for group in groups for w in group["params"]]
+    assert sorted(name for name, *_ in placed) == sorted(names.values())
+    assert all(net.get_parameter(name).ndim >= 2 and name != "head.query_QD" for name, muon, _ in placed if muon)
+    spared = {name for name, _, decay in placed if decay == 0}
+    assert {"extractor.where_LD", "head.query_QD", "head.to_class.bias"} <= spared
+    outputs = {name for name, muon, decay in placed if decay and not muon}
+    assert outputs == {f"head.to_{output}.weight" for output in ("class", "future", "observed")}
 
 
 def newton_schulz(value):
