@@ -113,16 +113,21 @@ class Transformer(nn.Module):
         self.when_T1D = nn.Parameter(torch.empty(steps, 1, width))
         self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio) for _ in range(depth))
         self.norm = nn.LayerNorm(width, eps=1e-6)
-        start(self, std=None if from_scratch else 0.02)
-        if not from_scratch:
+        self.reset()
+
+    @torch.no_grad()
+    def reset(self):
+        """Initialisation as in TimeSformer's code, or `from_scratch`."""
+        start(self, std=None if self.from_scratch else 0.02)
+        if not self.from_scratch:
             self.embed.reset_parameters()  # torch's own of a linear map is that of a convolution of as many inputs
-            nn.init.trunc_normal_(self.cls_11D, std=0.02)
-        for table in (self.where_LD, self.when_T1D):
-            nn.init.trunc_normal_(table, std=0.02)
-        if from_scratch:
+        for table in (self.cls_11D, self.where_LD, self.when_T1D):
+            if table is not None:
+                nn.init.trunc_normal_(table, std=0.02)
+        if self.from_scratch:
             # Neighbours alike from the start: random tables have to learn from a few thousand clips what is near what.
-            self.where_LD.data += sine_cosine(1, rows, columns, width)
-            self.when_T1D.data += sine_cosine(steps, 1, 1, width)[:, None]
+            self.where_LD += sine_cosine(1, self.rows, self.rows, self.num_features)
+            self.when_T1D[:, 0] += sine_cosine(len(self.when_T1D), 1, 1, self.num_features)
         else:
             # The network begins as one that looks at every moment alone, which is what its ImageNet weights can do.
             nn.init.zeros_(self.when_T1D)

@@ -29,12 +29,10 @@ def augment(video_BCTHW, track_BFx3, draws):
     # Two gathers, columns then rows, are three times as fast as indexing with both.
     moved_BCTHW = video_BCTHW.gather(-1, column_BW[:, None, None, None, :].expand(video_BCTHW.shape))
     moved_BCTHW = moved_BCTHW.gather(-2, row_BH[:, None, None, :, None].expand(video_BCTHW.shape))
-
     # In place: a batch of clips is the largest array of a step.
     moved_BCTHW = moved_BCTHW.float().div_(255)  # the smallest step is 1/255, so no subnormal number slows a CPU down
     mean = moved_BCTHW.mean((1, 2, 3, 4), keepdim=True)
     moved_BCTHW.sub_(mean).mul_(factor_B[:, None, None, None, None]).add_(mean).clamp_(0, 1)
-
     u_BF, v_BF, z_BF = track_BFx3.unbind(-1)
     u_BF = torch.where(mirror_B[:, None], 1 - u_BF, u_BF)
     right_B1, down_B1 = (shift_Bx2 / size)[:, :, None].unbind(1)

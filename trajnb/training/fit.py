@@ -210,14 +210,11 @@ def validate(net, val_set, cfg) -> dict[str, float]:
 
 
 class Interrupts:
-    """A context in which SIGINT and SIGTERM only set `requested`; a second SIGINT stops at once.
-
-    Outside the main thread, where no signal arrives, it does nothing.
-    """
+    """A context in which SIGINT and SIGTERM only set `requested`; a second SIGINT stops at once."""
 
     def __enter__(self):
         self.requested, self.previous = False, {}  # only noted: a step that is cut has half of its weights moved
-        if threading.current_thread() is threading.main_thread():
+        if threading.current_thread() is threading.main_thread():  # in others no signal arrives
             self.previous = {number: signal.signal(number, self.note) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
