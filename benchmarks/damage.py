@@ -82,7 +82,7 @@ def keeper_of(model, folder):
     for weight in net.parameters():
         weight.grad = torch.zeros_like(weight)
     optimizer.step()
-    return checkpoints.Checkpoints(folder, net, None, optimizer, cfg, {})
+    return checkpoints.Checkpoints(folder, net, optimizer, cfg, {})
 
 
 def costs():

@@ -77,11 +77,12 @@ def environment():
 
 
 def gpus(properties):
-    """[these properties, separated by commas] of each NVIDIA GPU; none where nvidia-smi is missing."""
+    """[these properties, separated by commas] of each NVIDIA GPU; none where nvidia-smi is missing or fails."""
     if not shutil.which("nvidia-smi"):
         return []
     command = ["nvidia-smi", f"--query-gpu={properties}", "--format=csv,noheader"]
-    return subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout.splitlines() if done.returncode == 0 else []  # without a driver it prints why
 
 
 if __name__ == "__main__":

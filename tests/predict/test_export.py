@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
+import torch
 from packaging.requirements import Requirement
 
 from trajnb import ROOT, ParameterError, data, files, models
@@ -59,6 +60,13 @@ def test_means_over_several_axes_are_taken_one_axis_at_a_time(folder):
     sums = [node for node in model.graph.node if node.op_type in ("ReduceMean", "ReduceSum")]
     assert sums and all(constants[node.input[1]].size == 1 for node in sums)
     assert constants.keys() <= {name for node in model.graph.node for name in node.input}
+
+
+def test_no_path_of_this_machine_is_exported(folder):
+    """torch writes the files and lines that a node comes from."""
+    for path in folder.iterdir():
+        for place in (ROOT, sys.prefix, torch.__path__[0]):
+            assert str(place).encode() not in path.read_bytes(), path.name
 
 
 @pytest.mark.parametrize("axes", [[1, 2, 3], [-3, -2, -1]])

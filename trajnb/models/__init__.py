@@ -9,10 +9,14 @@ from trajnb.models import i3d, magvit, own, slowfast, transformer
 from trajnb.models.arithmetic import bfloat16
 from trajnb.models.head import Head
 
-EXTRACTORS = {"transformer": transformer.Transformer, "i3d": i3d.I3D}
-EXTRACTORS |= {"slowfast": slowfast.SlowFast, "magvit": magvit.Magvit}
-PRESETS = {"transformer": transformer.PRESETS, "i3d": i3d.PRESETS}
-PRESETS |= {"slowfast": slowfast.PRESETS, "magvit": magvit.PRESETS}
+EXTRACTORS = {
+    "transformer": transformer.Transformer,
+    "i3d": i3d.I3D,
+    "slowfast": slowfast.SlowFast,
+    "magvit": magvit.Magvit,
+}
+FILES = (transformer, i3d, slowfast, magvit)
+PRESETS = {name: file.PRESETS for name, file in zip(EXTRACTORS, FILES, strict=True)}
 
 
 class TrajectoryNet(nn.Module):

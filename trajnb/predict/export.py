@@ -87,6 +87,7 @@ def axis_by_axis(model):
     nodes = list(model.graph.node)
     del model.graph.node[:]
     for node in nodes:
+        node.ClearField("metadata_props")  # where in torch's and our code it comes from: paths of this machine
         axes = constants.get((*node.input, "", "")[1], ()) if node.op_type in ("ReduceMean", "ReduceSum") else ()
         if len(axes) < 2 or min(axes) < 0 <= max(axes):
             model.graph.node.append(node)
