@@ -38,9 +38,9 @@ def predict_all(network, paths, rate, out, demo):
                 failed += 1
                 write_line(f"{shown}: {getattr(reason, 'strerror', None) or reason}")
             else:
-                stem = plain = re.sub(r"[^\w-]+", "_", Path(name).name)[:80]
+                stem = re.sub(r"[^\w-]+", "_", Path(name).name)[:80]
                 while stem in written:
-                    stem = f"{plain}-{len(written)}"
+                    stem += f"-{len(written)}"
                 written.add(stem)
                 files.write_csv(out / f"{stem}.csv", result.table)
                 files.write_json(out / f"{stem}.json", result.table.to_dict("records"))
