@@ -84,6 +84,15 @@ def test_three_seeds_are_not_ranked_however_far_apart():
     assert row["low"] < row["difference"] < row["high"]
 
 
+def test_welch_s_interval_by_hand():
+    """Two seeds each, both 0.1 apart: standard error 0.1 / sqrt 2, two degrees of freedom, t 4.303."""
+    correct = {"a": [8, 9], "b": [5, 6]}
+    top1 = {name: np.stack([np.arange(10) < n for n in numbers]).astype(float) for name, numbers in correct.items()}
+    row = statistics.seed_pairs({name: SeedScores(one, one) for name, one in top1.items()}).iloc[0]
+    half = 4.30265273 * 0.1 / 2**0.5
+    assert [row["difference"], row["low"], row["high"]] == pytest.approx([0.3, 0.3 - half, 0.3 + half])
+
+
 def test_the_better_one_is_found_in_either_order():
     rng = np.random.default_rng(0)
     good, bad = (architecture(np.linspace(low, low + 0.04, 6), rng, ade) for low, ade in ((0.88, 2.0), (0.78, 4.0)))

@@ -112,6 +112,8 @@ def test_a_network_that_classifies_shuffled_clips_does_not_use_motion(name):
     (alarm,) = controls(**{name: (0.96, 0.1)})
     assert f"{name} classifies shuffled clips as well as clips in order (0.960 against 0.970 in order)" in alarm
     assert controls(**{name: (0.45, 1.2)}, i3d_reversed=(0.96, 0.1)) == []
+    guesses = {"model": name, "n_test": 1000, "test_top1": 0.26, "test_nll": 1.4}
+    assert raised(guesses, test_top1=0.27) == [], "neither knows anything"
 
 
 def test_permuted_labels_that_come_true_are_an_alarm_and_an_accident_is_none():
