@@ -8,7 +8,7 @@ Nothing of the lab's world draws or moves anything here. The scene is as the lab
 wide, at a constant velocity, thrown (9.81 m/s2), on a circle, or pushed at random; its shape, colours, wall, noise,
 size in the picture, frame rate, codec and length vary from video to video. Printed: accuracy of the first window,
 errors of the five predicted positions in object radii beside those of constant velocity, and what was refused; of a
-run with several seeds the means over them.
+run with several seeds the means over them. `make results` takes the table along.
 """
 
 import sys
@@ -19,6 +19,7 @@ import av
 import numpy as np
 import pandas as pd
 import pymunk
+import results
 from PIL import Image, ImageDraw, ImageFilter
 
 from trajnb import predict
@@ -174,7 +175,7 @@ def summary(rows, by):
             "constant velocity": answered["constant_velocity"].mean(),
             "flagged": answered["flagged"].mean(),
         }
-    return pd.DataFrame(lines).T.rename_axis(by).round(3).to_string()
+    return pd.DataFrame(lines).T.rename_axis(by).round(3)
 
 
 def main(videos="96", run_name="quick", model="best", folder=None):
@@ -190,9 +191,11 @@ def main(videos="96", run_name="quick", model="best", folder=None):
             uv_Fx2 = film(path, motion, scene, rng.uniform(0.85, 1.4), rng)
             rows += judged(networks, path, motion, scene, uv_Fx2)
     rows = pd.DataFrame(rows, columns=["motion", *VARIED, *COLUMNS, "seed"])
-    for by in ("motion", *VARIED):
-        print(summary(rows, by), end="\n\n")
-    print(summary(rows.assign(all="videos"), "all"), end="\n\n")
+    tables = {by: summary(rows, by) for by in ("motion", *VARIED)} | {"all": summary(rows.assign(all="videos"), "all")}
+    for table in tables.values():
+        print(table.to_string(), end="\n\n")
+    table = pd.concat(tables, names=["condition", "value"]).reset_index("value")
+    results.save(f"foreign-{run_name}", table, f"python benchmarks/foreign.py {videos} {run_name} {model}")
     print(pd.crosstab(rows["motion"], rows["predicted"].fillna("refused")).to_string(), end="\n\n")
     print(rows["refused"].value_counts().to_string())
 

@@ -5,7 +5,7 @@ Command   PYTHONPATH=.venv/parity .venv/bin/python benchmarks/inference.py [PRES
 
 Every contestant predicts the same clips of 16 x 64 x 64 in turn, ROUNDS times, in one process: milliseconds for one
 clip (p50, p99) and clips a second in a batch (medians). Weights are random: they do not change the time. torch.compile
-is left out: on two cores it takes longer to start than a thousand predictions.
+is left out: on two cores it takes longer to start than a thousand predictions. `make results` takes the table along.
 """
 
 import sys
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import results
 import torch
 
 from trajnb import files, models
@@ -77,8 +78,10 @@ def main(preset="nano", threads="2"):
             "p99, ms": p99,
             "clips/s": max(BATCHES) / np.median(taken[name, max(BATCHES)][1:]),
         }
+    table = pd.DataFrame(rows).T.round(1).rename_axis("network")
     print(f"{preset}, {threads} threads, n {ROUNDS}\n")
-    print(pd.DataFrame(rows).T.round(1).to_markdown())
+    print(table.to_markdown())
+    results.save(f"inference-{preset}", table, f"python benchmarks/inference.py {preset} {threads}`, n `{ROUNDS}")
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ Command   python benchmarks/results.py [RUN...]     without names: all runs that
 
 import re
 import sys
+from datetime import date
 
 import pandas as pd
 
-from trajnb import ROOT, files, outputs
+from trajnb import ROOT, files, outputs, provenance
 from trajnb.evaluation import predictions
 from trajnb.predict.trained import config_of
 
@@ -74,6 +75,20 @@ def curves(folder):
     return "\n".join([f"## {folder.name}", "", about, "", markdown(table)]) + "\n"
 
 
+def measured(path):
+    """The text of a benchmark's table.csv, whose first column is an index, with about.txt beside it."""
+    table = pd.read_csv(path, index_col=0)
+    return "\n".join([f"## {path.parent.name}", "", path.with_name("about.txt").read_text(), markdown(table)]) + "\n"
+
+
+def save(name, table, about):
+    """Save a benchmark's table for RESULTS.md, with a line of what was run on which machine."""
+    machine = provenance.environment()
+    about = f"`{about}`, {date.today()}, {machine['processor']}, {machine['cores']} cores."
+    files.write_text(outputs() / name / "about.txt", about + "\n")
+    files.write_text(outputs() / name / "table.csv", table.to_csv())
+
+
 def section(folder):
     """The text of one run."""
     about = files.read_json(folder / "manifest.json")
@@ -99,6 +114,7 @@ def main(names):
     old = {name: f"## {name}\n{text.rstrip()}\n" for name, text in zip(parts[::2], parts[1::2], strict=True)}
     new = {folder.name: section(folder) for folder in chosen}
     new |= {path.parent.name: curves(path.parent) for path in outputs().glob("*/laws.csv")}
+    new |= {path.parent.name: measured(path) for path in sorted(outputs().glob("*/table.csv"))}
     files.write_text(path, "\n".join([HEAD, *(old | new).values()]))
     print(f"RESULTS.md: written {', '.join(new)}; kept {', '.join(old.keys() - new.keys()) or 'none'}")
 

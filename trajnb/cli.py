@@ -72,14 +72,9 @@ def predict(
     """Predict how the object in a video moves and where it goes next, with the networks of a run."""
     if not paths and not demo:
         raise ParameterError("PATH: none given: write the path of a video, or --demo.")
-    from trajnb.predict import annotate, exported
+    from trajnb.predict import annotate, exported, load
 
-    if onnx:  # does without torch
-        network = exported.load(onnx)
-    else:
-        from trajnb.predict import trained
-
-        network = trained.load(trained.config_of(run), model)
+    network = exported.load(onnx) if onnx else load(run, model)
     raise typer.Exit(FAILED if annotate.predict_all(network, paths or [], rate, out, demo) else 0)
 
 

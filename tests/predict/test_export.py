@@ -13,7 +13,7 @@ import pytest
 import torch
 from packaging.requirements import Requirement
 
-from trajnb import ROOT, ParameterError, data, files, models
+from trajnb import ROOT, ParameterError, data, files, models, predict
 from trajnb.config import Config
 from trajnb.models.trained import save
 from trajnb.predict import export, exported, trained
@@ -51,6 +51,24 @@ def test_the_best_network_is_exported_and_any_batch_equals_torch(folder):
     for count in (1, 7):
         for one, other in zip(network.members[0](video[:count]), torch_one(video[:count]), strict=True):
             np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_a_run_s_exported_network_predicts_for_it_as_long_as_its_weights_are_the_run_s(folder, monkeypatch):
+    video = data.load(CFG, "test").render(np.arange(3))
+    by_torch = predict.of_clips(trained.load(CFG, "magvit"), video)
+    monkeypatch.setattr(trained, "config_of", lambda run: CFG)
+    for model in ("best", "magvit"):
+        assert exported.of_run("tiny", model)
+        for one, other in zip(predict.of_clips(predict.load("tiny", model), video)[0], by_torch[0], strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-4)
+    for model in ("i3d", "ensemble"):
+        assert exported.of_run("tiny", model) is None
+        assert predict.load("tiny", model).cfg == CFG
+    weights = folder.parent / "train-magvit" / exported.TRAINED
+    trained_on, other = weights.read_bytes(), (folder.parent / "train-i3d" / exported.TRAINED).read_bytes()
+    weights.write_bytes(other)
+    assert exported.of_run("tiny") is None
+    weights.write_bytes(trained_on)
 
 
 def test_means_over_several_axes_are_taken_one_axis_at_a_time(folder):

@@ -63,9 +63,21 @@ def predict(source, run="quick", model="best", rate=30.0) -> Result:
     NotPredicted, one sentence, for footage that does not show one moving object, ValueError for what cannot be read,
     ParameterError for a run or a model that is not there.
     """
+    return of_footage(load(run, model), source, rate)
+
+
+def load(run, model="best") -> Network:
+    """Networks of a run that has ended: by onnxruntime if it has exported this one, which is faster, else by torch.
+
+    Both give the same within 1e-4. Raises ParameterError for a run or a model that is not there.
+    """
+    from trajnb.predict import exported
+
+    if network := exported.of_run(run, model):
+        return network
     from trajnb.predict import trained  # needs torch, which an exported network does without
 
-    return of_footage(trained.load(trained.config_of(run), model), source, rate)
+    return trained.load(trained.config_of(run), model)
 
 
 def of_footage(network, source, rate=30.0) -> Result:
