@@ -64,8 +64,8 @@ def test_a_run_s_exported_network_predicts_for_it_as_long_as_its_weights_are_the
     for model in ("i3d", "ensemble"):
         assert exported.of_run("tiny", model) is None
         assert predict.load("tiny", model).cfg == CFG
-    weights = folder.parent / "train-magvit" / exported.TRAINED
-    trained_on, other = weights.read_bytes(), (folder.parent / "train-i3d" / exported.TRAINED).read_bytes()
+    weights, of_i3d = (folder.parent / f"train-{model}" / "final.safetensors" for model in ("magvit", "i3d"))
+    trained_on, other = weights.read_bytes(), of_i3d.read_bytes()
     weights.write_bytes(other)
     assert exported.of_run("tiny") is None
     weights.write_bytes(trained_on)

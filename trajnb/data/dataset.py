@@ -205,12 +205,11 @@ def load(cfg, which, folder=None):
 
 def read(cfg, seed, path, which):
     """A split's clips: a ClipSet where the pictures of the table would fit into memory, else only what finds them."""
-    pixels = parquet.read_metadata(path).num_rows * cfg.frames * cfg.size**2
-    if pixels <= config.HELD * psutil.virtual_memory().available:
-        return ClipSet(cfg, seed, pd.read_parquet(path, filters=[("split", "==", which)]))
     with parquet.ParquetFile(path, read_dictionary=["motion", "split"]) as file:
-        few = file.read(["index", "motion", "attempt", "split"], use_threads=False)  # threads cost more than they read
-    return Drawn(cfg, seed, few.filter(compute.field("split") == which).to_pandas())
+        if file.metadata.num_rows * cfg.frames * cfg.size**2 > config.HELD * psutil.virtual_memory().available:
+            few = file.read(["index", "motion", "attempt", "split"], use_threads=False)  # threads cost more than that
+            return Drawn(cfg, seed, few.filter(compute.field("split") == which).to_pandas())
+    return ClipSet(cfg, seed, pd.read_parquet(path, filters=[("split", "==", which)]))
 
 
 def refuse_others(cfg, manifest, path):

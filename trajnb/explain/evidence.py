@@ -146,10 +146,8 @@ def watch(scored, video_NTSS):
         maps.append(look_PBNC.mean(dim=(0, 2)).unflatten(1, inputs[0].shape[1:4]).cpu())  # over pools and heads
         paths.append(output.observed_BTx3.cpu())
 
-    with attention_weights(head) as weights:
-        hook = head.register_forward_hook(keep)
+    with attention_weights(head) as weights, head.register_forward_hook(keep):
         predicted, score_N = predict.of_member(scored.of_array, video_NTSS)
-        hook.remove()
     return predicted, score_N, torch.cat(paths), torch.cat(maps)
 
 

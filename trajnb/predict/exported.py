@@ -8,7 +8,7 @@ from trajnb import ParameterError, files, outputs
 from trajnb.config import Config
 from trajnb.predict import Network
 
-WEIGHTS, ABOUT, TRAINED = "network.onnx", "network.json", "final.safetensors"
+WEIGHTS, ABOUT = "network.onnx", "network.json"
 OUTPUTS = ("logits", "future", "ood_score")
 
 
@@ -28,5 +28,5 @@ def of_run(run, model="best") -> Network | None:
     folder = outputs() / run / "export"
     if not (folder / ABOUT).is_file() or model not in ("best", files.read_json(folder / ABOUT)["parameters"]["model"]):
         return None
-    weights = (path.read_bytes() for path in folder.parent.glob(f"train-*/{TRAINED}"))
-    return load(folder) if (folder / TRAINED).read_bytes() in weights else None
+    weights = {path.read_bytes() for path in folder.parent.glob("train-*/*.safetensors")}
+    return load(folder) if {path.read_bytes() for path in folder.glob("*.safetensors")} <= weights else None
