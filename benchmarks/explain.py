@@ -18,7 +18,6 @@ import pandas as pd
 from trajnb import data
 from trajnb.evaluation import metrics
 from trajnb.explain import evidence, language_model, words
-from trajnb.explain.language_model import Text
 from trajnb.explain.verify import CONTRADICTED, SUPPORTED, coverage, verify
 from trajnb.predict import trained
 from trajnb.progress import progress
@@ -27,15 +26,15 @@ MOST = 4000  # test clips among which they are sought
 
 
 def texts(writer, records, others):
-    """(Text, seconds) of each record."""
+    """(sentences checked, why a model was left out or "", seconds) of each record."""
     with progress(len(records), writer, "text") as bar:
         for record, other in zip(records, others, strict=True):
             start = time.perf_counter()
             if writer.startswith("rules"):
-                text = Text(writer, verify(words.write(record), other), [])
+                checked, why = verify(words.write(record), other), ""
             else:
-                text = language_model.write(record, writer)
-            yield text, time.perf_counter() - start
+                checked, why = language_model.write(record, writer)
+            yield checked, why, time.perf_counter() - start
             bar.update()
 
 
@@ -49,17 +48,17 @@ def doubts(records, right_N):
 
 
 def row(written):
-    """Scores of [(Text, seconds)]."""
-    own = [[*(text.kept if not text.note else []), *text.dropped] for text, _ in written]
+    """Scores of what `texts` gives."""
+    own, whys, seconds = zip(*written, strict=True)
     status = pd.Series([one.status for checked in own for one in checked], dtype=object)
     return {
         "texts": len(written),
-        "left to rules": sum(bool(text.note) for text, _ in written),
+        "left to rules": sum(map(bool, whys)),
         "sentences": len(status),
         "supported": (status == SUPPORTED).mean(),
         "contradicted": (status == CONTRADICTED).mean(),
         "fields covered": np.mean([coverage(checked) for checked in own]),
-        "s per text": np.median([seconds for _, seconds in written]),
+        "s per text": np.median(seconds),
     }
 
 
@@ -78,13 +77,8 @@ def main(run="quick", count="100", *models):
         for name, among_N in {"right": right_N, "wrong": ~right_N}.items():
             if among_N.any():
                 rows[writer, name] = row([one for one, among in zip(written, among_N, strict=True) if among])
-        for text, _ in written[:2]:
-            print(
-                f"{writer}{': ' * bool(text.note)}{text.note}",
-                *map(tuple, text.kept + text.dropped),
-                sep="\n  ",
-                file=sys.stderr,
-            )
+        for checked, why, _ in written[:2]:
+            print(f"{writer} {why}", *map(tuple, checked), sep="\n  ", file=sys.stderr)
     print(pd.DataFrame(rows).T.round(3).to_markdown())
 
 

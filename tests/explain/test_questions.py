@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trajnb import cli
-from trajnb.explain import evidence, questions
+from trajnb.explain import evidence, language_model, questions
 from trajnb.explain.verify import SUPPORTED, verify
 from trajnb.predict import annotate, trained
 
@@ -52,14 +52,22 @@ def test_ask_answers_about_a_file(explainer, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(trained, "config_of", lambda run: None)
     monkeypatch.setattr(evidence, "load", lambda cfg, model: explainer)
 
-    def ended(question):
-        monkeypatch.setattr("sys.argv", ["trajnb", "ask", str(tmp_path / "a.npy"), question])
+    def ended(*words):
+        monkeypatch.setattr("sys.argv", ["trajnb", "ask", str(tmp_path / "a.npy"), *words])
         with pytest.raises(SystemExit) as code:
             cli.main()
         return code.value.code, *capsys.readouterr()
 
     code, printed, _ = ended("how fast does it move?")
     assert code == 0 and "px/s" in printed
+    by_rules = printed
+    for wrote, why, shown in [
+        (["It is a lie.", "In 0.17 s it is expected."], "", "Written by m; 1 unsupported sentences were left out."),
+        (["It is a lie."], "no answer in 2 s", f"{by_rules}Written by rules; m was left out: no answer in 2 s."),
+    ]:
+        monkeypatch.setattr(language_model, "write", lambda e, *_, wrote=wrote, why=why: (verify(wrote, e), why))
+        code, printed, _ = ended("how fast does it move?", "--writer", "m")
+        assert code == 0 and "lie" not in printed and printed.endswith(f"{shown}\n")
     code, printed, _ = ended("where will it be in half a second?")
     assert code == 1 and "ahead: not where the object will be in 0.5 s." in printed
     np.save(tmp_path / "a.npy", np.full((20, 80, 80), 50, np.uint8))

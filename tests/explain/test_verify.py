@@ -46,6 +46,7 @@ UNKNOWN = [
     "<script>alert(1)</script>",
     "The motion is not circular.",
     "It hardly turns clockwise.",
+    "It moves faster at the end.",
     "The path was measured by 3 birds.",
     "",
     "\x1b[31mThe motion is circular.",
@@ -64,12 +65,6 @@ def test_sentences_are_supported_contradicted_or_dropped_in_anybody_s_words(reco
     assert [one for one in found if one.status != status or not one.reason.startswith(reason)] == []
 
 
-def test_a_sentence_without_end_is_not_read(record):
-    """20,000 characters of numbers would take a minute."""
-    [one] = verify(["It moves at 61 px/s, " * 1000], record)
-    assert (one.status, one.reason) == (UNSUPPORTED, "is longer than 1000 characters")
-
-
 @pytest.mark.parametrize(
     "changes",
     [
@@ -78,8 +73,8 @@ def test_a_sentence_without_end_is_not_read(record):
         {"probability": {"linear": 31, "parabolic": 9, "circular": 55, "random": 5}},
         {"probability": {"linear": 0, "parabolic": 0, "circular": 100, "random": 0}, "look_passes": None},
         {"ood": 1.9, "look_passes": False, "turnings": [], "turn": 12.0},
-        {"speed_change": 3.0, "depth_change": 0.4, "heading": "left", "future_heading": "up"},
-        {"speed_change": -30.0, "depth_change": 40.0, "turn": -400.0, "nearest": {"circular": 5}},
+        {"depth_change": 0.4, "heading": "left", "future_heading": "up"},
+        {"depth_change": 40.0, "turn": -400.0, "nearest": {"circular": 5}},
     ],
 )
 @pytest.mark.parametrize("length", ["sentence", "paragraph", "page"])
@@ -115,11 +110,11 @@ def test_the_wrong_wording_of_certainty_is_found(other):
 
 def test_planted_errors_are_caught(record):
     """Every number of a page made larger, every direction and motion another one: what stays true is the exception."""
-    swaps = {"left": "right", "right": "left", "up": "down", "down": "up", "circular": "linear", "faster": "slower"}
+    swaps = {"left": "right", "right": "left", "up": "down", "down": "up", "circular": "linear", "nearer": "farther"}
     missed, planted = [], 0
     for sentence in words.write(record, "page"):
         text = sentence.replace("I3D", "The network")
-        for match in re.finditer(r"\d+\.?\d*|\b(left|right|up|down|circular|faster)\b", text):
+        for match in re.finditer(r"\d+\.?\d*|\b(left|right|up|down|circular|nearer)\b", text):
             digits = len(match[0].partition(".")[2])
             other = swaps.get(match[0]) or f"{float(match[0]) * 1.3 + 3 * 10**-digits:.{digits}f}"
             (one,) = verify([text[: match.start()] + other + text[match.end() :]], record)

@@ -21,7 +21,6 @@ from trajnb import data, predict
 from trajnb.config import Config
 from trajnb.evaluation import ensembles
 from trajnb.evaluation.predictions import Predictions, half_axes
-from trajnb.evaluation.trackers import measure
 from trajnb.evaluation.verdict import name
 from trajnb.models.attention import attention_weights
 from trajnb.predict import OOD, trained
@@ -30,8 +29,7 @@ SECTORS = ("right", "up and right", "up", "up and left", "left", "down and left"
 RECIPES, NEIGHBOURS = 2000, 5  # training recipes among which the nearest are sought; how many
 REVERSAL_PX = 2.0  # of a clip: a path that goes back by less has no turning point there
 STRAIGHT = 30.0  # degrees: estimated paths of straight motion turn by up to that
-# Percent of a change: smaller ones are none; words for more and less.
-CHANGES = {"speed_change": (10.0, "faster", "slower"), "depth_change": (2.0, "farther away", "nearer")}
+LEVEL = 2.0  # percent of the distance: a smaller change is none
 SURE, UNSURE = 0.9, 0.6  # probabilities: at least, below
 Pair = tuple[float, float]
 Turning = tuple[float, str, str]  # seconds, direction before and after
@@ -54,9 +52,7 @@ class Evidence(BaseModel):
     votes: int = quantity("", "networks that find this motion the most probable", "networks? find|agree")
     seconds: float = quantity("s", "observed time", r"\bmove|path|observed|speed|long")
     path_px: tuple[Pair, ...] = quantity("px", "estimated path, a place for each observed frame", "where|path")
-    path_off_px: float = quantity("px", "mean distance of the path from the measured spots", r"\boff\b|measured")
     speed_px_s: float = quantity("px/s", "mean speed in the picture", r"speed|\bmov|fast")
-    speed_change: float = quantity("%", "speed in the last third of the time against the first", "faster|slower|speed")
     heading: str = quantity("", "direction from the path's start to its end", r"direction|which way|left|\bup\b")
     turn: float = quantity("degrees", "sum of all changes of direction, positive clockwise", "turn|curve|straight|why")
     bend_px: float = quantity("px", "mean radius of curvature: length of the path over turn", "radius|curvature")
@@ -83,16 +79,13 @@ class Evidence(BaseModel):
 
     @property
     def in_words(self):
-        """{field: what a text may say of its value without a number}; of a change "" where it is too small."""
+        """{field: what a text may say of its value without a number}; "" of a distance that hardly changes."""
+        turn = "clockwise" if self.turn > 0 else "counterclockwise"
+        depth = "farther away" if self.depth_change > 0 else "nearer"
         words = {"motion": self.certainty, "turnings": bool(self.turnings), "look_passes": self.look_passes}
-        words["ood"] = "unlike" if self.ood > OOD else "like"
-        words["turn"] = "clockwise" if self.turn > 0 else "counterclockwise"
-        if abs(self.turn) <= STRAIGHT:
-            words["turn"] = "straight"
-        for field, (least, more, less) in CHANGES.items():
-            change = getattr(self, field)
-            words[field] = "" if abs(change) < least else more if change > 0 else less
-        return words
+        words["turn"] = turn if abs(self.turn) > STRAIGHT else "straight"
+        words["depth_change"] = depth if abs(self.depth_change) >= LEVEL else ""
+        return words | {"ood": "unlike" if self.ood > OOD else "like"}
 
 
 class Explainer(NamedTuple):
@@ -178,12 +171,11 @@ def of_clips(explainer, video_NTSS, places=None) -> list[Evidence]:
     """The Evidence of each of the clips (N, T, S, S) uint8; `places` [Place]: where they were cut from."""
     seen, cfg, found = look(explainer, video_NTSS), explainer.cfg, []
     path_NTx2 = seen.path_NTx3[..., :2] * cfg.size
-    off_N = np.linalg.norm(path_NTx2 - measure(video_NTSS)[0], axis=2).mean(axis=1)
     # Root mean square over frames of centred paths: place in the picture tells nothing of the motion.
     flat = [(p - p.mean(axis=1, keepdims=True)).reshape(len(p), -1) for p in (path_NTx2, explainer.path_RTx2)]
     distance_NR = cdist(*flat) / path_NTx2.shape[1] ** 0.5
-    each = zip(places or [Place(1 / cfg.frame_rate)] * len(off_N), path_NTx2, off_N, distance_NR, strict=True)
-    for row, (place, path_Tx2, off, distance_R) in enumerate(each):
+    each = zip(places or [Place(1 / cfg.frame_rate)] * len(video_NTSS), path_NTx2, distance_NR, strict=True)
+    for row, (place, path_Tx2, distance_R) in enumerate(each):
         prob_K, near = seen.predicted.prob_NK[row], np.argsort(distance_R, kind="stable")[:NEIGHBOURS]
         future_Hx2 = seen.predicted.track_NHx3[row, :, :2] * cfg.size
         half_Hx2 = half_axes(seen.predicted.logvar_NHx3[row]) * cfg.size * place.scale
@@ -193,7 +185,6 @@ def of_clips(explainer, video_NTSS, places=None) -> list[Evidence]:
             motion=cfg.motions[prob_K.argmax()],
             probability=dict(zip(cfg.motions, prob_K * 100, strict=True)),
             votes=(seen.vote_MN[:, row] == prob_K.argmax()).sum(),
-            path_off_px=off * place.scale,
             depth_change=(np.exp(log_depth_T[-1] - log_depth_T[0]) - 1) * 100,
             future=zip(seconds_H, future_Hx2 * place.scale + place.corner, half_Hx2, strict=True),
             future_heading=direction(future_Hx2[-1] - path_Tx2[-1]),
@@ -210,7 +201,7 @@ def of_clips(explainer, video_NTSS, places=None) -> list[Evidence]:
 def along(path_Tx2, look_thw, size, place):
     """Fields about a path (T, 2) in pixels of a clip, `size` a side, and about attention (t, h, w), sum 1, along it."""
     velocity_Tx2, frames = np.gradient(path_Tx2, axis=0), len(path_Tx2)
-    speed_T, third = np.linalg.norm(velocity_Tx2, axis=1), frames // 3
+    speed_T = np.linalg.norm(velocity_Tx2, axis=1)
     angle_T = np.unwrap(np.arctan2(velocity_Tx2[:, 1], velocity_Tx2[:, 0]))
     turn, ways = angle_T[-1] - angle_T[0], (("right", "left"), ("left", "right"), ("down", "up"), ("up", "down"))
     peaks = [find_peaks(sign * axis_T, prominence=REVERSAL_PX)[0] for axis_T in path_Tx2.T for sign in (1, -1)]
@@ -222,7 +213,6 @@ def along(path_Tx2, look_thw, size, place):
         "seconds": (frames - 1) * place.step,
         "path_px": path_Tx2 * place.scale + place.corner,
         "speed_px_s": speed_T.mean() * place.scale / place.step,
-        "speed_change": (speed_T[-third:].mean() / max(speed_T[:third].mean(), 1e-6) - 1) * 100,
         "heading": direction(path_Tx2[-1] - path_Tx2[0]),
         "turn": np.degrees(turn),
         "bend_px": speed_T[1:-1].sum() / max(abs(turn), 1e-6) * place.scale,

@@ -4,7 +4,7 @@ import re
 
 from trajnb.explain import evidence, language_model, words
 from trajnb.explain.evidence import Evidence
-from trajnb.explain.verify import verify
+from trajnb.explain.verify import SUPPORTED, verify
 from trajnb.predict import trained
 
 FUTURE = r"\bwill\b|next|future|predict|going|\bgo\b|land"
@@ -26,9 +26,11 @@ def ask(path, question, run, model="best", rate=30.0, writer=""):
     answered, sentences = answer(question, one)
     if not (writer and answered):
         return answered, sentences
-    text = language_model.write(one, writer, f"Answer this question in a few sentences: {question}", sentences)
-    note = text.note or f"Written by {writer}; {len(text.dropped)} unsupported sentences were left out."
-    return True, [*(one.sentence for one in text.kept), note]
+    task = f"Answer this question in a few sentences: {question}"
+    checked, why = language_model.write(one, writer, task, sentences)
+    supported = [one.sentence for one in checked if one.status == SUPPORTED]
+    note = f"Written by {writer}; {len(checked) - len(supported)} unsupported sentences were left out."
+    return True, [*(supported or sentences), f"Written by rules; {writer} was left out: {why}." if why else note]
 
 
 def answer(question, e):

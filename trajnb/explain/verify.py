@@ -16,7 +16,6 @@ from trajnb.explain.evidence import NEIGHBOURS, Evidence, Pair
 from trajnb.predict import OOD
 
 SUPPORTED, CONTRADICTED, UNSUPPORTED = "supported", "contradicted", "unsupported"
-LONGEST = 1000  # characters of a sentence: a language model may write without a full stop
 ROUNDING = 0.01  # of a value, beside half a unit of the last digit written
 NUMBER = re.compile(
     r"\(\s*(-?\d+\.?\d*)\s*,\s*(-?\d+\.?\d*)\s*\)\s*(?:px|pixels)?"
@@ -32,31 +31,32 @@ NEGATED = r"\bhas not been tested|\bnot (sure|certain|confident)|\bno turning po
 # All words that a text may use, beside the names and motions of its record and what stands in NEGATED.
 KNOWN = """a about ahead all also an and are as at attention away be been but by camera certain certainty class clip
 clips clockwise closer confident counterclockwise curves degree degrees direction distance distribution down downward
-ellipse end ends estimated even expected fails fairly farther faster find finds first focuses for frame frames from
-future has have having high in is it its later left leftward like likely limit look looks map mean measured most motion
-move moved moves moving nearest nearly nearer network networks next object observed of off on or out over parameter
-passes path paths per percent pixel pixels place point points position positions predicted predicts probability probable
-px query radius randomisation region right rightward s score second seconds slower so speed spot start starts straight
-sure test than that the their then these this to total towards training turn turning turns uncertain under unlike unsure
-up upward was where which while wide will with would""".split()
-# What a text may say of a field without a number: patterns of each of its words in Evidence.in_words.
-WORDS = {
-    "motion": {
-        "unsure": r"\bunsure|uncertain|\bnot (sure|certain|confident)",
-        "fairly sure": r"fairly (sure|certain|confident)",
-        "sure": r"(?<!not )(?<!fairly )\b(sure|certain|confident)\b",
-    },
-    "speed_change": {"faster": "faster", "slower": "slower", "": "speed hardly changes"},
-    "turn": {"straight": "straight", "clockwise": r"\bclockwise", "counterclockwise": "counterclockwise"},
-    "turnings": {False: "no turning point"},
-    "depth_change": {
-        "farther away": r"farther|\baway",
-        "nearer": "nearer|closer|towards the camera",
-        "": "distance from the camera hardly changes",
-    },
-    "look_passes": {None: "not been tested", True: "map passes", False: "map fails"},
-    "ood": {"unlike": r"\bunlike the training", "like": r"\blike the training"},
-}
+ellipse end ends estimated even expected fails fairly farther find finds first focuses for frame frames from future has
+have having high in is it its left leftward like likely limit look looks map mean most motion move moved moves moving
+nearest nearly nearer network networks next object observed of on or out over parameter passes path paths per percent
+pixel pixels place point points position positions predicted predicts probability probable px query radius randomisation
+region right rightward s score second seconds so speed start starts straight sure test than that the their then these
+this to total towards training turn turning turns uncertain under unlike unsure up upward was where which while wide
+will with would""".split()
+CERTAIN = "(sure|certain|confident)"
+# What a text may say without a number: field, word of Evidence.in_words, and how that is said (a pattern).
+WORDS = [
+    ("motion", "unsure", rf"\bunsure|uncertain|\bnot {CERTAIN}"),
+    ("motion", "fairly sure", f"fairly {CERTAIN}"),
+    ("motion", "sure", rf"(?<!not )(?<!fairly )\b{CERTAIN}\b"),
+    ("turn", "straight", "straight"),
+    ("turn", "clockwise", r"\bclockwise"),
+    ("turn", "counterclockwise", "counterclockwise"),
+    ("turnings", False, "no turning point"),
+    ("depth_change", "farther away", r"farther|\baway"),
+    ("depth_change", "nearer", "nearer|closer|towards the camera"),
+    ("depth_change", "", "distance from the camera hardly changes"),
+    ("look_passes", None, "not been tested"),
+    ("look_passes", True, "map passes"),
+    ("look_passes", False, "map fails"),
+    ("ood", "unlike", r"\bunlike the training"),
+    ("ood", "like", r"\blike the training"),
+]
 # A number of the record, its unit, the words (a pattern) that name it, and of a place or region the time ahead.
 Fact = namedtuple("Fact", ["field", "value", "unit", "about", "seconds"], defaults=[None])
 
@@ -74,9 +74,6 @@ def verify(sentences, evidence) -> list[Checked]:
     """Each sentence checked against the record."""
     known, checked = {*KNOWN, *re.findall(r"[^\W\d_]+", " ".join(evidence.probability))}, []
     for sentence in sentences:
-        if len(sentence) > LONGEST:
-            checked.append(Checked(sentence, UNSUPPORTED, [], f"is longer than {LONGEST} characters"))
-            continue
         text, found = sentence.lower().replace("\N{DEGREE SIGN}", " degrees"), []
         for name in evidence.networks:  # which may hold digits
             found += [("networks", True, name)] * (name.lower() in text)
@@ -132,10 +129,9 @@ def close(written, value, bound=None):
 
 def of_words(text, e):
     """As `of_numbers`, of what is stated without a number: single words, directions, motions."""
-    for field, patterns in WORDS.items():
-        for word, pattern in patterns.items():
-            if found := re.search(pattern, text):
-                yield field, e.in_words[field] == word, found[0]
+    for field, word, pattern in WORDS:
+        if found := re.search(pattern, text):
+            yield field, e.in_words[field] == word, found[0]
     for ways in re.findall(TURN, text):
         yield "turnings", ways in [one[1:] for one in e.turnings], " to ".join(ways)
     for segment in re.split(SEGMENT, re.sub(TURN, "", text)):

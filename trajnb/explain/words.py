@@ -21,7 +21,6 @@ def write(e, length="paragraph") -> list[str]:
         text.append(f"{e.votes} of {len(e.networks)} networks {find}.")
     way = f"from {pair(e.path_px[0])} to {pair(e.path_px[-1])}, {to(e.heading)},"
     text.append(f"The object moves {way} in {e.seconds:.2f} s at a mean speed of {e.speed_px_s:.0f} px/s.")
-    text.append(f"This path, as estimated, is {e.path_off_px:.1f} px off the spot measured in the frames.")
     by = f"by {abs(e.turn):.0f} degrees in all"
     if words["turn"] == "straight":
         text.append(f"Its path is nearly straight: it turns {by}.")
@@ -30,9 +29,8 @@ def write(e, length="paragraph") -> list[str]:
     if length == "page":
         turnings = [f"It turns from {before} to {after} at {seconds:.2f} s." for seconds, before, after in e.turnings]
         text += turnings or ["It has no turning point."]
-        for field, quantity in {"speed_change": "speed", "depth_change": "distance from the camera"}.items():
-            change = f"At the end it is {abs(getattr(e, field)):.0f} % {words[field]} than at the start."
-            text.append(change if words[field] else f"Its {quantity} hardly changes.")
+        change = f"At the end it is {abs(e.depth_change):.0f} % {words['depth_change']} than at the start."
+        text.append(change if words["depth_change"] else "Its distance from the camera hardly changes.")
         ranked = sorted(e.nearest.items(), key=lambda item: -item[1])
         kinds = listed([f"{count} {'are' if count > 1 else 'is'} {motion}" for motion, count in ranked])
         distance = f"their mean distance is {e.nearest_px:.1f} px"
