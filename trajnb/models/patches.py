@@ -12,8 +12,17 @@ FLOOR = 1e-3  # of the deviation, a quarter of a grey level in 255: an empty cli
 def standardise(video_BCTHW):
     """Each clip to mean 0 and deviation 1."""
     # By clip, not by data set: a small bright object is then far from the background, whatever the light.
-    std, mean = torch.std_mean(video_BCTHW, dim=(1, 2, 3, 4), keepdim=True)
-    return (video_BCTHW - mean) / (std + FLOOR)
+    # Not torch.std_mean: on a CPU it takes five times as long, a tenth of I3D's forward pass.
+    centred_BCTHW = video_BCTHW - mean(video_BCTHW)
+    return centred_BCTHW / (mean(centred_BCTHW.square()).sqrt() + FLOOR)
+
+
+def mean(video_BCTHW):
+    """The mean of each clip, as (B, 1, 1, 1, 1)."""
+    # Axis by axis: onnxruntime adds the 65,536 levels of a clip one by one in float32, which moves logits by 0.003.
+    for axis in (4, 3, 2, 1):
+        video_BCTHW = video_BCTHW.mean(axis, keepdim=True)
+    return video_BCTHW
 
 
 def fold(video_BCTHW, patch: tuple[int, int, int]):

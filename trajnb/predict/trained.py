@@ -35,7 +35,7 @@ class Scored(nn.Module):
 
     def forward(self, video_BTSS):
         grid_BTHWD, _ = self.net.features(video_BTSS[:, None].float() / 255)
-        away_BD = grid_BTHWD.float().mean(dim=(1, 2, 3)) - self.mean_D
+        away_BD = grid_BTHWD.float().flatten(1, 3).mean(dim=1) - self.mean_D
         output = self.net.head(grid_BTHWD)
         with no_tf32():  # the inverse of a covariance has large entries that cancel
             score_B = ((away_BD @ self.inverse_DD) * away_BD).sum(dim=1)
@@ -51,7 +51,7 @@ class Scored(nn.Module):
         """Fit the Gaussian to every second clip; the limit is what QUANTILE of the others stay below. Returns self."""
         parts = torch.from_numpy(video_NTSS)[:, None].to(self.mean_D.device).split(BATCH)
         grids = (self.net.features(part.float() / 255)[0] for part in parts)
-        feature_ND = torch.cat([grid_BTHWD.float().mean(dim=(1, 2, 3)) for grid_BTHWD in grids]).cpu().numpy()
+        feature_ND = torch.cat([grid_BTHWD.float().flatten(1, 3).mean(dim=1) for grid_BTHWD in grids]).cpu().numpy()
         fitted = LedoitWolf().fit(feature_ND[::2])
         limit = float(np.quantile(fitted.mahalanobis(feature_ND[1::2]), QUANTILE))
         self.mean_D.copy_(torch.from_numpy(fitted.location_))
