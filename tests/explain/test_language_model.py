@@ -32,13 +32,11 @@ class Handler(BaseHTTPRequestHandler):
         if isinstance(self.server.says, float):
             self.server.gone.wait(self.server.says)
             return
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": self.server.says}}
-        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-        body = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "usage": usage, "choices": [choice]}
         self.send_response(200)
         self.send_header("content-type", "application/json")
         self.end_headers()
-        self.wfile.write(json.dumps(body).encode())
+        choice = {"message": {"role": "assistant", "content": self.server.says}}
+        self.wfile.write(json.dumps({"choices": [choice], "usage": {}}).encode())
 
     def log_message(self, *arguments):
         pass
@@ -46,17 +44,16 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.says, server.seen, server.gone = "", [], threading.Event()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    about = {"model_id": "scripted", "model_name": "m", "api_base": f"http://127.0.0.1:{server.server_port}/v1"}
-    (tmp_path / "extra-openai-models.yaml").write_text(yaml.safe_dump([about | {"supports_schema": True}]))
     monkeypatch.setenv("LLM_USER_PATH", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(LLM))
-    yield server
-    server.gone.set()
-    server.shutdown()
-    server.server_close()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.says, server.seen, server.gone = "", [], threading.Event()
+        about = {"model_id": "scripted", "model_name": "m", "api_base": f"http://127.0.0.1:{server.server_port}/v1"}
+        (tmp_path / "extra-openai-models.yaml").write_text(yaml.safe_dump([about | {"supports_schema": True}]))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.gone.set()
+        server.shutdown()
 
 
 def answer(*sentences):
