@@ -11,7 +11,7 @@ import urllib.request
 import psutil
 import pytest
 
-from tests.slurm import free_ports
+from profiles.slurm.rehearsal import free_ports
 from trajnb import ROOT
 
 TOKEN = "a-token-for-this-test"

@@ -26,7 +26,7 @@ RANKS = [
     {"figures"},
     {"audit", "robustness", "attention", "predict"},
     {"explain"},
-    {"kernel", "provenance", "remote", "pages"},
+    {"kernel", "provenance", "pages"},
     {"engine", "runs"},
     {"cli"},
 ]

@@ -11,10 +11,10 @@ from unittest import mock
 
 import pytest
 
-from tests import slurm
+from profiles.slurm import rehearsal
 from tests.runs import Lab
 
-MISSING = slurm.missing()
+MISSING = rehearsal.missing()
 pytestmark = [pytest.mark.rehearsal, pytest.mark.skipif(MISSING is not None, reason=f"no Slurm: {MISSING}")]
 ON_SLURM = ["--profile", "profiles/slurm", "--cores", "1", "--slurm-init-seconds-before-status-checks", "1"]
 ON_SLURM += ["--seconds-between-status-checks", "1", "--latency-wait", "5"]
@@ -37,7 +37,7 @@ for name in ("final.safetensors", "history.csv", "metrics.json"):
 
 @pytest.fixture(scope="module")
 def cluster():
-    with slurm.Cluster(cpus=1) as cluster, mock.patch.dict(os.environ, cluster.env):
+    with rehearsal.Cluster(cpus=1) as cluster, mock.patch.dict(os.environ, cluster.env):
         yield cluster
 
 
