@@ -1,7 +1,6 @@
 """The pages of a run: nothing that runs or is requested, links that resolve, no folder of this machine."""
 
 import re
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -144,13 +143,8 @@ def test_a_run_without_a_report_has_a_front_page(run_dir):
     assert [tag["href"] for tag in page("a")] == ["index.html", "train-i3d/notebook.html", "attention/notebook.html"]
 
 
-def command(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["pages", *arguments])
-    pages.main()
-
-
-def test_the_command_packs_the_pages(run_dir, monkeypatch, capsys):
-    command(monkeypatch, "tiny", "--zip")
+def test_the_command_packs_the_pages(run_dir, capsys):
+    pages.main("tiny", "--zip")
     assert capsys.readouterr().out.strip() == str(run_dir / "tiny.zip")
     with zipfile.ZipFile(run_dir / "tiny.zip") as archive:
         assert archive.namelist() == ["tiny/index.html", "tiny/train-i3d/notebook.html", "tiny/attention/notebook.html"]
@@ -158,14 +152,14 @@ def test_the_command_packs_the_pages(run_dir, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("name", ["nothing", "../tiny"])
-def test_a_run_that_is_not_there_is_one_sentence(run_dir, monkeypatch, name):
+def test_a_run_that_is_not_there_is_one_sentence(run_dir, name):
     sentence = rf"^{name}: there is no executed notebook in .*: run it first, or check its name.$"
     with pytest.raises(SystemExit, match=sentence):
-        command(monkeypatch, name)
+        pages.main(name)
 
 
 @pytest.mark.parametrize("data", [b"", b'{"cells": [{"cell_ty', b"[]", b"\xff\xfe", b'{"nbformat": 4, "cells": 3}'])
-def test_half_a_notebook_is_one_sentence(run_dir, monkeypatch, data):
+def test_half_a_notebook_is_one_sentence(run_dir, data):
     (run_dir / "attention" / "notebook.ipynb").write_bytes(data)
     with pytest.raises(SystemExit, match=r"^attention/notebook.ipynb is no whole notebook: run this step again.$"):
-        command(monkeypatch, "tiny")
+        pages.main("tiny")

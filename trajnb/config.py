@@ -313,11 +313,10 @@ def read_parameters(path):
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", "it is not UTF-8 text")
         raise ParameterError(f"{path} cannot be read ({reason}): write the path of a parameter file.") from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ParameterError(f"{path}, line {line}: {error.problem}: write lines of `name: value`.") from None
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise ParameterError(f"{path} is not plain YAML: write lines of `name: value`.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", "not plain YAML")
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ParameterError(f"{path}{line}: {problem}: write lines of `name: value`.") from None
     if not isinstance(values, dict | None):
         raise ParameterError(f"{path} holds no names and values: write lines of `name: value`.")
     return values or {}
