@@ -31,15 +31,18 @@ case $what in
   push)
     (trap - INT && exec "$@") & # without the trap, what a script starts in the background ignores SIGINT
     command=$!
+    # A terminal's Ctrl-C stops the run, not the copying, which ignores it; rclone alone heeds it, outside of a session
+    # of its own, for which the system has to have setsid.
+    trap '' INT TERM
+    $(command -v setsid) profiles/remote.sh copies "$remote" "$run" $command &
+    copies=$!
     trap 'kill -INT $command' INT
     trap 'kill -TERM $command' TERM
-    # In a session of its own, where the system has setsid: a terminal's Ctrl-C stops the run, not the copying.
-    $(command -v setsid) "$0" copies "$remote" "$run" $command &
-    copies=$!
     while sleep 0.5; kill -0 $command 2> /dev/null; do :; done
     wait $command
     code=$?
     while kill -0 $copies 2> /dev/null; do sleep 0.5; done
+    wait $copies || echo "$there: NOT complete: the copying was stopped" >&2
     exit $code
     ;;
   copies) # every minute as long as a process lives, and once more

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -12,19 +13,8 @@ from trajnb import ROOT, files
 
 QUICK = {"RCLONE_TIMEOUT": "5s", "RCLONE_CONTIMEOUT": "2s", "RCLONE_RETRIES": "1", "RCLONE_LOW_LEVEL_RETRIES": "1"}
 # A run that saves itself when it is stopped, undisturbed by a second signal, and ends with an exit code of its own.
-STOPPED = """import pathlib, signal, time
-
-def once(number, frame):
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_IGN)
-    time.sleep(2)
-    (pathlib.Path("{folder}") / "saved").write_text("all")
-    raise SystemExit(7)
-
-for name in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(name, once)
-print("begun", flush=True)
-time.sleep(60)"""
+STOPPED = """trap 'trap "" INT TERM; sleep 2; echo all > $TRAJNB_OUTPUTS/tiny/saved; exit 7' INT TERM
+sleep 1; echo begun; for _ in $(seq 150); do sleep 0.1; done"""
 
 
 @pytest.fixture
@@ -59,9 +49,9 @@ def test_a_folder_as_remote_receives_all_but_hidden_files_and_what_differs_in_ne
     copied = {path.relative_to(there / "tiny").as_posix() for path in there.rglob("*") if path.is_file()}
     assert copied == {"evaluate/leaderboard.csv", "train-i3d/final.safetensors"}
     path = run_dir / "train-i3d" / "final.safetensors"
-    time = path.stat().st_mtime_ns
+    changed = path.stat().st_mtime_ns
     path.write_text("c" * 5000)
-    os.utime(path, ns=(time, time))
+    os.utime(path, ns=(changed, changed))
     remote("push", there, "true")
     assert (there / "tiny/train-i3d/final.safetensors").read_text() == "c" * 5000
 
@@ -75,16 +65,18 @@ def test_a_dead_remote_never_stops_a_run_and_is_reported(run_dir):
 
 
 @pytest.mark.parametrize("stop", [os.killpg, os.kill], ids=["a terminal's Ctrl-C", "a machine's SIGTERM"])
-def test_a_run_that_is_stopped_is_copied_when_it_has_saved_itself(run_dir, tmp_path, stop):
-    command = [servers.REMOTE, "push", tmp_path / "there", "tiny", sys.executable, "-c", STOPPED.format(folder=run_dir)]
+def test_a_run_that_is_stopped_is_copied_when_it_has_saved_itself(run_dir, tmp_path, monkeypatch, stop):
+    monkeypatch.setenv("RCLONE_BWLIMIT", "2k")  # two or three seconds
+    command = [servers.REMOTE, "push", tmp_path / "there", "tiny", "sh", "-c", STOPPED]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
     with subprocess.Popen(command, **pipes) as process:
         assert process.stdout.readline() == "begun\n"
-        for _ in range(2):  # a second one disturbs neither the saving nor the copying
+        for seconds in (0, 0.5, 3):  # the second one disturbs no saving, the third no copying
+            time.sleep(seconds)
             stop(process.pid, signal.SIGINT if stop is os.killpg else signal.SIGTERM)
         assert process.communicate(timeout=30)[0].endswith("/tiny: equal to the run here\n")
     assert process.returncode == 7
-    assert (tmp_path / "there" / "tiny" / "saved").read_text() == "all"
+    assert (tmp_path / "there" / "tiny" / "saved").read_text() == "all\n"
 
 
 def test_a_bucket_receives_a_run_and_gives_it_to_another_machine(run_dir, bucket, tmp_path, monkeypatch):
