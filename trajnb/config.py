@@ -146,7 +146,6 @@ class RunParams(BaseModel):
     cell_limit_s: int = parameter(0, 0, 10_000_000, "s", "longest time for one notebook cell; 0 is no limit")
 
 
-GROUPS = (RunParams, DataParams, ModelParams, TrainParams, WorldParams)
 WORLD, DATA, MODEL, TRAIN = (set(group.model_fields) for group in (WorldParams, DataParams, ModelParams, TrainParams))
 HELD = 0.4  # share of the free memory that rendered clips may take
 EXECUTION = {"device", "threads", "checkpoint_seconds"}  # where and how a step runs: no reason to run it again
@@ -163,7 +162,7 @@ AFFECTS = {
 }
 
 
-class Config(*reversed(GROUPS)):
+class Config(WorldParams, TrainParams, ModelParams, DataParams, RunParams):
     """All parameters of a run, checked. Frozen; `replace` makes a changed copy. Raises ParameterError."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
