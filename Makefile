@@ -58,7 +58,7 @@ SNAKEMAKE = $(HOMELESS) $(BIN)/python -m snakemake --profile profiles/local
 
 run: env .venv/web/.ready  ## The lab: data, training, evaluation, pages (PARAMS=params/quick.yaml ARGS="--config epochs=2" REMOTE=s3:bucket/lab)
 	@$(BIN)/python -m trajnb.config $(PARAMS)
-	exec $(if $(REMOTE),$(BIN)/python -m trajnb.remote push "$(REMOTE)" "$(RUN)") $(SNAKEMAKE) $(ARGS) --configfile $(PARAMS)
+	exec $(if $(REMOTE),profiles/remote.sh push "$(REMOTE)" "$(RUN)") $(SNAKEMAKE) $(ARGS) --configfile $(PARAMS)
 
 test: lint .venv/parity/.ready .venv/explain/.ready .venv/web/.ready  ## Lint, unit tests, the smoke lab through the runner, committed notebooks against their outputs
 	$(PYTEST)
@@ -89,7 +89,7 @@ results: env  ## Write RESULTS.md from the runs in outputs/
 
 pull: env  ## Fetch a run from a remote and check it (REMOTE=s3:bucket/lab RUN=quick)
 	@test -n "$(REMOTE)" || { echo "REMOTE is missing: write make pull REMOTE=s3:bucket/lab RUN=$(RUN)."; exit 2; }
-	@$(BIN)/python -m trajnb.remote pull "$(REMOTE)" "$(RUN)"
+	@profiles/remote.sh pull "$(REMOTE)" "$(RUN)"
 
 verify:  ## Compare every file of a run with its SHA256SUMS (RUN=quick)
 	@test -f outputs/$(RUN)/SHA256SUMS || { echo "outputs/$(RUN) has no SHA256SUMS: RUN is not the name of a run that has ended."; exit 2; }

@@ -10,7 +10,6 @@ one, and the push after it has to end equal.
 """
 
 import contextlib
-import io
 import os
 import random
 import socket
@@ -26,7 +25,6 @@ from pathlib import Path
 import psutil
 
 from tests import servers
-from trajnb import remote
 
 SIZES = {"data/recipes.parquet": 300_000, "train-i3d/final.safetensors": 100_000, "train-i3d/history.csv": 400}
 SIZES |= {"evaluate/leaderboard.csv": 2_000, "manifest.json": 1}
@@ -37,7 +35,7 @@ WHEN = 1_700_000_000  # the time of every file: neither size nor time tells a st
 
 
 def main(transfers=1000, kills=30):
-    remote.TIMEOUT = "--timeout 5s --contimeout 2s --retries 3 --low-level-retries 3".split()
+    os.environ |= {"RCLONE_TIMEOUT": "5s", "RCLONE_CONTIMEOUT": "2s"}
     rng = random.Random(0)
     with tempfile.TemporaryDirectory() as folder, servers.s3(bucket(Path(folder))) as port:
         line = BadLine(port)
@@ -128,22 +126,23 @@ def write(folder, rng):
 def put(folder, port):
     """Make the bucket hold a folder, on a good line."""
     os.environ |= servers.environment(port)
-    assert not remote.copy(folder, f"{REMOTE}/{RUN}")
+    assert pushed(folder)
+
+
+def remote(what, folder, *command):
+    """profiles/remote.sh with a run's folder here, ended."""
+    os.environ["TRAJNB_OUTPUTS"] = str(folder.parent)
+    return subprocess.run([servers.REMOTE, what, REMOTE, RUN, *command], capture_output=True, text=True)
 
 
 def pushed(here):
     """Whether a push says that the bucket is equal."""
-    os.environ["TRAJNB_OUTPUTS"] = str(here.parent)
-    with contextlib.redirect_stderr(io.StringIO()) as printed:
-        remote.push(REMOTE, RUN, ["true"])
-    return printed.getvalue().endswith("equal to the run here\n")
+    return remote("push", here, "true").stderr.endswith("equal to the run here\n")
 
 
 def pulled(there):
     """Whether a pull says that all is here."""
-    os.environ["TRAJNB_OUTPUTS"] = str(there.parent)
-    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-        return remote.pull(REMOTE, RUN) == 0
+    return remote("pull", there).returncode == 0
 
 
 def tally(source, target, equal):
@@ -163,8 +162,7 @@ def killed(here, lab, port, kills, rng):
         put(here, port)
         old = {name: (here / name).read_bytes() for name in SIZES}
         write(here, rng)
-        command = [sys.executable, "-m", "trajnb.remote", "push", REMOTE, RUN, "true"]
-        process = psutil.Popen(command, stderr=subprocess.DEVNULL)
+        process = psutil.Popen([servers.REMOTE, "push", REMOTE, RUN, "true"], stderr=subprocess.DEVNULL)
         time.sleep(rng.uniform(0, 2))
         for one in [*process.children(recursive=True), process]:
             with contextlib.suppress(psutil.NoSuchProcess):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.slurm import Cluster, missing
+from profiles.slurm.rehearsal import Cluster, missing
 from trajnb import ROOT, files
 from trajnb.training import checkpoints
 

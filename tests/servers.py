@@ -8,9 +8,10 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tests.slurm import free_ports
-from trajnb import remote
+from profiles.slurm.rehearsal import free_ports
+from trajnb import ROOT
 
+REMOTE, RCLONE = ROOT / "profiles" / "remote.sh", ROOT / ".venv" / "bin" / "rclone"
 KEYS = {"AWS_ACCESS_KEY_ID": "a-key-of-the-tests", "AWS_SECRET_ACCESS_KEY": "a-secret-of-the-tests"}
 
 
@@ -19,7 +20,7 @@ def s3(folder):
     """rclone's own S3 server, which keeps its buckets in a folder; gives its port."""
     (port,) = free_ports(1)
     auth = ["--addr", f"127.0.0.1:{port}", "--auth-key", ",".join(KEYS.values()), "--config", os.devnull]
-    process = subprocess.Popen([remote.RCLONE, "serve", "s3", *auth, folder], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([RCLONE, "serve", "s3", *auth, folder], stderr=subprocess.DEVNULL)
     try:
         while process.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
@@ -32,7 +33,7 @@ def s3(folder):
 
 
 def environment(port):
-    """The variables that make s3: in trajnb.remote mean the server at this port."""
+    """The variables that make s3: in profiles/remote.sh mean the server at this port."""
     return KEYS | {"RCLONE_CONFIG_S3_ENDPOINT": f"http://127.0.0.1:{port}", "RCLONE_CONFIG_S3_PROVIDER": "Rclone"}
 
 

@@ -2,19 +2,19 @@
 
 import signal
 import subprocess
-import sys
 
 import pytest
 
 from tests import servers
 from tests.runs import SLOW, Lab, once_printed
+from trajnb import ROOT
 
 pytestmark = pytest.mark.rehearsal
 
 MAKEFILE = """
-PUSH = {python} -m trajnb.remote push "$(REMOTE)" mine
-run: ; @exec $(PUSH) {python} -m snakemake trained --profile profiles/local --configfile $(PARAMS)
-pull: ; @{python} -m trajnb.remote pull "$(REMOTE)" $(RUN)
+PUSH = profiles/remote.sh push "$(REMOTE)" mine
+run: ; @exec $(PUSH) .venv/bin/python -m snakemake trained --profile profiles/local --configfile $(PARAMS)
+pull: ; @profiles/remote.sh pull "$(REMOTE)" $(RUN)
 """
 
 
@@ -28,7 +28,8 @@ def machine(folder):
     """A lab on a machine of its own, with what the script needs of the Makefile."""
     folder.mkdir()
     lab = Lab(folder)
-    (folder / "Makefile").write_text(MAKEFILE.format(python=sys.executable))
+    (folder / "Makefile").write_text(MAKEFILE)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
     (folder / "params" / "mine.yaml").write_text("run_name: mine\nmodels: [i3d]\n")
     return lab
 

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from trajnb import ROOT
-from trajnb.config import Config, literals
+from trajnb.config import Config
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PARAMS = sorted((ROOT / "params").rglob("*.yaml"))
@@ -31,7 +31,8 @@ def test_one_parameters_cell_with_the_defaults_of_the_config(path, code):
     marked = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
     assert len(marked) == 1
     assert code[0] is marked[0]
-    found, defaults = literals(marked[0].source), Config().model_dump()
+    lines, defaults = ast.parse(marked[0].source).body, Config().model_dump()
+    found = {line.target.id: ast.literal_eval(line.value) for line in lines}  # each is `name: type = literal`
     assert found == {name: defaults[name] for name in found}
     assert {name: type(value) for name, value in found.items()} == {name: type(defaults[name]) for name in found}
 

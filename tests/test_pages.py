@@ -1,7 +1,6 @@
 """The pages of a run: nothing that runs or is requested, links that resolve, no folder of this machine."""
 
 import re
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from trajnb import ROOT, pages
+from trajnb import ROOT, files, pages
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 EVIL = """<script>alert(1)</script><img src="https://evil.example/x.png"><img src=x onerror="alert(2)">
@@ -38,31 +37,25 @@ def notebook(title):
     return new_notebook(cells=[*cells, new_code_cell("x = '<b>'", execution_count=1, outputs=outputs_of_a_cell())])
 
 
-def write_run(folder):
+@pytest.fixture
+def run_dir(tmp_path, monkeypatch):
     """A run of three executed notebooks and one that failed."""
+    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
     for step, title in {"report": "Question", "train-i3d": "Train", "attention": "Data & clips"}.items():
-        (folder / "tiny" / step).mkdir(parents=True)
-        nbformat.write(notebook(title), folder / "tiny" / step / "notebook.ipynb")
-    (folder / "tiny" / "evaluate").mkdir()
-    (folder / "tiny" / "evaluate" / "notebook.failed.ipynb").write_text("{}")
-    return folder / "tiny"
+        (tmp_path / "tiny" / step).mkdir(parents=True)
+        nbformat.write(notebook(title), tmp_path / "tiny" / step / "notebook.ipynb")
+    files.write_text(tmp_path / "tiny" / "evaluate" / "notebook.failed.ipynb", "{}")
+    return tmp_path / "tiny"
 
 
 @pytest.fixture
-def run_dir(tmp_path, monkeypatch):
-    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
-    return write_run(tmp_path)
+def built(run_dir):
+    """{path below the run: page} of all its pages."""
+    return {path.relative_to(run_dir).as_posix(): read(path) for path in pages.build("tiny")}
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """{path below the run: page} of all pages of such a run."""
-    folder = tmp_path_factory.mktemp("outputs")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRAJNB_OUTPUTS", str(folder))
-        write_run(folder)
-        paths = pages.build("tiny")
-    return {p.relative_to(folder / "tiny").as_posix(): BeautifulSoup(p.read_text(), "html.parser") for p in paths}
+def read(path):
+    return BeautifulSoup(path.read_text(), "html.parser")
 
 
 def test_each_executed_notebook_has_its_page_and_every_page_links_to_all(built):
@@ -81,7 +74,7 @@ def test_training_runs_of_further_seeds_are_linked_by_the_report_alone(run_dir):
     (run_dir / "train-i3d-s1").mkdir()
     nbformat.write(notebook("Train"), run_dir / "train-i3d-s1" / "notebook.ipynb")
     for path in pages.build("tiny"):
-        nav = BeautifulSoup(path.read_text(), "html.parser").find("nav").text
+        nav = read(path).find("nav").text
         assert "I3D S0" in nav and ("I3D S1" in nav) == (path.parent.name == "train-i3d-s1")
 
 
@@ -139,18 +132,13 @@ def test_no_folder_of_this_machine(built):
 
 def test_a_run_without_a_report_has_a_front_page(run_dir):
     (run_dir / "report" / "notebook.ipynb").unlink()
-    page = BeautifulSoup(pages.build("tiny")[0].read_text(), "html.parser")
+    page = read(pages.build("tiny")[0])
     assert "This run has no report." in page.text
     assert [tag["href"] for tag in page("a")] == ["index.html", "train-i3d/notebook.html", "attention/notebook.html"]
 
 
-def command(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["pages", *arguments])
-    pages.main()
-
-
-def test_the_command_packs_the_pages(run_dir, monkeypatch, capsys):
-    command(monkeypatch, "tiny", "--zip")
+def test_the_command_packs_the_pages(run_dir, capsys):
+    pages.main("tiny", "--zip")
     assert capsys.readouterr().out.strip() == str(run_dir / "tiny.zip")
     with zipfile.ZipFile(run_dir / "tiny.zip") as archive:
         assert archive.namelist() == ["tiny/index.html", "tiny/train-i3d/notebook.html", "tiny/attention/notebook.html"]
@@ -158,14 +146,14 @@ def test_the_command_packs_the_pages(run_dir, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("name", ["nothing", "../tiny"])
-def test_a_run_that_is_not_there_is_one_sentence(run_dir, monkeypatch, name):
+def test_a_run_that_is_not_there_is_one_sentence(run_dir, name):
     sentence = rf"^{name}: there is no executed notebook in .*: run it first, or check its name.$"
     with pytest.raises(SystemExit, match=sentence):
-        command(monkeypatch, name)
+        pages.main(name)
 
 
 @pytest.mark.parametrize("data", [b"", b'{"cells": [{"cell_ty', b"[]", b"\xff\xfe", b'{"nbformat": 4, "cells": 3}'])
-def test_half_a_notebook_is_one_sentence(run_dir, monkeypatch, data):
+def test_half_a_notebook_is_one_sentence(run_dir, data):
     (run_dir / "attention" / "notebook.ipynb").write_bytes(data)
     with pytest.raises(SystemExit, match=r"^attention/notebook.ipynb is no whole notebook: run this step again.$"):
-        command(monkeypatch, "tiny")
+        pages.main("tiny")

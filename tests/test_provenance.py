@@ -54,13 +54,14 @@ def test_the_commit_and_the_difference_to_it(tmp_path, monkeypatch):
     git("add", "a")
     git("commit", "-qm", "a")
     clean = provenance.code()
-    assert len(clean["commit"]) == 40 and clean["changes"] is None
-    (tmp_path / "a").write_text("2")
-    changed = provenance.code()["changes"]
-    (tmp_path / "b").write_text("new")
-    assert None not in (changed, provenance.code()["changes"]) and changed != provenance.code()["changes"]
+    assert len(clean["commit"]) == 40 and clean["changes"] is False
+    files.write_text(tmp_path / ".git" / "own" / "git" / "ignore", "*")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".git" / "own"))
     monkeypatch.setenv("GIT_DIR", "/nowhere")
-    assert provenance.code()["commit"] == clean["commit"], "a person's variables do not count"
+    for name, before in {"a": "1", "new": ""}.items():
+        (tmp_path / name).write_text("2")
+        assert provenance.code() == clean | {"changes": True}, "a person's variables and settings do not count"
+        (tmp_path / name).write_text(before)
     (tmp_path / "inside").mkdir()
     monkeypatch.setattr(provenance, "ROOT", tmp_path / "inside")
     assert provenance.code() == {"commit": None, "changes": None}, "a repository around this folder is not ours"

@@ -1,23 +1,26 @@
 """A run copies itself with rclone; a remote that fails is reported and never stops it."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from tests import servers
-from tests.slurm import free_ports
-from trajnb import ROOT, files, remote
+from trajnb import ROOT, files
 
-QUICK = [sys.executable, "-c", "print('ended')"]
+QUICK = {"RCLONE_TIMEOUT": "5s", "RCLONE_CONTIMEOUT": "2s", "RCLONE_RETRIES": "1", "RCLONE_LOW_LEVEL_RETRIES": "1"}
+# A run that saves itself when it is stopped, undisturbed by a second signal, and ends with an exit code of its own.
+STOPPED = """trap 'trap "" INT TERM; sleep 2; echo all > $TRAJNB_OUTPUTS/tiny/saved; exit 7' INT TERM
+sleep 1; echo begun; for _ in $(seq 150); do sleep 0.1; done"""
 
 
 @pytest.fixture
 def run_dir(tmp_path, monkeypatch):
-    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path / "outputs"))
-    quick = "--timeout 5s --contimeout 2s --retries 1 --low-level-retries 1"
-    monkeypatch.setattr(remote, "TIMEOUT", quick.split())
+    for name, value in ({"TRAJNB_OUTPUTS": str(tmp_path / "outputs")} | QUICK).items():
+        monkeypatch.setenv(name, value)
     folder = tmp_path / "outputs" / "tiny"
     for name, text in {"evaluate/leaderboard.csv": "a", "train-i3d/final.safetensors": "b" * 5000, ".lock": ""}.items():
         files.write_text(folder / name, text)
@@ -34,42 +37,58 @@ def bucket(tmp_path, monkeypatch):
         yield "s3:lab"
 
 
-def test_a_folder_as_remote_receives_all_but_hidden_files(run_dir, tmp_path, capfd):
-    assert remote.push(str(tmp_path / "there"), "tiny", QUICK) == 0
-    assert "ended" in (printed := capfd.readouterr()).out
-    assert printed.err.endswith("there/tiny: equal to the run here\n")
-    copied = {p.relative_to(tmp_path / "there/tiny").as_posix() for p in (tmp_path / "there").rglob("*") if p.is_file()}
+def remote(what, place, *command):
+    """profiles/remote.sh, ended: .returncode, .stdout and .stderr."""
+    return subprocess.run([servers.REMOTE, what, place, "tiny", *command], capture_output=True, text=True)
+
+
+def test_a_folder_as_remote_receives_all_but_hidden_files_and_what_differs_in_neither_size_nor_time(run_dir, tmp_path):
+    there = tmp_path / "there"
+    pushed = remote("push", there, "echo", "ended")
+    assert (pushed.returncode, pushed.stdout, pushed.stderr) == (0, "ended\n", f"{there}/tiny: equal to the run here\n")
+    copied = {path.relative_to(there / "tiny").as_posix() for path in there.rglob("*") if path.is_file()}
     assert copied == {"evaluate/leaderboard.csv", "train-i3d/final.safetensors"}
-
-
-def test_another_file_of_the_same_size_and_time_is_copied(run_dir, tmp_path):
-    remote.push(str(tmp_path / "there"), "tiny", QUICK)
     path = run_dir / "train-i3d" / "final.safetensors"
-    time = path.stat().st_mtime_ns
+    changed = path.stat().st_mtime_ns
     path.write_text("c" * 5000)
-    os.utime(path, ns=(time, time))
-    remote.push(str(tmp_path / "there"), "tiny", QUICK)
-    assert (tmp_path / "there/tiny/train-i3d/final.safetensors").read_text() == "c" * 5000
+    os.utime(path, ns=(changed, changed))
+    remote("push", there, "true")
+    assert (there / "tiny/train-i3d/final.safetensors").read_text() == "c" * 5000
 
 
-def test_a_dead_remote_never_stops_a_run_and_is_reported(run_dir, capfd):
-    (port,) = free_ports(1)
+def test_a_dead_remote_never_stops_a_run_and_is_reported(run_dir):
+    (port,) = servers.free_ports(1)
     dead = f":s3,provider=Minio,endpoint='http://127.0.0.1:{port}',access_key_id=a,secret_access_key=b:lab"
-    assert remote.push(dead, "tiny", [sys.executable, "-c", "raise SystemExit(3)"]) == 3
-    assert "tiny: NOT complete: " in capfd.readouterr().err
+    pushed = remote("push", dead, "sh", "-c", "exit 3")
+    assert pushed.returncode == 3
+    assert "tiny: NOT complete: " in pushed.stderr
 
 
-def test_a_bucket_receives_a_run_and_gives_it_to_another_machine(run_dir, bucket, tmp_path, monkeypatch, capfd):
+@pytest.mark.parametrize("stop", [os.killpg, os.kill], ids=["a terminal's Ctrl-C", "a machine's SIGTERM"])
+def test_a_run_that_is_stopped_is_copied_when_it_has_saved_itself(run_dir, tmp_path, monkeypatch, stop):
+    monkeypatch.setenv("RCLONE_BWLIMIT", "2k")  # two or three seconds
+    command = [servers.REMOTE, "push", tmp_path / "there", "tiny", "sh", "-c", STOPPED]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    with subprocess.Popen(command, **pipes) as process:
+        assert process.stdout.readline() == "begun\n"
+        for seconds in (0, 0.5, 3):  # the second one disturbs no saving, the third no copying
+            time.sleep(seconds)
+            stop(process.pid, signal.SIGINT if stop is os.killpg else signal.SIGTERM)
+        assert process.communicate(timeout=30)[0].endswith("/tiny: equal to the run here\n")
+    assert process.returncode == 7
+    assert (tmp_path / "there" / "tiny" / "saved").read_text() == "all\n"
+
+
+def test_a_bucket_receives_a_run_and_gives_it_to_another_machine(run_dir, bucket, tmp_path, monkeypatch):
     subprocess.run("sha256sum */* > SHA256SUMS", cwd=run_dir, shell=True, check=True)
-    assert remote.push(f"{bucket}/runs", "tiny", QUICK) == 0
-    assert "equal to the run here" in capfd.readouterr().err
+    assert "equal to the run here" in remote("push", f"{bucket}/runs", "true").stderr
     monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path / "laptop"))
-    assert remote.pull(f"{bucket}/runs", "tiny") == 0
+    assert remote("pull", f"{bucket}/runs").returncode == 0
     path = tmp_path / "laptop/tiny/train-i3d/final.safetensors"
     assert path.read_text() == "b" * 5000
-    monkeypatch.setattr(remote, "copy", lambda source, target: "")
     path.write_text("x")
-    assert remote.pull(f"{bucket}/runs", "tiny") == 1, "what is not equal is not called pulled"
+    monkeypatch.setenv("RCLONE_IGNORE_EXISTING", "true")  # so that this file is not copied
+    assert "tiny: not copied: " in remote("pull", f"{bucket}/runs").stderr, "what is not equal is not called pulled"
 
 
 @pytest.mark.rehearsal

@@ -87,7 +87,7 @@ def test_what_runs_again(done, change, steps, reason):
 def test_a_bad_parameter_ends_with_two_and_one_sentence(lab):
     code, printed = lab.run("--config", "epochs=0")
     assert code == 2
-    assert "epochs: 0 does not fit (input should be greater than or equal to 1): write" in printed.splitlines()[-1]
+    assert "epochs: 0 does not fit: write a whole number from 1" in printed.splitlines()[-1]
     assert not (lab.folder / "outputs").exists()
 
 

@@ -11,10 +11,10 @@ from unittest import mock
 
 import pytest
 
-from tests import slurm
+from profiles.slurm import rehearsal
 from tests.runs import Lab
 
-MISSING = slurm.missing()
+MISSING = rehearsal.missing()
 pytestmark = [pytest.mark.rehearsal, pytest.mark.skipif(MISSING is not None, reason=f"no Slurm: {MISSING}")]
 ON_SLURM = ["--profile", "profiles/slurm", "--cores", "1", "--slurm-init-seconds-before-status-checks", "1"]
 ON_SLURM += ["--seconds-between-status-checks", "1", "--latency-wait", "5"]
@@ -37,7 +37,7 @@ for name in ("final.safetensors", "history.csv", "metrics.json"):
 
 @pytest.fixture(scope="module")
 def cluster():
-    with slurm.Cluster(cpus=1) as cluster, mock.patch.dict(os.environ, cluster.env):
+    with rehearsal.Cluster(cpus=1) as cluster, mock.patch.dict(os.environ, cluster.env):
         yield cluster
 
 
@@ -80,8 +80,9 @@ def ends_well(process, lab):
     assert (lab.run_dir / "train-i3d" / "final.safetensors").read_text() == "x" * 8
 
 
-def test_training_runs_are_spread_and_a_killed_node_moves_its_own(cluster, lab):
-    process = start(lab, models="i3d,slowfast")
+def test_training_runs_are_spread_with_a_gpu_each_and_a_killed_node_moves_its_own(cluster, lab):
+    lab.write("02_train", TRAINING.format(seconds=1, more="print('GPU', os.environ.get('CUDA_VISIBLE_DEVICES'))"))
+    process = start(lab, "--set-resources", "train:gpu=1", models="i3d,slowfast")
     where = {model: begun(lab, model)[0][0] for model in ("i3d", "slowfast")}
     assert set(where.values()) == {"node1", "node2"}
     cluster.kill(where["i3d"])
@@ -92,6 +93,7 @@ def test_training_runs_are_spread_and_a_killed_node_moves_its_own(cluster, lab):
     again = begun(lab)
     assert len(again) == 2 and again[1][0] == where["slowfast"] and again[1][1] > 2
     assert len(begun(lab, "slowfast")) == 1
+    assert all("GPU 0\n" in path.read_text() for path in lab.run_dir.glob("train-*/log.txt"))
 
 
 def test_a_cancelled_job_is_sent_again_and_resumes(cluster, lab):
@@ -125,18 +127,9 @@ def test_a_killed_runner_goes_on_and_no_two_jobs_share_a_folder(cluster, lab):
     process = start(lab)
     process.kill()
     process.wait()
-    again = lab.start(*ON_SLURM, "trained", "--config", "models=[i3d]", stdout=open(lab.folder / "out", "w"))
-    ends_well(again, lab)
+    ends_well(start(lab), lab)
     assert [before > 2 for _, before in begun(lab)] == [False, True]
     assert steps(lab) == 8
-
-
-def test_a_step_is_given_a_gpu_where_it_is_asked_for(cluster, lab):
-    source = "print('GPU', os.environ.get('CUDA_VISIBLE_DEVICES'))"
-    lab.write("02_train", TRAINING.format(seconds=0.1, more=source))
-    process = start(lab, "--set-resources", "train:gpu=1")
-    ends_well(process, lab)
-    assert "GPU 0\n" in (lab.run_dir / "train-i3d" / "log.txt").read_text()
 
 
 def test_ctrl_c_cancels_the_jobs(cluster, lab):

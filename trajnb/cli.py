@@ -150,11 +150,10 @@ def check(
         of = {} if found else cost(net, shape)
     except Exception as error:  # whatever somebody's code raises
         found = [(str(error).strip() or type(error).__name__).splitlines()[0]]
+    if not found:
+        print(f"{network}: ok; {of['parameters'] / 1e6:.2f} M parameters, {of['macs'] / 1e6:.0f} M multiply-adds")
     for line in found:
         print(f"{network}: {line}")
-    if not found:
-        numbers = f"{of['parameters'] / 1e6:.2f} M parameters, {of['macs'] / 1e6:.0f} M multiply-adds"
-        print(f"{network}: ok; {numbers}")
     raise typer.Exit(FAILED if found else 0)
 
 

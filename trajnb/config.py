@@ -4,23 +4,25 @@ The defaults are the smoke run. Names are flat, so that papermill's `-f` files c
 value that cannot be used is refused in one sentence before any kernel starts.
 """
 
-import ast
 import difflib
 import re
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from trajnb import PACKAGE, ROOT, ParameterError, files, outputs
 
 Motion = Literal["linear", "parabolic", "circular", "random", "helical"]
 Extractor = Literal["transformer", "i3d", "slowfast", "magvit"]
-Own = Annotated[str, StringConstraints(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")]  # somebody's own, see trajnb.models.own
+# Somebody's own, see trajnb.models.own.
+Own = Annotated[str, Field(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$", examples=["FILE.py:CLASS"])]
+FOLDER = "a letter or digit, then at most 63 letters, digits, dots, dashes and underscores"
+Folder = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=[FOLDER])]
 Preset = Literal["nano", "base", "paper"]
-Attention = Literal["head", "gradient_attention", "activation", "gradcam"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "bfloat16"]
 LARGEST_SEED = 2**31 - 1
@@ -28,8 +30,7 @@ LARGEST_SEED = 2**31 - 1
 
 def parameter(default, low=None, high=None, unit="", text="", multiple_of=None):
     """A field with its bounds (both included), unit and meaning."""
-    shown = {"unit": unit, "low": low, "high": high, "multiple_of": multiple_of}
-    return Field(default, ge=low, le=high, multiple_of=multiple_of, description=text, json_schema_extra=shown)
+    return Field(default, ge=low, le=high, multiple_of=multiple_of, description=text, json_schema_extra={"unit": unit})
 
 
 class WorldParams(BaseModel):
@@ -81,9 +82,7 @@ class WorldParams(BaseModel):
     size_factor_max: float = parameter(1.0, 0.1, 10.0, "", "largest factor on the object's radius")
     squares: float = parameter(0.0, 0.0, 1.0, "of clips", "share with a square of the disc's area instead; 0 is off")
     dropped_frames: int = parameter(0, 0, 64, "frames", "observed frames replaced by the one before; 0 is off")
-    varied: bool = parameter(
-        False, text="each clip draws one of the nuisances that are on, such as blur or texture, or none"
-    )
+    varied: bool = parameter(False, text="each clip draws one of the nuisances that are on, such as blur, or none")
 
 
 class DataParams(BaseModel):
@@ -137,18 +136,16 @@ class TrainParams(BaseModel):
 class RunParams(BaseModel):
     """What belongs to one run."""
 
-    run_name: str = parameter("smoke", text="folder under outputs/; letters, digits, dot, dash and underscore")
+    run_name: Folder = parameter("smoke", text="folder under outputs/")
     models: list[Extractor | Own] = parameter([*get_args(Extractor)], text="what to compare; yours is FILE.py:CLASS")
     seeds: int = parameter(1, 1, 100, "", "training runs of each extractor, from `seed` upward")
     controls: list[Literal["shuffled", "permuted"]] = parameter([], text="further runs of each that should fail")
     robustness_clips: int = parameter(8, 4, 1_000_000, "clips", "clips for each corruption and severity")
     attention_clips: int = parameter(8, 4, 1_000_000, "clips", "test clips whose attention maps are scored")
-    attention_methods: list[Attention] = parameter([*get_args(Attention)], text="maps; a network has those it allows")
     study: Literal["comparison", "postmortem"] = parameter("comparison", text="what a run is: its notebooks")
     cell_limit_s: int = parameter(0, 0, 10_000_000, "s", "longest time for one notebook cell; 0 is no limit")
 
 
-GROUPS = (RunParams, DataParams, ModelParams, TrainParams, WorldParams)
 WORLD, DATA, MODEL, TRAIN = (set(group.model_fields) for group in (WorldParams, DataParams, ModelParams, TrainParams))
 HELD = 0.4  # share of the free memory that rendered clips may take
 EXECUTION = {"device", "threads", "checkpoint_seconds"}  # where and how a step runs: no reason to run it again
@@ -159,32 +156,29 @@ AFFECTS = {
     "train": WORLD | DATA - {"test_clips"} | MODEL | TRAIN - EXECUTION | {"seeds"},
     **dict.fromkeys(("evaluate", "predict", "explain"), WORLD | DATA | NETWORKS),
     "robustness": WORLD | DATA | NETWORKS | {"robustness_clips"},
-    "attention": WORLD | DATA | NETWORKS | {"attention_clips", "attention_methods"},
+    "attention": WORLD | DATA | NETWORKS | {"attention_clips"},
     "report": WORLD | DATA | NETWORKS | {"epochs"},
     "postmortem": WORLD | DATA | MODEL | TRAIN - EXECUTION | {"models"},
 }
 
 
-class Config(*reversed(GROUPS)):
+class Config(WorldParams, TrainParams, ModelParams, DataParams, RunParams):
     """All parameters of a run, checked. Frozen; `replace` makes a changed copy. Raises ParameterError."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
     def __init__(self, /, **values):
-        for name in values:
-            if name not in type(self).model_fields:
-                close = difflib.get_close_matches(str(name), type(self).model_fields, 1)
-                hint = f"did you mean {close[0]}?" if close else "`trajnb params` lists them all."
-                raise ParameterError(f"{str(name)[:60]} is not a parameter; {hint}")
         try:
             super().__init__(**values)
         except ValidationError as errors:
             error = errors.errors()[0]
             name, value = error["loc"][0], repr(error["input"]).strip("'\"")
+            if name not in type(self).model_fields:
+                close = difflib.get_close_matches(name, type(self).model_fields, 1)
+                hint = f"did you mean {close[0]}?" if close else "`trajnb params` lists them all."
+                raise ParameterError(f"{name[:60]} is not a parameter; {hint}") from None
             value = value if len(value) < 70 else f"{value[:66]} ..."
-            text = f"{name}: {value} does not fit ({error['msg'][0].lower()}{error['msg'][1:]}): write {bounds(name)}."
-            own = error["type"] == "value_error"  # of no_number_from_a_switch
-            raise ParameterError(str(error["ctx"]["error"]) if own else text) from None
+            raise ParameterError(f"{name}: {value} does not fit: write {bounds(name)}.") from None
         for problem in contradictions(self):
             raise ParameterError(problem)
 
@@ -193,7 +187,7 @@ class Config(*reversed(GROUPS)):
     def no_number_from_a_switch(cls, value, info):
         """YAML 1.1 reads yes, no, on and off as true and false, and pydantic takes these for 1 and 0."""
         if isinstance(value, bool) != (cls.model_fields[info.field_name].annotation is bool):
-            raise ValueError(f"{info.field_name}: {value!r} does not fit: write {bounds(info.field_name)}.")
+            raise ValueError
         return value
 
     @classmethod
@@ -208,23 +202,18 @@ class Config(*reversed(GROUPS)):
     def from_notebook(cls, namespace):
         """The plain variables of a notebook's `globals()`, as its parameters cell and papermill have set them.
 
-        A plain variable that is no parameter is refused when the parameters cell or papermill set it; results of later
-        cells are ignored, so that the set-up cell can be run again, and so is what no cell sets.
+        A name that these set and that is no parameter is refused: papermill sets `name = value` before the cell that
+        calls this, and only a parameters cell has lines `name: type = value`. Of what other cells have set, parameters
+        are taken and results ignored, so that the calling cell can be run again; what no cell sets is ignored, too.
         """
         kinds = (bool, int, float, str, list, tuple, dict, type(None))
         names = [name for name in namespace if not name.startswith("_") and name not in ("In", "Out")]
         plain = {name: namespace[name] for name in names if isinstance(namespace[name], kinds)}
         if "In" not in namespace:
             return cls(**plain)
-        known, first = set(cls.model_fields), True
-        taken = known & set(re.findall(r"\w+", " ".join(namespace["In"])))
-        for source in namespace["In"]:  # the parameters cell and papermill's come first, or set a known name
-            try:
-                names = set(literals(source))
-            except (SyntaxError, ValueError):
-                names, first = set(), False
-            if first or names & known:
-                taken |= names
+        cells, first = "\n".join(namespace["In"]), takewhile(lambda cell: "from_notebook" not in cell, namespace["In"])
+        taken = set(cls.model_fields) & set(re.findall(r"\w+", cells))
+        taken |= {*re.findall(r"^(\w+) *=", "\n".join(first), re.M), *re.findall(r"^(\w+):.*=", cells, re.M)}
         return cls(**{name: value for name, value in plain.items() if name in taken})
 
     def replace(self, **changes):
@@ -275,52 +264,27 @@ def contradictions(cfg):
         yield f"dropped_frames: {cfg.dropped_frames} is over half of the frames: write at most {cfg.frames // 2}."
     if cfg.shift_px > cfg.size // 4:
         yield f"shift_px: {cfg.shift_px} is over a quarter of the size: write at most {cfg.size // 4}."
-    if not {"head", "activation", "gradcam"} & {*cfg.attention_methods}:
-        yield "attention_methods: only a Transformer has these maps: write head, too."
-    for name, least in {"motions": 2, "models": 1, "controls": 0, "attention_methods": 1}.items():
+    for name, least in {"motions": 2, "models": 1, "controls": 0}.items():
         value = getattr(cfg, name)
         if len(value) < least:
             yield f"{name}: {len(value)} given, at least {least} needed: write more names in the list."
         value = [short(word) for word in value]
         if len(set(value)) < len(value):
             yield f"{name}: {max(value, key=value.count)} is given twice: write each name once."
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", cfg.run_name):
-        yield (
-            f"run_name: {cfg.run_name[:70]!r} cannot name a folder: write a letter or digit, then at most 63 "
-            "letters, digits, dots, dashes and underscores."
-        )
 
 
 def bounds(name):
     """What may be written for a parameter, in words."""
-    field = Config.model_fields[name]
-    if field.annotation in (bool, str):
-        return {bool: "true or false", str: "letters, digits, dots, dashes and underscores"}[field.annotation]
-    if field.annotation not in (int, float):
-        names, whole = choices(field.annotation), str(field.annotation).startswith("list")
-        return f"a list such as [{names[0]}], of {', '.join(names)}" if whole else " or ".join(names)
-    shown = field.json_schema_extra
-    step = f", a multiple of {shown['multiple_of']}" if shown["multiple_of"] else ""
-    return f"{'a whole number' if field.annotation is int else 'a number'} from {shown['low']} to {shown['high']}{step}"
-
-
-def choices(annotation):
-    """The words that a type allows."""
-    if annotation == Own:
-        return ["FILE.py:CLASS"]
-    parts = get_args(annotation)
-    return [word for part in parts for word in ([part] if isinstance(part, str) else choices(part))]
-
-
-def literals(source):
-    """{name: value} of a cell of `name: type = literal` lines, as a parameters cell is; ValueError for any other."""
-    values = {}
-    for line in ast.parse(source).body:
-        targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
-        if not isinstance(line, (ast.Assign, ast.AnnAssign)) or not all(isinstance(t, ast.Name) for t in targets):
-            raise ValueError(f"line {line.lineno} is not `name = value`")
-        values |= {target.id: ast.literal_eval(line.value) for target in targets}
-    return values
+    about = Config.model_json_schema()["properties"][name]
+    kind, step = about.get("type"), about.get("multipleOf")
+    if kind == "boolean":
+        return "true or false"
+    if kind in ("integer", "number"):
+        number = f"a {'whole ' if kind == 'integer' else ''}number from {about['minimum']} to {about['maximum']}"
+        return f"{number}, a multiple of {step}" if step else number
+    one = about.get("items", about)
+    names = [name for text in one.get("anyOf", [one]) for name in text.get("enum") or text["examples"]]
+    return f"a list such as [{names[0]}], of {', '.join(names)}" if kind == "array" else " or ".join(names)
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
@@ -348,11 +312,10 @@ def read_parameters(path):
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", "it is not UTF-8 text")
         raise ParameterError(f"{path} cannot be read ({reason}): write the path of a parameter file.") from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ParameterError(f"{path}, line {line}: {error.problem}: write lines of `name: value`.") from None
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise ParameterError(f"{path} is not plain YAML: write lines of `name: value`.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", "not plain YAML")
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ParameterError(f"{path}{line}: {problem}: write lines of `name: value`.") from None
     if not isinstance(values, dict | None):
         raise ParameterError(f"{path} holds no names and values: write lines of `name: value`.")
     return values or {}

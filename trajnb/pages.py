@@ -4,9 +4,9 @@
 `--zip` also packs them into outputs/RUN/RUN.zip. What a notebook shows is reduced to a list of allowed tags.
 """
 
-import argparse
 import io
 import re
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -90,24 +90,20 @@ def clean(text):
     return bleach.clean(text, tags=TAGS, attributes=ATTRIBUTES, protocols=["http", "https", "data"], strip=True)
 
 
-def main():
+def main(run, option=""):
     """The command line: prints the file to open or to send, or one sentence on what is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m trajnb.pages")
-    parser.add_argument("run", help="name of a folder in outputs/")
-    parser.add_argument("--zip", action="store_true", help="also pack the pages into one file to send")
-    given = parser.parse_args()
     try:
-        pages, folder = build(given.run), outputs() / given.run
-        if given.zip:
+        pages, folder = build(run), outputs() / run
+        if option == "--zip":
             packed = io.BytesIO()
             with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
                 for path in [*pages, *folder.glob(PLAY)]:
                     archive.write(path, path.relative_to(outputs()))
-            files.write_bytes(folder / f"{given.run}.zip", packed.getvalue())
-        print(folder / f"{given.run}.zip" if given.zip else pages[0])
+            pages = [files.write_bytes(folder / f"{run}.zip", packed.getvalue())]
+        print(pages[0])
     except (ParameterError, OSError) as error:
         raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -4,7 +4,6 @@
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import platform
@@ -38,28 +37,22 @@ def write(folder, parameters):
 
 
 def code():
-    """The commit, and a hash of what differs from it; both None without git or in another project's repository.
+    """The commit, and whether anything differs from it, new files included, whatever a person's settings for git.
 
-    Of changed files the content counts, of new ones the name: whatever large file lies in the folder is not read.
+    Both None without git, and in a folder that is no repository or lies in another project's.
     """
-    top = git("rev-parse", "--show-toplevel")
-    if not top or not os.path.samefile(os.fsdecode(top.removesuffix(b"\n")), ROOT):
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    own |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_OPTIONAL_LOCKS": "0"}
+    own["GIT_CEILING_DIRECTORIES"] = str(ROOT.parent)
+    command = "git -c safe.directory=* -c core.fsmonitor=false -c core.excludesFile= status --porcelain=v2 --branch"
+    command = [*command.split(), "--untracked-files=normal", "--ignore-submodules=none"]
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "changes": None}
-    commit = git("rev-parse", "--verify", "HEAD")
-    changed = git("diff", "--binary", "--no-ext-diff", "--no-textconv", "HEAD") if commit else git("ls-files")
-    differ = (changed or b"") + (git("ls-files", "--others", "--exclude-per-directory=.gitignore") or b"")
-    changes = hashlib.sha256(differ).hexdigest() if differ else None
-    return {"commit": commit and commit.decode().strip(), "changes": changes}
-
-
-def git(*arguments):
-    """git's output about the repository, whatever the person's settings; None where it fails."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environment |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_OPTIONAL_LOCKS": "0"}
-    command = ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "diff.ignoreSubmodules=none"]
-    with contextlib.suppress(OSError, subprocess.CalledProcessError):
-        return subprocess.run([*command, *arguments], cwd=ROOT, env=environment, capture_output=True, check=True).stdout
-    return None
+    commit = re.match(rb"# branch.oid (\w+)", done.stdout)  # none before the first commit
+    changes = re.search(rb"^[^#]", done.stdout, re.M) is not None
+    return {"commit": commit and commit[1].decode(), "changes": changes}
 
 
 def environment():

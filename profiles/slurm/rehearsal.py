@@ -1,4 +1,4 @@
-"""A Slurm of two nodes on this one machine, from Debian's packages; `python -m tests.slurm` keeps one until Ctrl-C.
+"""A Slurm of two nodes on this one machine, from Debian's packages; this file keeps one until Ctrl-C.
 
 apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge     # as root
 """
