@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from trajnb import files, models
+from trajnb import models
 from trajnb.config import Config
 from trajnb.evaluation.metrics import softmax
-from trajnb.predict import OOD, export, exported, trained
+from trajnb.predict import OOD, export, trained
 
 CFG = Config(model="magvit")
 MISSING = "onnxruntime-web is not installed: the page to draw on was not looked at (make .venv/web/.ready)"
@@ -35,8 +35,7 @@ def path(network, tmp_path_factory):
     if not (export.RUNTIME / export.PROGRAM).is_file():
         pytest.skip(MISSING)
     folder = tmp_path_factory.mktemp("page")
-    files.write_bytes(folder / exported.WEIGHTS, export.onnx_file(network, CFG))
-    files.write_json(folder / exported.ABOUT, export.about(CFG))
+    export.write(network, CFG, folder)
     return export.write_page(folder / "play.html", folder)
 
 

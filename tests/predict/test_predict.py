@@ -64,7 +64,7 @@ def test_what_hardly_moves_is_refused():
 @pytest.mark.parametrize("zoom", [1, 4])
 def test_positions_are_in_the_pixels_and_seconds_of_the_source(network, tmp_path, zoom):
     large = discs(path(40) * zoom, size=(200 * zoom, 320 * zoom), radius=RADIUS * zoom)
-    table = predict.of_footage(network, encode(tmp_path / "a.mp4", large, rate=25)).table
+    table = predict.of_footage(network, encode(tmp_path / "a.mp4", large, rate=25))
     assert list(table.columns) == predict.columns(CFG)
     assert (table["motion"] == "linear").all() and len(table) >= 2
     for row in table.itertuples():
@@ -98,10 +98,11 @@ def test_long_footage_is_drawn_whole_a_block_at_a_time(network, tmp_path, monkey
     monkeypatch.setattr(footage, "BLOCK", 20)
     level_THW = np.concatenate([discs(path(20)), discs(np.full((20, 2), 500.0)), discs(path(20))])
     source = encode(tmp_path / "a.mp4", level_THW, rate=25)
-    result = predict.of_footage(network, source)
-    assert [len(block.windows) for block in result.blocks] == [1, 0, 1]
-    assert not any(isinstance(part, np.ndarray) and part.ndim == 3 for block in result.blocks for part in block)
-    with av.open(str(annotate.write(tmp_path / "b.mp4", source, result, 30.0))) as container:
+    blocks = predict.cut(CFG, source)
+    assert [len(block.windows) for block in blocks] == [1, 0, 1]
+    assert not any(isinstance(part, np.ndarray) and part.ndim == 3 for block in blocks for part in block)
+    table = predict.table(network, blocks)
+    with av.open(str(annotate.write(tmp_path / "b.mp4", source, blocks, table, 30.0))) as container:
         times = [frame.time for frame in container.decode(video=0)]
     np.testing.assert_allclose(np.array(times) - times[0], np.arange(60) / 25, atol=2e-3)
 
