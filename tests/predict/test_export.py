@@ -25,25 +25,20 @@ BOARD = {"clips_seen": 512, "n_test": 40, "seeds": 1, "test_top1": 0.25, "test_t
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run of two networks with random weights."""
+def folder(tmp_path_factory):
+    """What a run of two networks with random weights has exported."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRAJNB_OUTPUTS", str(tmp_path_factory.mktemp("outputs")))
         data.make(CFG, CFG.stage_dir("data"))
         for k, model in enumerate(CFG.models):
             cfg = CFG.replace(model=model)
-            folder = cfg.stage_dir(cfg.train_stage)
-            save(folder / "final.safetensors", models.build(cfg), cfg)
-            files.write_json(folder / "metrics.json", {"val_top1": 0.1 * k})
+            where = cfg.stage_dir(cfg.train_stage)
+            save(where / "final.safetensors", models.build(cfg), cfg)
+            files.write_json(where / "metrics.json", {"val_top1": 0.1 * k})
         board = pd.DataFrame([{"model": model, "ade_px": 9.0, "ece": 0.1} | BOARD for model in CFG.models])
         files.write_csv(CFG.stage_dir("evaluate") / "leaderboard.csv", board)
-        yield CFG.run_dir
-
-
-@pytest.fixture(scope="module")
-def folder(run):
-    export.main(CFG.model_dump_json(), str(run / "export"))
-    return run / "export"
+        export.main(CFG.model_dump_json(), str(CFG.run_dir / "export"))
+        yield CFG.run_dir / "export"
 
 
 def test_a_run_s_exported_network_predicts_for_it_as_long_as_its_weights_are_the_run_s(folder, monkeypatch):
@@ -79,6 +74,7 @@ def test_sums_are_taken_axis_by_axis(axes, keepdims):
     text = f"{head} <int64[3] axes = {{{axes}}}> {{y = ReduceSum<keepdims = {keepdims}>(x, axes)}}"
     model = ir.serde.deserialize_model(onnx.parser.parse_model(text))
     export.axis_by_axis(model.graph)
+    assert [node.op_type for node in model.graph].count("ReduceSum") == 3
     session = onnxruntime.InferenceSession(ir.serde.serialize_model(model).SerializeToString())
     x = np.stack([np.random.default_rng(0).uniform(size=(16, 64, 64)), np.full((16, 64, 64), 0.1)]).astype(np.float32)
     (y,) = session.run(None, {"x": x})
@@ -93,8 +89,8 @@ def test_the_exported_network_takes_its_sums_so(folder):
     assert several and all(of[node.input[0]] == node.op_type for node in several)
 
 
-def test_bfloat16_is_exported_as_float32_and_what_cannot_be_exported_stops_no_run(run, monkeypatch):
-    scored = trained.scored(CFG)
+def test_bfloat16_is_exported_as_float32_and_what_cannot_be_exported_stops_no_run(folder, monkeypatch):
+    run, scored = folder.parent, trained.scored(CFG)
     scored.net.precision = "bfloat16"
     assert b"bfloat16" not in export.onnx_file(scored, CFG) and scored.net.precision == "float32"
     (run / "play.html").write_text("of an earlier network")
@@ -104,12 +100,12 @@ def test_bfloat16_is_exported_as_float32_and_what_cannot_be_exported_stops_no_ru
     assert not (run / "play.html").exists() and not list(run.glob(".export-*"))
 
 
-def test_an_export_that_differs_from_torch_is_not_written(run, folder, monkeypatch):
+def test_an_export_that_differs_from_torch_is_not_written(folder, monkeypatch):
     monkeypatch.setattr(export, "onnx_file", lambda scored, cfg: (folder / "network.onnx").read_bytes())
     monkeypatch.setattr(export, "TOLERANCE", 1e-12)
     with pytest.raises(ValueError, match="^ONNX and torch differ by"):
-        export.export(CFG, run / "wrong", "magvit")
-    assert not (run / "wrong").exists()
+        export.export(CFG, folder.parent / "wrong", "magvit")
+    assert not (folder.parent / "wrong").exists()
 
 
 def test_the_card_has_metrics_intervals_and_true_hashes(folder):
@@ -123,17 +119,21 @@ def test_the_card_has_metrics_intervals_and_true_hashes(folder):
     assert about["motions"] == CFG.motions and about["parameters"]["frame_rate"] == 30
 
 
-def test_what_cannot_be_exported_or_read_is_one_sentence(run, folder):
+def test_what_cannot_be_exported_or_read_is_one_sentence(folder, tmp_path):
     for model in ("ensemble_all", "x"):
         with pytest.raises(ParameterError, match=f"model: {model} is no network of run tiny: write i3d, magvit"):
-            export.export(CFG, run / "new", model)
+            export.export(CFG, tmp_path / "new", model)
     with pytest.raises(ParameterError, match="is not empty"):
         export.export(CFG, folder)
-    files.write_bytes(run / "broken" / "network.onnx", (folder / "network.onnx").read_bytes()[:1000])
+    with pytest.raises(ParameterError, match="run: none has not ended"):
+        predict.load("none")
+    with pytest.raises(ParameterError, match="model: x is not in run tiny: write best or one of i3d"):
+        trained.load(CFG, "x")
+    files.write_bytes(tmp_path / "network.onnx", (folder / "network.onnx").read_bytes()[:1000])
     for broken in ("{}", "{", (folder / "network.json").read_text()):
-        files.write_text(run / "broken" / "network.json", broken)
+        files.write_text(tmp_path / "network.json", broken)
         with pytest.raises(ParameterError, match="holds no exported network"):
-            predict.exported(run / "broken")
+            predict.exported(tmp_path)
 
 
 def taken_along(line, extra=""):

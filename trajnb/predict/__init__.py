@@ -96,14 +96,13 @@ def table(network, blocks):
     rows["motion"] = np.array(cfg.motions)[predicted.prob_NK.argmax(axis=1)]
     rows[[f"p_{motion}" for motion in cfg.motions]] = predicted.prob_NK
     share_W, scale_W, step_W = np.array([(block.share, window.scale, window.step) for block, window in places]).T
-    size_W = cfg.size / scale_W / share_W  # pixels of the source across a clip
+    size_W1 = (cfg.size / scale_W / share_W)[:, None]  # pixels of the source across a clip
     corner_Wx2 = np.array([window.corner for _, window in places]) / share_W[:, None]
     radius_WHx2 = predictions.half_axes(predicted.logvar_NHx3)
-    for step in range(cfg.horizon):
-        rows[f"seconds{step + 1}"] = rows["end_s"] + (step + 1) * step_W
-        for axis, name in enumerate("xy"):
-            rows[f"{name}{step + 1}"] = predicted.track_NHx3[:, step, axis] * size_W + corner_Wx2[:, axis]
-            rows[f"r{name}{step + 1}"] = radius_WHx2[:, step, axis] * size_W
+    for k in range(cfg.horizon):
+        rows[f"seconds{k + 1}"] = rows["end_s"] + (k + 1) * step_W
+        rows[[f"x{k + 1}", f"y{k + 1}"]] = predicted.track_NHx3[:, k, :2] * size_W1 + corner_Wx2
+        rows[[f"rx{k + 1}", f"ry{k + 1}"]] = radius_WHx2[:, k] * size_W1
     return rows[columns(cfg)]
 
 
