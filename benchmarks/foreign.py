@@ -141,8 +141,7 @@ def judged(networks, path, motion, scene, uv_Fx2):
         blocks = predict.cut(next(iter(networks.values())).cfg, path)
     except ValueError as reason:
         return [row | {"refused": str(reason).split(":")[0], "seed": seed} for seed in networks]
-    clips = np.stack([window.video_FSS for block in blocks for window in block.windows])
-    firsts = {seed: predict.table(network, blocks, clips).iloc[0] for seed, network in networks.items()}
+    firsts = {seed: predict.table(network, blocks).iloc[0] for seed, network in networks.items()}
     return [row | {"seed": seed} | compared(first, scene, motion, uv_Fx2) for seed, first in firsts.items()]
 
 

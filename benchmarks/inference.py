@@ -18,9 +18,9 @@ import pandas as pd
 import results
 import torch
 
-from trajnb import files, models
+from trajnb import models
 from trajnb.config import Config
-from trajnb.predict import export, exported, trained
+from trajnb.predict import export, trained
 from trajnb.progress import progress
 
 ROUNDS, BATCHES = 20, (1, 32)
@@ -30,11 +30,8 @@ def own(cfg):
     """{name: function of clips} of one extractor."""
     scored = trained.Scored(models.build(cfg)).eval()
     with tempfile.TemporaryDirectory() as folder:
-        files.write_bytes(Path(folder) / exported.WEIGHTS, export.onnx_file(scored, cfg))
-        files.write_json(Path(folder) / exported.ABOUT, export.about(cfg))
-        member = exported.load(folder).members[0]
-    yield f"{cfg.model}, torch", scored.of_array
-    yield f"{cfg.model}, onnxruntime", member
+        by_onnxruntime = export.write(scored, cfg, Path(folder))
+    return {f"{cfg.model}, torch": scored.of_array, f"{cfg.model}, onnxruntime": by_onnxruntime}
 
 
 def published():

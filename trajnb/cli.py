@@ -74,7 +74,7 @@ def predict(
         raise ParameterError("PATH: none given: write the path of a video, or --demo.")
     from trajnb.predict import annotate, exported, load
 
-    network = exported.load(onnx) if onnx else load(run, model)
+    network = exported(onnx) if onnx else load(run, model)
     raise typer.Exit(FAILED if annotate.predict_all(network, paths or [], rate, out, demo) else 0)
 
 

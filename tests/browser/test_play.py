@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from trajnb import files, models
+from trajnb import models
 from trajnb.config import Config
 from trajnb.evaluation.metrics import softmax
-from trajnb.predict import OOD, export, exported, trained
+from trajnb.predict import OOD, export, trained
 
 CFG = Config(model="magvit")
 MISSING = "onnxruntime-web is not installed: the page to draw on was not looked at (make .venv/web/.ready)"
@@ -35,21 +35,24 @@ def path(network, tmp_path_factory):
     if not (export.RUNTIME / export.PROGRAM).is_file():
         pytest.skip(MISSING)
     folder = tmp_path_factory.mktemp("page")
-    files.write_bytes(folder / exported.WEIGHTS, export.onnx_file(network, CFG))
-    files.write_json(folder / exported.ABOUT, export.about(CFG))
+    export.write(network, CFG, folder)
     return export.write_page(folder / "play.html", folder)
 
 
-def opened(page, path):
+@pytest.fixture
+def play(page, path):
+    """The page, once its network can answer; whatever is done there, nothing fails and nothing is loaded."""
+    requested, errors = [], []
+    page.on("request", lambda request: requested.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(path.as_uri())
-    for _ in range(300):
-        if page.evaluate("window.trajnb.ready"):
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError(page.locator("#note").text_content())
+    page.locator("#note:empty").wait_for(state="attached")
+    yield page
+    assert errors == []
+    assert all(url == path.as_uri() or url.startswith("blob:null/") for url in requested)
 
 
-def drawn(page, points, hold=20):
+def drawn(page, points):
     """Draw a stroke with the mouse; what the page answers once it has ended."""
     box, view = page.locator("canvas").bounding_box(), 84  # pixels of the clip across the canvas
     where = [[box[axis] + (v + 10) / view * box["width"] for axis, v in zip("xy", xy, strict=True)] for xy in points]
@@ -57,7 +60,7 @@ def drawn(page, points, hold=20):
     page.mouse.down()
     for xy in where[1:]:
         page.mouse.move(*xy)
-        page.wait_for_timeout(hold)
+        page.wait_for_timeout(20)
     page.mouse.up()
     return answered(page)
 
@@ -73,19 +76,15 @@ def answered(page, least=1):
 
 
 @pytest.mark.slow
-def test_drawings_are_answered_as_python_answers_their_frames(page, path, network):
-    requested, errors = [], []
-    page.on("request", lambda request: requested.append(request.url))
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    opened(page, path)
+def test_drawings_are_answered_as_python_answers_their_frames(play, network):
     for name, points in STROKES.items():
-        answer = drawn(page, points)
+        answer = drawn(play, points)
         clip = np.array(answer["clip"], np.uint8).reshape(1, CFG.frames, CFG.size, CFG.size)
         logits, future, score = network.of_array(clip)
         np.testing.assert_allclose(answer["probabilities"], softmax(logits)[0], atol=1e-3, err_msg=name)
         np.testing.assert_allclose(np.reshape(answer["future"], future.shape), future, atol=1e-3, err_msg=name)
         np.testing.assert_allclose(answer["score"], score[0], rtol=1e-3, err_msg=name)
-        assert page.locator(".bar b").all_text_contents() == [f"{p:.2f}" for p in answer["probabilities"]]
+        assert play.locator(".bar b").all_text_contents() == [f"{p:.2f}" for p in answer["probabilities"]]
         places = np.array(answer["path"])[:, :2]
         line = np.stack([np.interp(np.linspace(0, 20, 2001), range(21), axis) for axis in np.array(points).T], axis=1)
         away = np.linalg.norm(places[:, None] - line, axis=2)
@@ -93,23 +92,20 @@ def test_drawings_are_answered_as_python_answers_their_frames(page, path, networ
         for place, frame in zip(places, clip[0], strict=True):
             y, x = np.argwhere(frame > frame.min() + 0.6 * np.ptp(frame)).mean(axis=0) + 0.5
             np.testing.assert_allclose([x, y], place, atol=1.0, err_msg=f"{name}: the disc is where the pen was")
-    assert errors == []
-    assert all(url == path.as_uri() or url.startswith("blob:null/") for url in requested), "nothing is loaded"
 
 
 @pytest.mark.slow
-def test_examples_play_and_odd_drawings_are_called_odd(page, path, network):
-    opened(page, path)
+def test_examples_play_and_odd_drawings_are_called_odd(play):
     for width in (390, 1280):
-        page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        play.set_viewport_size({"width": width, "height": 900})
+        assert play.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     for motion in CFG.motions:
-        before = page.evaluate("window.trajnb.answers")
-        page.get_by_role("button", name=motion).click()
-        answered(page, before + 3)
-    note = page.locator("#note")
-    assert page.evaluate("window.trajnb.answer.score") > OOD
+        before = play.evaluate("window.trajnb.answers")
+        play.get_by_role("button", name=motion).click()
+        answered(play, before + 3)
+    note = play.locator("#note")
+    assert play.evaluate("window.trajnb.answer.score") > OOD
     assert "out-of-distribution score" in note.text_content()
     for points, reason in (([(32 + 4 * t, 32) for t in TIMES], "smaller"), ([(64 * t, 32) for t in TIMES], "leaves")):
-        drawn(page, points)
+        drawn(play, points)
         assert reason in note.text_content()

@@ -6,6 +6,8 @@ import pytest
 from scipy import ndimage
 
 from tests.footage import encode
+from trajnb import predict
+from trajnb.config import Config
 from trajnb.predict import footage
 from trajnb.predict.footage import NotPredicted
 
@@ -31,7 +33,7 @@ def discs(xy_Tx2, size=(200, 320), ground=60.0, level=200.0, noise=2.0, radius=R
     "kind", [".mp4", ".mov", ".avi", ".mkv", "pictures", "16 bits", ".npy", "array", "colours", "transparency"]
 )
 def test_every_kind_of_source_gives_the_same_frames(tmp_path, kind):
-    level_THW = discs(path(20))
+    level_THW, times = discs(path(20)), np.arange(20) / 30
     source = tmp_path / f"a{kind}"
     if kind in ("pictures", "16 bits"):
         source.mkdir()
@@ -41,32 +43,22 @@ def test_every_kind_of_source_gives_the_same_frames(tmp_path, kind):
         np.save(source, level_THW / 255.0)
     elif kind in ("array", "colours", "transparency"):
         source = level_THW if kind == "array" else np.stack([level_THW] * (3 if kind == "colours" else 4), axis=-1)
+    elif kind == ".mkv":  # at times of its own
+        times = np.cumsum(np.random.default_rng(0).uniform(0.02, 0.05, 20))
+        encode(source, level_THW, times=times)
     else:
         encode(source, level_THW)
     ((seconds_T, read_THW, share),) = footage.blocks(source)
     assert (read_THW.shape, share) == (level_THW.shape, 1)
-    np.testing.assert_allclose(seconds_T - seconds_T[0], np.arange(20) / 30, atol=1e-3)
+    np.testing.assert_allclose(seconds_T - seconds_T[0], times - times[0], atol=1e-3)
     assert np.abs(read_THW.astype(int) - level_THW).mean() < 3
 
 
-def test_large_frames_are_reduced_and_turned_and_say_so(tmp_path):
+def test_large_frames_are_reduced_and_say_so():
     large = discs(path(16) * 4, size=(800, 1280), radius=4 * RADIUS)
     ((_, plain_THW, share),) = footage.blocks(large)
     assert (plain_THW.shape, share) == ((16, 400, 640), 0.5)
     np.testing.assert_allclose(footage.find_object(plain_THW)[0], path(16) * 2, atol=0.5)
-    ((_, turned_THW, _),) = footage.blocks(encode(tmp_path / "b.mp4", discs(path(16)), rotation=90))
-    assert turned_THW.shape == (16, 320, 200)
-
-
-def test_times_are_those_of_the_frames(tmp_path):
-    times = np.cumsum(np.random.default_rng(0).uniform(0.02, 0.05, 20))
-    ((seconds_T, *_),) = footage.blocks(encode(tmp_path / "a.mp4", discs(path(20)), times=times))
-    np.testing.assert_allclose(np.diff(seconds_T), np.diff(times), atol=1e-3)
-
-
-def test_long_footage_comes_in_blocks(monkeypatch):
-    monkeypatch.setattr(footage, "BLOCK", 20)
-    assert [len(seconds_T) for seconds_T, *_ in footage.blocks(discs(path(50)))] == [20, 20], "ten frames are too few"
 
 
 def shaken(sd):
@@ -102,6 +94,7 @@ def test_the_object_is_found_where_it_is_and_as_large(kind):
 
 
 NOTHING = {
+    "moves too little: 3.5 times its radius in 40 frames": lambda: discs(np.linspace((40, 150), (79, 150), 40)),
     "shows a moving object in 0 frames": lambda: discs(np.full((20, 2), 99.0)),
     "shows several moving things": lambda: np.maximum(discs(path(20)), discs(path(20)[:, ::-1] * [1, 0.6])),
     "has 9 frames: at least 16": lambda: discs(path(9)),
@@ -113,7 +106,7 @@ NOTHING = {
 @pytest.mark.parametrize("sentence", NOTHING)
 def test_what_shows_no_single_object_is_refused(sentence):
     with pytest.raises(NotPredicted, match=f"^{sentence}"):
-        [footage.find_object(level_THW) for _, level_THW, _ in footage.blocks(NOTHING[sentence]().astype(np.uint8))]
+        predict.cut(Config(), NOTHING[sentence]().astype(np.uint8))
 
 
 def test_folders_without_one_size_of_readable_pictures_are_one_sentence(tmp_path):

@@ -9,38 +9,22 @@ from test_footage import RADIUS, discs, encode, path
 
 from trajnb import ParameterError, models, predict
 from trajnb.config import Config
-from trajnb.evaluation.predictions import Predictions
 from trajnb.predict import annotate, footage, trained
-from trajnb.predict.footage import PATH, NotPredicted, windows
+from trajnb.predict.footage import PATH, windows
 
 CFG = Config(run_name="tiny", models=["i3d"], model="i3d")
 
 
-@pytest.fixture
-def network(monkeypatch):
-    """A network that predicts that the object stays where its clip has it in the last frame, and is sure of a line."""
-
-    def of_clips(network, video_NTSS):
-        last_NHx3 = np.ones((len(video_NTSS), CFG.horizon, 3))
-        for k, video_TSS in enumerate(video_NTSS):
-            y, x = np.argwhere(video_TSS[-1] > 120).mean(axis=0) + 0.5
-            last_NHx3[k, :, :2] = np.array([x, y]) / CFG.size
-        prob_NK = np.tile([0.97, 0.01, 0.01, 0.01], (len(video_NTSS), 1))
-        certain = Predictions(prob_NK, last_NHx3, np.full_like(last_NHx3, 2 * np.log(1 / CFG.size)))
-        return certain, np.full(len(video_NTSS), 0.5)
-
-    monkeypatch.setattr(predict, "of_clips", of_clips)
-    return predict.Network(CFG, [])
+def stays(video_NTSS):
+    """A member that predicts that the object stays where its clip has it in the last frame, and is sure of a line."""
+    future_NHx6 = np.zeros((len(video_NTSS), CFG.horizon, 6))
+    future_NHx6[..., 3:] = 2 * np.log(1 / CFG.size)
+    for video_TSS, future_Hx6 in zip(video_NTSS, future_NHx6, strict=True):
+        future_Hx6[:, 1::-1] = (np.argwhere(video_TSS[-1] > 120).mean(axis=0) + 0.5) / CFG.size
+    return np.tile([5.0, 0.0, 0.0, 0.0], (len(video_NTSS), 1)), future_NHx6, np.full(len(video_NTSS), 0.5)
 
 
-def test_a_clip_shows_the_object_as_large_as_the_world_has_it():
-    (window,) = windows(np.arange(16) / 30, discs(path(16)), CFG)
-    assert window.video_FSS.shape == (16, 64, 64)
-    assert 1.5 < RADIUS * window.scale < 3.3
-    for video_SS, xy in zip(window.video_FSS, path(16), strict=True):
-        y, x = np.argwhere(video_SS > 120).mean(axis=0) + 0.5
-        np.testing.assert_allclose(np.array([x, y]) / window.scale + window.corner, xy, atol=1.5)
-    assert abs(np.median(window.video_FSS) - 40) < 3 and window.video_FSS.max() > 170
+NETWORK = predict.Network(CFG, [stays])
 
 
 def test_slow_objects_are_sampled_in_larger_steps_and_uneven_frames_are_put_in_time():
@@ -50,21 +34,21 @@ def test_slow_objects_are_sampled_in_larger_steps_and_uneven_frames_are_put_in_t
     assert np.ptp(each[0].path_Fx2, axis=0).max() >= PATH * RADIUS * 0.95
     starts = [one.rows_F[0] for one in each]
     assert starts == sorted(set(starts)) and len(each) >= 2
+    for one in each:
+        assert one.video_FSS.shape == (16, 64, 64) and one.video_FSS.max() > 170
+        assert 1.5 < RADIUS * one.scale < 3.3 and abs(np.median(one.video_FSS) - 40) < 3, "as the world has it"
+        for video_SS, xy in zip(one.video_FSS, path(96)[one.rows_F], strict=True):
+            y, x = np.argwhere(video_SS > 120).mean(axis=0) + 0.5
+            np.testing.assert_allclose(np.array([x, y]) / one.scale + one.corner, xy, atol=1.5)
     times = np.delete(np.arange(40), [5, 6, 7, 8]) / 30  # frames lost: no window crosses the gap
     for one in windows(times, np.delete(discs(path(40)), [5, 6, 7, 8], axis=0), CFG):
         assert np.diff(times[one.rows_F]).max() < 1.5 * one.step
 
 
-def test_what_hardly_moves_is_refused():
-    still = path(16)[:1] + [[1.0, 0.0]] * np.arange(40)[:, None]
-    with pytest.raises(NotPredicted, match=r"^moves too little: [\d.]+ times its radius"):
-        windows(np.arange(40) / 30, discs(still), CFG)
-
-
 @pytest.mark.parametrize("zoom", [1, 4])
-def test_positions_are_in_the_pixels_and_seconds_of_the_source(network, tmp_path, zoom):
+def test_positions_are_in_the_pixels_and_seconds_of_the_source(tmp_path, zoom):
     large = discs(path(40) * zoom, size=(200 * zoom, 320 * zoom), radius=RADIUS * zoom)
-    table = predict.of_footage(network, encode(tmp_path / "a.mp4", large, rate=25)).table
+    table = predict.of_footage(NETWORK, encode(tmp_path / "a.mp4", large, rate=25))
     assert list(table.columns) == predict.columns(CFG)
     assert (table["motion"] == "linear").all() and len(table) >= 2
     for row in table.itertuples():
@@ -74,34 +58,35 @@ def test_positions_are_in_the_pixels_and_seconds_of_the_source(network, tmp_path
     assert table["rx1"].between(3 * zoom, 12 * zoom).all(), "a pixel of the clip is four of the footage"
 
 
-def test_a_folder_of_mixed_files_gets_a_line_each_and_nothing_half_written(network, tmp_path, capsys):
+def test_a_folder_of_mixed_files_gets_a_line_each_and_nothing_half_written(tmp_path, capsys):
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     encode(folder / "good\n.mp4", discs(path(24)))
     (folder / "empty.mp4").touch()
     (folder / "notes.txt").write_text("no video")
-    assert annotate.predict_all(network, [folder], 30.0, out, False) == 2
+    assert annotate.predict_all(NETWORK, [folder], 30.0, out, False) == 2
     printed = capsys.readouterr().out
     assert "good\\n.mp4: 2 windows: 2 linear; written" in printed
     assert printed.count("is not a video whose frames can be decoded") == 2
     assert {one.suffix for one in out.iterdir()} == {".csv", ".json", ".mp4"} and len(list(out.iterdir())) == 3
     (rows,) = (json.loads(one.read_text()) for one in out.glob("*.json"))
     assert rows[0]["motion"] == "linear"
-    with av.open(str(next(out.glob("*.mp4")))) as container:
-        stream = container.streams.video[0]
-        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
-        assert sum(1 for _ in container.decode(stream)) == 24
+    with pytest.raises(ParameterError, match="does not exist: write the path of a video"):
+        annotate.sources(folder / "nothing")
 
 
-def test_long_footage_is_drawn_whole_a_block_at_a_time(network, tmp_path, monkeypatch):
-    """A block without windows, in which nothing moves, is shown, too; frames keep their own times."""
+def test_long_footage_is_drawn_whole_a_block_at_a_time(tmp_path, monkeypatch):
+    """A block without windows, in which nothing moves, is shown, too, a short rest is not; frames keep their times."""
     monkeypatch.setattr(footage, "BLOCK", 20)
-    level_THW = np.concatenate([discs(path(20)), discs(np.full((20, 2), 500.0)), discs(path(20))])
+    level_THW = np.concatenate([discs(path(20)), discs(np.full((20, 2), 500.0)), discs(path(30))])
     source = encode(tmp_path / "a.mp4", level_THW, rate=25)
-    result = predict.of_footage(network, source)
-    assert [len(block.windows) for block in result.blocks] == [1, 0, 1]
-    assert not any(isinstance(part, np.ndarray) and part.ndim == 3 for block in result.blocks for part in block)
-    with av.open(str(annotate.write(tmp_path / "b.mp4", source, result, 30.0))) as container:
+    blocks = predict.cut(CFG, source)
+    assert [len(block.windows) for block in blocks] == [1, 0, 1]
+    assert not any(isinstance(part, np.ndarray) and part.ndim == 3 for block in blocks for part in block)
+    table = predict.table(NETWORK, blocks)
+    with av.open(str(annotate.write(tmp_path / "b.mp4", source, blocks, table, 30.0))) as container:
+        codec = container.streams.video[0].codec_context
+        assert (codec.name, codec.pix_fmt) == ("h264", "yuv420p"), "browsers play it"
         times = [frame.time for frame in container.decode(video=0)]
     np.testing.assert_allclose(np.array(times) - times[0], np.arange(60) / 25, atol=2e-3)
 
@@ -119,13 +104,3 @@ def test_networks_predict_alone_and_together_and_flag_what_is_out_of_distributio
     odd[:, :, 20:40] = 255
     assert (predict.of_clips(network, clean)[1] < predict.OOD).mean() > 0.8
     assert (predict.of_clips(network, odd)[1] > predict.OOD).all()
-
-
-def test_a_run_or_model_that_is_not_there_is_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path))
-    with pytest.raises(ParameterError, match="run: none has not ended"):
-        trained.config_of("none")
-    with pytest.raises(ParameterError, match="model: x is not in run tiny: write best or one of i3d"):
-        trained.load(CFG, "x")
-    with pytest.raises(ParameterError, match="does not exist: write the path of a video"):
-        annotate.sources(tmp_path / "nothing")

@@ -1,16 +1,18 @@
 """A trained network on somebody's own video: one steady camera, one moving object.
 
-predict("throw.mp4", run="quick").table      # a row for each window of 16 frames
+of_footage(load("quick"), "throw.mp4")      # a table with a row for each window of 16 frames
 
 Shapes:   W windows   N clips   K classes   H future frames   D features   S pixels a side of a clip
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from trajnb import ParameterError, files, outputs
 from trajnb.config import Config
 from trajnb.evaluation import ensembles, predictions
 from trajnb.predict import footage
@@ -18,6 +20,8 @@ from trajnb.predict.footage import NotPredicted
 
 OOD = 1.0  # out-of-distribution scores above it are flagged
 BATCH = 50  # clips in a forward pass
+WEIGHTS, ABOUT = "network.onnx", "network.json"  # of an exported network
+OUTPUTS = ("logits", "future", "ood_score")
 
 
 class Network(NamedTuple):
@@ -35,13 +39,6 @@ class Block(NamedTuple):
     windows: list
 
 
-class Result(NamedTuple):
-    """What was predicted: a row for each window of the blocks, in their order."""
-
-    table: pd.DataFrame
-    blocks: list
-
-
 def of_clips(network, video_NTSS):
     """Predictions, of an ensemble its mixture's, and mean OOD scores (N,) of clips (N, T, S, S) uint8."""
     members, scores = zip(*(of_member(member, video_NTSS) for member in network.members), strict=True)
@@ -56,33 +53,42 @@ def of_member(member, video_NTSS):
     return predictions.from_output(raw), score_N
 
 
-def predict(source, run="quick", model="best", rate=30.0) -> Result:
-    """The Result for a video file, a folder of pictures, a .npy file or an array (T, H, W) or (T, H, W, colours).
-
-    `rate`: frames a second where the source does not say. Positions are in the source's own pixels. Raises
-    NotPredicted, one sentence, for footage that does not show one moving object, ValueError for what cannot be read,
-    ParameterError for a run or a model that is not there.
-    """
-    return of_footage(load(run, model), source, rate)
-
-
 def load(run, model="best") -> Network:
     """Networks of a run that has ended: by onnxruntime if it has exported this one, which is faster, else by torch.
 
     Both give the same within 1e-4. Raises ParameterError for a run or a model that is not there.
     """
-    from trajnb.predict import exported
-
-    if network := exported.of_run(run, model):
-        return network
+    folder = outputs() / run / "export"
+    if (folder / ABOUT).is_file() and model in ("best", files.read_json(folder / ABOUT)["parameters"]["model"]):
+        weights = {path.read_bytes() for path in folder.parent.glob("train-*/*.safetensors")}
+        if {path.read_bytes() for path in folder.glob("*.safetensors")} <= weights:  # of no earlier training
+            return exported(folder)
     from trajnb.predict import trained  # needs torch, which an exported network does without
 
     return trained.load(trained.config_of(run), model)
 
 
-def of_footage(network, source, rate=30.0) -> Result:
-    """As `predict`, by networks that are loaded."""
-    cfg, blocks = network.cfg, cut(network.cfg, source, rate)
+def exported(folder) -> Network:
+    """The network in a folder that `trajnb export` has written; ParameterError where there is none."""
+    import onnxruntime  # the extra of that name: a run's networks do without
+
+    folder = Path(folder)
+    try:
+        parameters = files.read_json(folder / ABOUT)["parameters"]
+        session = onnxruntime.InferenceSession(folder / WEIGHTS, providers=["CPUExecutionProvider"])
+    except Exception:  # onnxruntime's errors have no common class
+        raise ParameterError(f"{folder} holds no exported network: write one by `trajnb export`.") from None
+    return Network(Config(**parameters), [lambda video_BTSS: session.run(OUTPUTS, {"clips": video_BTSS})])
+
+
+def of_footage(network, source, rate=30.0):
+    """The `table` of a source; its arguments and what it raises are those of `cut`."""
+    return table(network, cut(network.cfg, source, rate))
+
+
+def table(network, blocks):
+    """A row for each window of the blocks, in their order; positions are in the source's own pixels."""
+    cfg = network.cfg
     places = [(block, window) for block in blocks for window in block.windows]
     predicted, score_W = of_clips(network, np.stack([window.video_FSS for _, window in places]))
     ends_Wx2 = [block.seconds_T[window.rows_F[[0, -1]]] for block, window in places]
@@ -90,19 +96,23 @@ def of_footage(network, source, rate=30.0) -> Result:
     rows["motion"] = np.array(cfg.motions)[predicted.prob_NK.argmax(axis=1)]
     rows[[f"p_{motion}" for motion in cfg.motions]] = predicted.prob_NK
     share_W, scale_W, step_W = np.array([(block.share, window.scale, window.step) for block, window in places]).T
-    size_W = cfg.size / scale_W / share_W  # pixels of the source across a clip
+    size_W1 = (cfg.size / scale_W / share_W)[:, None]  # pixels of the source across a clip
     corner_Wx2 = np.array([window.corner for _, window in places]) / share_W[:, None]
     radius_WHx2 = predictions.half_axes(predicted.logvar_NHx3)
-    for step in range(cfg.horizon):
-        rows[f"seconds{step + 1}"] = rows["end_s"] + (step + 1) * step_W
-        for axis, name in enumerate("xy"):
-            rows[f"{name}{step + 1}"] = predicted.track_NHx3[:, step, axis] * size_W + corner_Wx2[:, axis]
-            rows[f"r{name}{step + 1}"] = radius_WHx2[:, step, axis] * size_W
-    return Result(rows[columns(cfg)], blocks)
+    for k in range(cfg.horizon):
+        rows[f"seconds{k + 1}"] = rows["end_s"] + (k + 1) * step_W
+        rows[[f"x{k + 1}", f"y{k + 1}"]] = predicted.track_NHx3[:, k, :2] * size_W1 + corner_Wx2
+        rows[[f"rx{k + 1}", f"ry{k + 1}"]] = radius_WHx2[:, k] * size_W1
+    return rows[columns(cfg)]
 
 
 def cut(cfg, source, rate=30.0) -> list[Block]:
-    """The blocks of footage with their windows, of which there is one at least; raises as `predict`."""
+    """The blocks with their windows, of which there is one at least.
+
+    `source`: a video file, a folder of pictures, a .npy file or an array (T, H, W) or (T, H, W, colours).
+    `rate`: frames a second where the source does not say. Raises NotPredicted, one sentence, for footage that does not
+    show one moving object, ValueError for what cannot be read.
+    """
     blocks, reason = [], None
     for seconds_T, level_THW, share in footage.blocks(source, rate):
         try:
@@ -120,7 +130,7 @@ def of_each(network, sources):
     rows, refused = {}, {}
     for name, source in sources.items():
         try:
-            rows[name] = of_footage(network, source).table.iloc[0]
+            rows[name] = of_footage(network, source).iloc[0]
         except NotPredicted as reason:
             refused[name] = str(reason)
     return pd.DataFrame(rows.values(), index=list(rows), columns=columns(network.cfg)), refused

@@ -33,7 +33,8 @@ def predict_all(network, paths, rate, out, demo):
         for name, source in todo:
             shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
             try:
-                result = predict.of_footage(network, source, rate)
+                blocks = predict.cut(network.cfg, source, rate)
+                table = predict.table(network, blocks)
             except (ValueError, OSError) as reason:
                 failed += 1
                 write_line(f"{shown}: {getattr(reason, 'strerror', None) or reason}")
@@ -42,11 +43,11 @@ def predict_all(network, paths, rate, out, demo):
                 while stem in written:
                     stem += f"-{len(written)}"
                 written.add(stem)
-                files.write_csv(out / f"{stem}.csv", result.table)
-                files.write_json(out / f"{stem}.json", result.table.to_dict("records"))
-                write(out / f"{stem}.mp4", source, result, rate)
-                count, flagged = len(result.table), int((result.table["ood_score"] > OOD).sum())
-                each = ", ".join(f"{n} {motion}" for motion, n in result.table["motion"].value_counts().items())
+                files.write_csv(out / f"{stem}.csv", table)
+                files.write_json(out / f"{stem}.json", table.to_dict("records"))
+                write(out / f"{stem}.mp4", source, blocks, table, rate)
+                count, flagged = len(table), int((table["ood_score"] > OOD).sum())
+                each = ", ".join(f"{n} {motion}" for motion, n in table["motion"].value_counts().items())
                 odd = f"; {flagged} unlike the training clips (ood_score above {OOD:g})" if flagged else ""
                 text = f"{count} window{'s' * (count > 1)}: {each}{odd}"
                 write_line(f"{shown}: {text}; written: {out / stem}.mp4, .csv, .json")
@@ -64,14 +65,14 @@ def sources(path):
     return inside if inside and footages else [path]
 
 
-def write(path, source, result, rate):
+def write(path, source, blocks, table, rate):
     """Write the footage with path, class and predicted future as H.264 that browsers play; returns its path."""
-    seconds_T = np.concatenate([block.seconds_T for block in result.blocks])
+    seconds_T = np.concatenate([block.seconds_T for block in blocks])
     with tempfile.TemporaryDirectory() as folder:  # an encoder leaves half a file where it is stopped
         with av.open(f"{folder}/video.mp4", "w", options={"movflags": "faststart"}) as container:
             stream = container.add_stream("libx264", rate=max(1, round(1 / float(np.median(np.diff(seconds_T))))))
             stream.codec_context.time_base = Fraction(1, TICKS)
-            for seconds, picture in zip(seconds_T, pictures(source, result, rate), strict=True):
+            for seconds, picture in zip(seconds_T, pictures(source, blocks, table, rate), strict=True):
                 if not stream.codec_context.is_open:
                     stream.width, stream.height, stream.pix_fmt = *(side // 2 * 2 for side in picture.size), "yuv420p"
                 frame = av.VideoFrame.from_image(picture.crop((0, 0, stream.width, stream.height)))
@@ -81,10 +82,10 @@ def write(path, source, result, rate):
         return files.write_bytes(path, Path(folder, "video.mp4").read_bytes())
 
 
-def pictures(source, result, rate=30.0):
+def pictures(source, blocks, table, rate=30.0):
     """Every frame as a picture, read once more; what is drawn in it is of the last window that has ended."""
-    rows = iter(result.table.to_dict("records"))
-    for block, (_, level_THW, share) in zip(result.blocks, footage.blocks(source, rate), strict=True):
+    rows = iter(table.to_dict("records"))
+    for block, (_, level_THW, share) in zip(blocks, footage.blocks(source, rate), strict=True):
         zoom, ended = max(1, WIDTH // level_THW.shape[2]), None
         ends = {window.rows_F[-1]: (window.path_Fx2, next(rows)) for window in block.windows}
         for k, level_HW in enumerate(level_THW):
