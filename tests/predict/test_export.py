@@ -8,11 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pandas as pd
 import pytest
 import torch
-from onnxscript import ir
 from packaging.requirements import Requirement
 
 from trajnb import ROOT, ParameterError, data, files, models, predict
@@ -59,34 +57,19 @@ def test_a_run_s_exported_network_predicts_for_it_as_long_as_its_weights_are_the
     weights.write_bytes(trained_on)
 
 
+def test_means_are_exported_axis_by_axis(folder):
+    """Of several axes at once onnxruntime adds up all 65,536 levels of a clip in float32, and loses four digits."""
+    graph = onnx.load(folder / "network.onnx").graph
+    axes = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
+    means = [node.input[1] for node in graph.node if node.op_type == "ReduceMean"]
+    assert len(means) > 8 and {len(axes[name]) for name in means} == {1}
+
+
 def test_no_path_of_this_machine_is_exported(folder):
     """torch writes the files and lines that a node comes from."""
     for path in folder.iterdir():
         for place in (ROOT, sys.prefix, torch.__path__[0]):
             assert str(place).encode() not in path.read_bytes(), path.name
-
-
-@pytest.mark.parametrize("axes", ["1, 2, 3", "-3, -2, -1"])
-@pytest.mark.parametrize("keepdims", [0, 1])
-def test_sums_are_taken_axis_by_axis(axes, keepdims):
-    """In one sum of 65,536 float32 numbers onnxruntime loses four digits."""
-    head = '<ir_version: 10, opset_import: ["": 20]> sums (float[2, 16, 64, 64] x) => (float[] y)'
-    text = f"{head} <int64[3] axes = {{{axes}}}> {{y = ReduceSum<keepdims = {keepdims}>(x, axes)}}"
-    model = ir.serde.deserialize_model(onnx.parser.parse_model(text))
-    export.axis_by_axis(model.graph)
-    assert [node.op_type for node in model.graph].count("ReduceSum") == 3
-    session = onnxruntime.InferenceSession(ir.serde.serialize_model(model).SerializeToString())
-    x = np.stack([np.random.default_rng(0).uniform(size=(16, 64, 64)), np.full((16, 64, 64), 0.1)]).astype(np.float32)
-    (y,) = session.run(None, {"x": x})
-    np.testing.assert_allclose(y, x.sum(axis=(1, 2, 3), keepdims=bool(keepdims), dtype=float), rtol=1e-6)
-
-
-def test_the_exported_network_takes_its_sums_so(folder):
-    graph = onnx.load(folder / "network.onnx").graph
-    axes = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
-    of = {node.output[0]: node.op_type for node in graph.node}
-    several = [node for node in graph.node if "Reduce" in node.op_type and len(axes.get(node.input[1], ())) > 1]
-    assert several and all(of[node.input[0]] == node.op_type for node in several)
 
 
 def test_bfloat16_is_exported_as_float32_and_what_cannot_be_exported_stops_no_run(folder, monkeypatch):

@@ -160,7 +160,7 @@ def look(explainer, video_NTSS) -> Seen:
 
 
 def of_footage(explainer, source, rate=30.0) -> Evidence:
-    """The Evidence of the last window of footage, in its own pixels and seconds; raises as `trajnb.predict.predict`."""
+    """The Evidence of the last window of footage, in its own pixels and seconds; raises as `trajnb.predict.cut`."""
     block = [one for one in predict.cut(explainer.cfg, source, rate) if one.windows][-1]
     window = block.windows[-1]
     place = Place(window.step, tuple(window.corner / block.share), 1 / window.scale / block.share)

@@ -3,7 +3,6 @@
 Shapes:   B clips   C channels   T frames   H, W pixels   patch (k, p, q): frames, rows, columns folded into channels
 """
 
-import torch
 from einops import rearrange
 
 FLOOR = 1e-3  # of the deviation, a quarter of a grey level in 255: an empty clip stays finite

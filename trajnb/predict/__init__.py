@@ -1,6 +1,6 @@
 """A trained network on somebody's own video: one steady camera, one moving object.
 
-of_footage(load("quick"), "throw.mp4")      # a table with a row for each window of 16 frames
+predict("throw.mp4", run="quick")      # a table with a row for each window of 16 frames
 
 Shapes:   W windows   N clips   K classes   H future frames   D features   S pixels a side of a clip
 """
@@ -79,6 +79,11 @@ def exported(folder) -> Network:
     except Exception:  # onnxruntime's errors have no common class
         raise ParameterError(f"{folder} holds no exported network: write one by `trajnb export`.") from None
     return Network(Config(**parameters), [lambda video_BTSS: session.run(OUTPUTS, {"clips": video_BTSS})])
+
+
+def predict(source, run="quick", model="best", rate=30.0):
+    """The `table` of a source by the networks of a run; arguments and what is raised are those of `load` and `cut`."""
+    return of_footage(load(run, model), source, rate)
 
 
 def of_footage(network, source, rate=30.0):

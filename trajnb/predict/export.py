@@ -87,23 +87,7 @@ def onnx_file(scored, cfg):
     with warnings.catch_warnings(action="ignore"):  # about torch's own code
         program = torch.onnx.export(scored, (video_BTSS,), input_names=["clips"], output_names=OUTPUTS, **how)
     ir.passes.common.ClearMetadataAndDocStringPass()(program.model)  # which hold paths of this machine
-    axis_by_axis(program.model.graph)
     return program.model_proto.SerializeToString()
-
-
-def axis_by_axis(graph):
-    """Let each mean and sum over several axes take one after another.
-
-    onnxruntime adds the 65,536 levels of a clip one by one in float32: that alone moves logits by 0.003.
-    """
-    for node in graph:
-        if node.op_type not in ("ReduceMean", "ReduceSum") or len(node.inputs) < 2:  # or over all axes
-            continue
-        for axis in ir.convenience.get_const_tensor(node.inputs[1]).numpy()[:0:-1]:  # the first is left to the node
-            constant = ir.node("Constant", [], {"value": ir.tensor([axis])})
-            part = ir.node(node.op_type, [node.inputs[0], *constant.outputs])
-            graph.insert_before(node, [constant, part])
-            node.replace_input_with(0, part.outputs[0])
 
 
 def card(cfg, folder, difference):
