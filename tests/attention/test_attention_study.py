@@ -72,7 +72,7 @@ def test_constant_maps_are_counted_and_fail_no_test_by_themselves(studied, monke
     constant = {"head_class": Map(np.zeros((4, 4, 8, 8), np.float32))}
     monkeypatch.setattr(study.maps, "all_maps", lambda *_: constant)
     explained, pairs = load_explained(cfg.replace(model="magvit")), clip_pairs(data.load(cfg, "test"), 4)
-    found = [study.score(explained, clips, kind, cfg).assign(model="magvit") for kind, clips in pairs.items()]
+    found = [study.score(explained, clips, kind).assign(model="magvit") for kind, clips in pairs.items()]
     known = (correlations["method"] != "head_class") | (correlations["index"] != correlations["index"].iloc[0])
     some = correlations.assign(rank_correlation=correlations["rank_correlation"].where(known))
     row = study.table(pd.concat(found), some).set_index(["clips", "method"]).loc[("plain", "head_class")]
