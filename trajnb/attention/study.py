@@ -20,7 +20,7 @@ from trajnb.attention import maps
 from trajnb.attention.clips import clip_pairs, distance_px
 from trajnb.attention.layers import Explained, load_explained
 from trajnb.attention.maps import CONTROLS, Map
-from trajnb.evaluation.statistics import bootstrap_interval, holm
+from trajnb.evaluation.statistics import holm, interval
 from trajnb.progress import progress
 
 BATCH = 32  # clips whose maps are in memory together
@@ -134,7 +134,7 @@ def table(scored, correlations) -> pd.DataFrame:
     for (model, kind, method), part in scored.groupby(["model", "clips", "method"], sort=False):
         row = {"model": model, "clips": kind, "method": method, "resolution": part["resolution"].iloc[0]}
         for name in INTERVALS:
-            row |= zip((name, f"{name}_low", f"{name}_high"), bootstrap_interval(part[name].to_numpy()), strict=True)
+            row |= interval(name, part[name].to_numpy())
         row |= over_networks(correlations[(correlations["model"] == model) & (correlations["method"] == method)])
         row |= {"constant_maps": part["constant"].mean(), "accuracy": part["correct"].mean(), "n": len(part)}
         rows.append(row | {"passes_randomisation": method not in CONTROLS and passes(row)})
@@ -151,11 +151,10 @@ def margins(scored) -> pd.DataFrame:
         wide = part.pivot(index="index", columns="method", values="pointing_game")
         for name in part.loc[~part["method"].isin(CONTROLS), "method"].unique():
             ahead_NC = wide[[name]].to_numpy() - wide[list(CONTROLS)].to_numpy()
-            intervals = [bootstrap_interval(ahead_N) for ahead_N in ahead_NC.T]
-            hardest = int(np.argmin([low for _, low, _ in intervals]))
+            intervals = [interval("margin", ahead_N) for ahead_N in ahead_NC.T]
+            hardest = int(np.argmin([one["margin_low"] for one in intervals]))
             row = {"model": model, "method": name, "hardest_control": CONTROLS[hardest]}
-            row |= zip(("margin", "margin_low", "margin_high"), intervals[hardest], strict=True)
-            rows.append(row | {"p": sign_flip_p(ahead_NC, FLIPS).max()})
+            rows.append(row | intervals[hardest] | {"p": sign_flip_p(ahead_NC, FLIPS).max()})
     found = pd.DataFrame(rows)
     return found.assign(p=holm(found["p"].to_numpy(float)))
 
