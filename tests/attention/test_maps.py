@@ -102,8 +102,8 @@ class Cue(nn.Module):
 
 
 def test_grad_cam_lies_on_the_lightest_cell_where_light_counts():  # it does not see where
-    (one,) = maps.gradcam(Cue(), cue_video(clips=2, noise=0.1), torch.tensor([1, 1])).values()
-    for map_TSS in one.upsampled((16, 64, 64)):
+    found = maps.fine_maps(Cue(), cue_video(clips=2, noise=0.1), torch.tensor([1, 1]))
+    for map_TSS in found["gradcam"].upsampled((16, 64, 64)):
         t, y, x = np.unravel_index(map_TSS.argmax(), map_TSS.shape)
         assert map_TSS.max() > 0 and (t // 2, y // 8, x // 8) == CELL
 

@@ -43,10 +43,8 @@ class Map(NamedTuple):
 
 def all_maps(explained: Explained, video_BCTHW, target_B) -> dict[str, Map]:
     """Every map of a network for the target classes (B,)."""
-    maps = head(explained, video_BCTHW)
-    for method in (gradient_attention, activation, gradcam):
-        maps |= method(explained, video_BCTHW, target_B)
-    return maps
+    propagated = gradient_attention(explained, video_BCTHW, target_B)
+    return head(explained, video_BCTHW) | propagated | fine_maps(explained, video_BCTHW, target_B)
 
 
 def head(explained, video_BCTHW):
@@ -83,24 +81,18 @@ def gradient_attention(explained, video_BCTHW, target_B):
     return {"gradient_attention": Map(as_array(cells), tiles(extractor.tubelet))}
 
 
-def activation(explained, video_BCTHW, target_B):
-    """Distance of each cell's features from the clip's mean feature, at the last fine layer (MAGVIT: its latents)."""
-    maps = {}
+def fine_maps(explained, video_BCTHW, target_B):
+    """Two maps of each fine layer, so of each pathway: `activation`, the distance of a cell's features from the clip's
+    mean feature (MAGVIT: its latents), and Grad-CAM."""
+    activation, gradcam = {}, {}
     for layer in explained.fine:
         with torch.no_grad():
             x = LayerActivation(explained, layer.module).attribute(video_BCTHW)
         distance = (x - x.mean(dim=(2, 3, 4), keepdim=True)).norm(dim=1)
-        maps[f"activation{layer.name}"] = Map(as_array(distance), layer.axes)
-    return maps
-
-
-def gradcam(explained, video_BCTHW, target_B):
-    """Grad-CAM at the last fine layer, one map for each pathway."""
-    maps = {}
-    for layer in explained.fine:
         cam = LayerGradCam(explained, layer.module).attribute(video_BCTHW, target_B, relu_attributions=True)
-        maps[f"gradcam{layer.name}"] = Map(as_array(cam[:, 0]), layer.axes)
-    return maps
+        activation[f"activation{layer.name}"] = Map(as_array(distance), layer.axes)
+        gradcam[f"gradcam{layer.name}"] = Map(as_array(cam[:, 0]), layer.axes)
+    return activation | gradcam
 
 
 def as_array(tensor) -> np.ndarray:
