@@ -50,7 +50,9 @@ def test_the_table_has_a_row_for_every_map_on_both_kinds_of_clips(studied):
 
 
 def test_a_map_of_a_set_of_clips_is_the_one_that_was_scored(studied):
-    cfg, scored, _, _ = studied
+    cfg, scored, _, board = studied
+    means = scored.groupby(["model", "clips", "method"], sort=False)[study.INTERVALS].mean()
+    pd.testing.assert_frame_equal(means.reset_index(drop=True), board[study.INTERVALS])
     plain = clip_pairs(data.load(cfg, "test"), 4)["plain"]
     slowfast = load_explained(cfg.replace(model="slowfast"))
     for name in ("gradcam_fast", "head_future_2"):

@@ -50,8 +50,7 @@ def test_every_network_has_its_maps_at_the_clips_resolution_whatever_the_batch(e
     target = torch.zeros(2, dtype=torch.long)
     found = maps.all_maps(explained, video, target)
     alone = maps.all_maps(explained, video[1:], target[1:])
-    ways = ["_slow", "_fast"] if explained.name == "slowfast" else [""]
-    layered = [f"{kind}{way}" for kind in ("activation", "gradcam") for way in ways]
+    layered = [f"{kind}{way}" for kind in ("activation", "gradcam") for way in FINE[explained.name]]
     own = ["gradient_attention"] if explained.name == "transformer" else []
     assert sorted(found) == sorted(["head_class", *FUTURES, *layered, *own])
     for name, one in found.items():
