@@ -19,9 +19,7 @@ GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # of a number ov
 def confusion(models, test):
     """Confusion matrices of {name: Predictions}: row the true class, column the predicted one, in clips."""
     motions, named = test.cfg.motions, {name: one for name, one in models.items() if one.prob_NK is not None}
-    figure, axes = panels(-(-len(named) // COLUMNS), min(COLUMNS, len(named)), 2.7, 2.7)
-    for axis in axes.flat[len(named) :]:
-        axis.axis("off")
+    figure, axes = panels(-(-len(named) // COLUMNS), min(COLUMNS, len(named)), 2.7, 2.7, used=len(named))
     for number, (axis, (name, one)) in enumerate(zip(axes.flat, named.items(), strict=False)):
         counts = confusion_matrix(test.label_N, one.prob_NK.argmax(axis=1), labels=range(len(motions)))
         share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -77,9 +75,7 @@ def futures(clips, models):
     Regions of 80 % are drawn of predictions that have a variance. Below a clip stands the class that each network
     names, its probability, and the mean distance from the true future.
     """
-    figure, axes = panels(-(-len(clips) // 2), 2, 3.0, 3.4)
-    for axis in axes.flat[len(clips) :]:
-        axis.axis("off")
+    figure, axes = panels(-(-len(clips) // 2), 2, 3.0, 3.4, used=len(clips))
     for row, (axis, video_TSS) in enumerate(zip(axes.flat, clips.render(range(len(clips))), strict=False)):
         draw_clip(axis, clips, models, row, video_TSS)
     looks = {"observed path": {"color": "0.2"}, "true future": {"color": "black", "marker": "x", "linestyle": ""}}
