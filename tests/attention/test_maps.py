@@ -11,7 +11,6 @@ from trajnb.attention.layers import Axis, Explained
 from trajnb.config import Config
 from trajnb.models.attention import Attend, attention_weights
 
-KINDS = ["head", "gradient_attention", "activation", "gradcam"]
 FUTURES = [f"head_future_{k}" for k in range(1, 6)]
 # First centre and step along time, rows and columns, by hand: I3D's pools of stride 2 reach back (SAME), SlowFast's are
 # centred, slow frames are the first of four.
@@ -28,9 +27,9 @@ CELL = (4, 5, 2)
 
 
 def test_the_axes_of_the_nano_networks(explained):
-    fine = {layer.name: [tuple(axis) for axis in layer.axes] for layer in layers.last_fine(explained)}
+    fine = {layer.name: [tuple(axis) for axis in layer.axes] for layer in explained.fine}
     assert fine == FINE[explained.name]
-    assert [tuple(axis) for axis in layers.grid_axes(explained)] == GRID[explained.name]
+    assert [tuple(axis) for axis in explained.grid_axes] == GRID[explained.name]
 
 
 def test_recorded_attention_equals_the_fused_path(explained, video):
@@ -49,10 +48,9 @@ def test_recorded_attention_equals_the_fused_path(explained, video):
 
 def test_every_network_has_its_maps_at_the_clips_resolution_whatever_the_batch(explained, video):
     target = torch.zeros(2, dtype=torch.long)
-    found = maps.all_maps(explained, video, target, KINDS)
-    alone = maps.all_maps(explained, video[1:], target[1:], KINDS)
-    ways = ["_slow", "_fast"] if explained.name == "slowfast" else [""]
-    layered = [f"{kind}{way}" for kind in ("activation", "gradcam") for way in ways]
+    found = maps.all_maps(explained, video, target)
+    alone = maps.all_maps(explained, video[1:], target[1:])
+    layered = [f"{kind}{way}" for kind in ("activation", "gradcam") for way in FINE[explained.name]]
     own = ["gradient_attention"] if explained.name == "transformer" else []
     assert sorted(found) == sorted(["head_class", *FUTURES, *layered, *own])
     for name, one in found.items():
@@ -95,16 +93,16 @@ class Cue(nn.Module):
     def __init__(self):
         super().__init__()
         self.light = nn.AvgPool3d((2, 8, 8))
+        self.fine = [layers.Layer("", self.light, layers.tiles((2, 8, 8)))]
 
     def forward(self, video_BCTHW):
         cue_B = self.light(video_BCTHW)[(slice(None), 0, *CELL)] - 0.5
         return torch.stack([-9 * cue_B, 9 * cue_B], dim=1)
 
 
-def test_grad_cam_lies_on_the_lightest_cell_where_light_counts(monkeypatch):  # it does not see where
-    monkeypatch.setattr(maps, "last_fine", lambda net: [layers.Layer("", net.light, layers.tiles((2, 8, 8)))])
-    (one,) = maps.gradcam(Cue(), cue_video(clips=2, noise=0.1), torch.tensor([1, 1])).values()
-    for map_TSS in one.upsampled((16, 64, 64)):
+def test_grad_cam_lies_on_the_lightest_cell_where_light_counts():  # it does not see where
+    found = maps.fine_maps(Cue(), cue_video(clips=2, noise=0.1), torch.tensor([1, 1]))
+    for map_TSS in found["gradcam"].upsampled((16, 64, 64)):
         t, y, x = np.unravel_index(map_TSS.argmax(), map_TSS.shape)
         assert map_TSS.max() > 0 and (t // 2, y // 8, x // 8) == CELL
 
@@ -132,7 +130,7 @@ def test_planted_attention_is_found_through_every_layer():
     explained = Explained(net, (16, 64, 64))
     with torch.no_grad():
         target = (explained(cue_video()) - explained(cue_video(0.3))).argmax(dim=1)
-    found = maps.head(explained, cue_video(), target) | maps.gradient_attention(explained, cue_video(), target)
+    found = maps.head(explained, cue_video()) | maps.gradient_attention(explained, cue_video(), target)
     for name in ("head_class", "gradient_attention"):
         cells = found[name].cells_BTHW[0]
         assert np.unravel_index(cells.argmax(), cells.shape) == CELL, name

@@ -22,7 +22,7 @@ def filmed():
     return SUITE.clean(3, 320).film()
 
 
-@pytest.mark.parametrize("check", FIRST)
+@pytest.mark.parametrize("check", sorted({*FIRST, *audit.CHECKS}))
 def test_a_planted_bug_is_caught_by_its_own_check(filmed, check):
     bug, strength = FIRST[check]
     if bug in SUITE.BEFORE:
@@ -40,10 +40,6 @@ def test_clean_sets_raise_no_alarm(seed):
     found = audit.examine(SUITE.clean(20 + seed, 240, **SUITE.WORLDS[seed]).film().dataset())
     assert [finding.evidence for finding in found.findings] == []
     assert (found.not_checked, found.errors) == ({}, [])
-
-
-def test_every_check_has_a_planted_bug():
-    assert sorted({check for check, _, _ in SUITE.BUGS}) == list(audit.CHECKS) == list(range(1, 15))
 
 
 def found_by(number, split_N, classes=2, order="label"):

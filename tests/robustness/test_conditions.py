@@ -16,22 +16,14 @@ def clean():
     return conditions.clean_clips(CFG)
 
 
-@pytest.fixture(scope="module")
-def every(clean):
-    return list(conditions.all_conditions(clean))
-
-
-def test_clean_clips_come_first_then_every_severity_of_every_corruption(every):
-    found, corruptions = [tuple(one) for *one, _ in every], conditions.CORRUPTIONS.items()
-    assert found[0] == (conditions.CLEAN, 0)
-    assert set(found[1:]) == {(name, float(x)) for name, corruption in corruptions for x in corruption.severities}
-    assert all(len(clips) == 12 for *_, clips in every)
-
-
-def test_every_severity_changes_the_pixels_and_only_some_the_motion(every, clean):
-    plain = clean.render(np.arange(12))
+def test_clean_clips_come_first_then_every_severity_which_changes_the_pixels_and_sometimes_the_motion(clean):
+    first, *others = conditions.all_conditions(clean)
+    assert first == (conditions.CLEAN, 0, clean)
+    every = {(name, float(x)) for name, corruption in conditions.CORRUPTIONS.items() for x in corruption.severities}
+    assert {(name, severity) for name, severity, _ in others} == every
     assert clean.seed not in (CFG.data_seed, CFG.data_seed + dataset.TEST_SEEDS), "no clip of training or test"
-    for name, severity, clips in every[1:]:
+    plain = clean.render(np.arange(12))
+    for name, severity, clips in others:
         assert (clips.render(np.arange(12)) != plain).any(axis=(1, 2, 3)).mean() > 0.7, (name, severity)
         assert np.array_equal(clips.xyz_NFx3, clean.xyz_NFx3) == (name not in MOTION)
         assert np.array_equal(clips.label_N, clean.label_N) and clips.seed == clean.seed
@@ -52,24 +44,20 @@ def test_slower_paths_are_shorter_and_gravity_stays(clean):
 
 
 def test_a_severity_that_a_world_has_no_room_for_is_skipped_with_a_line(clean, monkeypatch, capsys):
-    slower = conditions.CORRUPTIONS["slower"]._replace(severities=(0.9, 0.3))
-    monkeypatch.setattr(conditions, "CORRUPTIONS", {"slower": slower})
+    severities = {"slower": (0.9, 0.3), "observed": (12, 16, 24)}  # 16 is what clean clips have
+    some = {name: conditions.CORRUPTIONS[name]._replace(severities=each) for name, each in severities.items()}
+    monkeypatch.setattr(conditions, "CORRUPTIONS", some)
     monkeypatch.setattr(conditions.recipes, "ATTEMPTS", 256)
-    assert [severity for name, severity, _ in conditions.all_conditions(clean) if name == "slower"] == [0.9]
-    line = "slower 0.3 is skipped, so the mean over slower covers a shorter range: extent_min_px"
-    assert capsys.readouterr().out.startswith(line)
+    assert [tuple(one) for *one, _ in conditions.all_conditions(clean)][1:] == [("slower", 0.9), ("observed", 12)]
+    slower, observed = capsys.readouterr().out.splitlines()
+    assert slower.startswith("slower 0.3 is skipped, so the mean over slower covers a shorter range: extent_min_px")
+    assert observed.endswith("covers a shorter range: observed frames: 24 of 16 hold nothing back.")
 
 
 def test_varied_worlds_start_from_clean_clips():
     clean = conditions.clean_clips(Config(robustness_clips=12, varied=True, blur_px=3.0, decoy=True, noise_max=0.2))
     assert not clean.cfg.varied and clean.cfg.blur_px == 0 and not clean.cfg.decoy
     assert clean.cfg.noise_max == Config().noise_max
-
-
-def test_no_more_frames_are_observed_than_there_are():
-    short = conditions.clean_clips(Config(frames=8, frame_rate=15.0, robustness_clips=4))
-    observed = [severity for name, severity, _ in conditions.all_conditions(short) if name == "observed"]
-    assert observed == [6, 4, 3, 2]
 
 
 def test_clean_clips_have_the_severity_of_their_world():

@@ -7,7 +7,7 @@ from trajnb.config import Config
 from trajnb.evaluation import metrics, oracles
 from trajnb.evaluation.predictions import Predictions
 from trajnb.figures import save
-from trajnb.robustness import calibration, conditions, figures, study
+from trajnb.robustness import conditions, figures, study
 
 CFG = Config(robustness_clips=24)
 SEVERITIES = (0.02, 0.05, 0.1, 0.15, 0.2)  # of sensor noise, clean first
@@ -103,8 +103,10 @@ def simulated(n, factor, seed=0):
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
-def test_the_temperature_is_the_factor_of_the_logits(factor):
-    assert calibration.temperature(*simulated(20_000, factor)) == pytest.approx(factor, rel=0.05)
+def test_the_temperature_is_the_factor_of_the_logits_and_undoes_it(factor):
+    prob_NK, label_N = simulated(20_000, factor)
+    assert metrics.temperature(prob_NK, label_N) == pytest.approx(factor, rel=0.05)
+    assert metrics.tempered(prob_NK, factor) == pytest.approx(simulated(20_000, 1.0)[0])
 
 
 def test_the_temperature_depends_on_probabilities_however_small():
@@ -113,24 +115,15 @@ def test_the_temperature_depends_on_probabilities_however_small():
     logits_NK[:, 0] = 60.0
     label_N = np.where(np.arange(1000) % 100, 0, 1)
     best = 60 / np.log(0.99 / (0.01 / 3))  # where softmax gives class 0 its share of 0.99, up to the three others' tie
-    assert calibration.temperature(metrics.softmax(logits_NK), label_N) == pytest.approx(best, rel=0.02)
+    assert metrics.temperature(metrics.softmax(logits_NK), label_N) == pytest.approx(best, rel=0.02)
 
 
 def test_selective_risk_falls_with_confidence_and_ends_at_the_error_rate():
     prob_NK, label_N = simulated(5000, 1.0)
-    share_N, risk_N = calibration.selective_risk(prob_NK, label_N)
+    share_N, risk_N = metrics.selective_risk(prob_NK, label_N)
     assert risk_N[-1] == pytest.approx(1 - metrics.top1(prob_NK, label_N))
     assert risk_N[1000] < risk_N[2500] < risk_N[-1]
     assert share_N[-1] == 1
-
-
-def test_a_scaled_network_is_calibrated_and_as_accurate():
-    prob_NK, label_N = simulated(2000, 2.0)
-    scaled_NK = calibration.tempered(prob_NK, calibration.temperature(prob_NK, label_N))
-    assert calibration.tempered(prob_NK, 1.0) == pytest.approx(prob_NK)
-    assert metrics.ece(scaled_NK, label_N) < 0.5 * metrics.ece(prob_NK, label_N)
-    assert metrics.class_nll(scaled_NK, label_N) < metrics.class_nll(prob_NK, label_N)
-    assert (scaled_NK.argmax(axis=1) == prob_NK.argmax(axis=1)).all()
 
 
 def test_a_calibrated_network_lies_on_the_diagonal(tmp_path):

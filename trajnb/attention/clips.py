@@ -8,12 +8,12 @@ Shapes:   N clips   T observed frames   S pixels a side
 
 import numpy as np
 
+from trajnb.config import Config
 from trajnb.data import ClipSet
-from trajnb.world import camera, renderer
+from trajnb.world import camera, recipes, renderer
 
 # Whatever moves, occludes or doubles the object is off: the recipe says where it is only where it can be seen.
-OFF = {"blur_px": 0.0, "texture": 0.0, "occluder_px": 0.0, "decoy": False, "jitter_px": 0.0, "dropped_frames": 0}
-OFF |= {"lighting": 0.0, "shadow": 0.0, "compression": 0.0}
+OFF = Config().model_dump(include={*recipes.OPTIONAL})
 
 
 def clip_pairs(test, count):

@@ -24,11 +24,18 @@ Layer = namedtuple("Layer", "name module axes")
 
 
 class Explained(nn.Module):
-    """A network from clips of `clip_shape` (T, H, W) to logits; its features pass `grid` as (B, D, T, H, W)."""
+    """A network from clips of `clip_shape` (T, H, W) to logits; its features pass `grid` as (B, D, T, H, W).
+
+    grid_axes: of that grid. fine: the last layers with at least FINE_ROWS rows of cells; the first ones, which are the
+    finest, where none has.
+    """
 
     def __init__(self, net, clip_shape: tuple[int, int, int]):
         super().__init__()
         self.net, self.grid, self.clip_shape = net.eval(), nn.Identity(), clip_shape
+        depths, self.grid_axes = LAYERS.get(type(net.extractor), grid_layers)(self)
+        enough = [layers for layers in depths if clip_shape[1] / layers[0].axes[1].step >= FINE_ROWS]
+        self.fine = enough[-1] if enough else depths[0]
 
     def forward(self, video_BCTHW):
         grid_BTHWD, _ = self.net.features(video_BCTHW)
@@ -58,25 +65,13 @@ class Axis(NamedTuple):
         return Axis(self.first + self.step * ((kernel - 1) / 2 - before), self.step * stride)
 
 
-def last_fine(explained) -> list[Layer]:
-    """The last layer with at least FINE_ROWS rows of cells; the first one, which is the finest, where none has."""
-    each, _ = LAYERS.get(type(explained.net.extractor), grid_layers)(explained)
-    enough = [depth for depth in each if explained.clip_shape[1] / depth[0].axes[1].step >= FINE_ROWS]
-    return enough[-1] if enough else each[0]
-
-
-def grid_axes(explained) -> tuple[Axis, Axis, Axis]:
-    """The axes of the head's input grid."""
-    return LAYERS.get(type(explained.net.extractor), grid_layers)(explained)[1]
-
-
 def tiles(tubelet) -> tuple[Axis, Axis, Axis]:
     """The axes of cells that lie side by side and share no pixel."""
     return tuple(Axis().strided(length, length, 0) for length in tubelet)
 
 
 def grid_layers(explained):
-    """([[Layer]] from first to last depth, axes of the grid): the grid alone, whose cells share no pixel."""
+    """The grid alone, whose cells share no pixel."""
     with torch.no_grad():
         grid, _ = explained.net.extractor(next(explained.parameters()).new_zeros(1, 1, *explained.clip_shape))
     axes = tiles(n // cells for n, cells in zip(explained.clip_shape, grid.shape[1:4], strict=True))
@@ -89,13 +84,13 @@ def i3d_layers(explained):
     axes = tiles(extractor.patch)
     shape = [n // p for n, p in zip(explained.clip_shape, extractor.patch, strict=True)]
     for layer in extractor.layers:
-        if isinstance(layer, Unit | Pool):
-            kernel, stride = (getattr(getattr(layer, "conv", layer), name) for name in ("kernel_size", "stride"))
-            before = same_padding(shape, kernel, stride)[::2][::-1]  # what is in front of each axis
-            axes = tuple(a.strided(*how) for a, *how in zip(axes, kernel, stride, before, strict=True))
-            shape = [-(-n // s) for n, s in zip(shape, stride, strict=True)]
         if isinstance(layer, Mixed):
             blocks.append([Layer("", layer, axes)])
+        elif isinstance(layer, Unit | Pool):
+            conv = getattr(layer, "conv", layer)
+            before = same_padding(shape, conv.kernel_size, conv.stride)[::2][::-1]  # what is in front of each axis
+            axes = tuple(map(Axis.strided, axes, conv.kernel_size, conv.stride, before))
+            shape = [-(-n // s) for n, s in zip(shape, conv.stride, strict=True)]
     return blocks, blocks[-1][0].axes
 
 
@@ -112,5 +107,6 @@ def slowfast_layers(explained):
     return pairs, (Axis(extractor.alpha / 2, extractor.alpha), *rows)
 
 
-# Layers before the feature grid; SlowFast has two at each depth, slow and fast. Other extractors have the grid alone.
+# ([[Layer]] from first to last depth, axes of the grid); SlowFast has two layers at each depth, slow and fast. Other
+# extractors have the grid alone.
 LAYERS = {I3D: i3d_layers, SlowFast: slowfast_layers}

@@ -16,7 +16,7 @@ from captum.attr import LayerActivation, LayerGradCam
 from einops import rearrange
 from scipy.ndimage import uniform_filter
 
-from trajnb.attention.layers import Axis, Explained, grid_axes, last_fine, tiles
+from trajnb.attention.layers import Axis, Explained, tiles
 from trajnb.models.attention import attention_weights
 from trajnb.models.transformer import Transformer
 
@@ -41,18 +41,13 @@ class Map(NamedTuple):
         return torch.einsum("bthw,xt,yh,zw->bxyz", torch.from_numpy(self.cells_BTHW), *weights).numpy()
 
 
-def all_maps(explained: Explained, video_BCTHW, target_B, names) -> dict[str, Map]:
-    """Every map of the methods in `names` for the target classes (B,), as far as the network allows them: gradient
-    attention needs a Transformer without a class token (presets nano and base)."""
-    extractor, maps = explained.net.extractor, {}
-    propagates = isinstance(extractor, Transformer) and extractor.cls_11D is None
-    for name in names:
-        if propagates or name != "gradient_attention":
-            maps |= METHODS[name](explained, video_BCTHW, target_B)
-    return maps
+def all_maps(explained: Explained, video_BCTHW, target_B) -> dict[str, Map]:
+    """Every map of a network for the target classes (B,)."""
+    propagated = gradient_attention(explained, video_BCTHW, target_B)
+    return head(explained, video_BCTHW) | propagated | fine_maps(explained, video_BCTHW, target_B)
 
 
-def head(explained, video_BCTHW, target_B):
+def head(explained, video_BCTHW):
     """Attention of the head's queries, mean of its pools and heads: the class query, and one for each future frame."""
     with torch.no_grad(), attention_weights(explained.net.head) as weights:
         grid_BTHWD, _ = explained.net.features(video_BCTHW)
@@ -60,17 +55,21 @@ def head(explained, video_BCTHW, target_B):
     mean_BQS = torch.stack([w.mean(dim=1) for w in weights.values()]).mean(dim=0)
     names = ["head_class", *(f"head_future_{step}" for step in range(1, explained.net.head.horizon + 1))]
     cells = mean_BQS.unflatten(2, grid_BTHWD.shape[1:4])
-    return {name: Map(as_array(cells[:, q]), grid_axes(explained)) for q, name in enumerate(names)}
+    return {name: Map(as_array(cells[:, q]), explained.grid_axes) for q, name in enumerate(names)}
 
 
 def gradient_attention(explained, video_BCTHW, target_B):
-    """Attention times its positive gradient of the target's logit, propagated down through the Transformer's layers."""
+    """Attention times its positive gradient of the target's logit, propagated down through the Transformer's layers:
+    nothing for other networks, nor for one with a class token (preset paper)."""
+    extractor = explained.net.extractor
+    if not isinstance(extractor, Transformer) or extractor.cls_11D is not None:
+        return {}
     with attention_weights(explained.net) as weights:
         logit_B = explained(video_BCTHW).gather(1, target_B[:, None])
     gradients = torch.autograd.grad(logit_B.sum(), list(weights.values()))
     each = zip(weights.items(), gradients, strict=True)
     raised = {name: (w * gradient).clamp(min=0).mean(dim=1).detach() for (name, w), gradient in each}
-    extractor, pools = explained.net.extractor, [w[:, 0] for name, w in raised.items() if name.startswith("head.")]
+    pools = [w[:, 0] for name, w in raised.items() if name.startswith("head.")]
     row_BTP = rearrange(torch.stack(pools).mean(dim=0), "b (t p) -> b t p", t=len(extractor.when_T1D))
     for number in reversed(range(len(extractor.blocks))):  # each block also passes the class query's row on as it is
         block = f"extractor.blocks.{number}"
@@ -82,27 +81,18 @@ def gradient_attention(explained, video_BCTHW, target_B):
     return {"gradient_attention": Map(as_array(cells), tiles(extractor.tubelet))}
 
 
-def activation(explained, video_BCTHW, target_B):
-    """Distance of each cell's features from the clip's mean feature, at the last fine layer (MAGVIT: its latents)."""
-    maps = {}
-    for layer in last_fine(explained):
+def fine_maps(explained, video_BCTHW, target_B):
+    """Two maps of each fine layer, so of each pathway: `activation`, the distance of a cell's features from the clip's
+    mean feature (MAGVIT: its latents), and Grad-CAM."""
+    activation, gradcam = {}, {}
+    for layer in explained.fine:
         with torch.no_grad():
             x = LayerActivation(explained, layer.module).attribute(video_BCTHW)
         distance = (x - x.mean(dim=(2, 3, 4), keepdim=True)).norm(dim=1)
-        maps[f"activation{layer.name}"] = Map(as_array(distance), layer.axes)
-    return maps
-
-
-def gradcam(explained, video_BCTHW, target_B):
-    """Grad-CAM at the last fine layer, one map for each pathway."""
-    maps = {}
-    for layer in last_fine(explained):
         cam = LayerGradCam(explained, layer.module).attribute(video_BCTHW, target_B, relu_attributions=True)
-        maps[f"gradcam{layer.name}"] = Map(as_array(cam[:, 0]), layer.axes)
-    return maps
-
-
-METHODS = {"head": head, "gradient_attention": gradient_attention, "activation": activation, "gradcam": gradcam}
+        activation[f"activation{layer.name}"] = Map(as_array(distance), layer.axes)
+        gradcam[f"gradcam{layer.name}"] = Map(as_array(cam[:, 0]), layer.axes)
+    return activation | gradcam
 
 
 def as_array(tensor) -> np.ndarray:

@@ -20,7 +20,7 @@ from trajnb.attention import maps
 from trajnb.attention.clips import clip_pairs, distance_px
 from trajnb.attention.layers import Explained, load_explained
 from trajnb.attention.maps import CONTROLS, Map
-from trajnb.evaluation.statistics import bootstrap_interval, holm
+from trajnb.evaluation.statistics import holm, interval
 from trajnb.progress import progress
 
 BATCH = 32  # clips whose maps are in memory together
@@ -41,21 +41,21 @@ def study(cfg, test) -> tuple[pd.DataFrame, pd.DataFrame]:
         for model in cfg.models:
             one = cfg.replace(model=model)
             explained = load_explained(one)
-            scored += [score(explained, clips, kind, one).assign(model=model) for kind, clips in pairs.items()]
+            scored += [score(explained, clips, kind).assign(model=model) for kind, clips in pairs.items()]
             some = pairs["plain"].spread(RANDOM_CLIPS)
             correlations.append(randomisation(explained, some, one).assign(model=model))
             bar.update()
     return pd.concat(scored, ignore_index=True), pd.concat(correlations, ignore_index=True)
 
 
-def score(explained, clips, kind, cfg) -> pd.DataFrame:
+def score(explained, clips, kind) -> pd.DataFrame:
     """Scores of all maps and control maps of clips of one kind, a row for each clip and map."""
     tables = []
     for start in range(0, len(clips), BATCH):
         part = clips.take(slice(start, start + BATCH))
         (video_BCTSS, target_B), distance_BTSS = explained.predict(part), distance_px(part)
         about = {"clips": kind, **part.table[["index", "motion"]], "correct": target_B.cpu().numpy() == part.label_N}
-        found = maps.all_maps(explained, video_BCTSS, target_B, cfg.attention_methods)
+        found = maps.all_maps(explained, video_BCTSS, target_B)
         for name, one in (found | maps.controls(video_BCTSS, about["index"])).items():
             row = about | {"method": name, "resolution": "x".join(str(n) for n in one.cells_BTHW.shape[1:])}
             row["constant"] = np.ptp(one.cells_BTHW, axis=(1, 2, 3)) == 0
@@ -83,13 +83,13 @@ def relevance_mass(map_NTSS, distance_NTSS):
 
 def randomisation(explained, clips, cfg) -> pd.DataFrame:
     """Rank correlations of maps with those of DRAWS random networks, a row for each clip."""
-    (video_NCTSS, target_N), names, tables = explained.predict(clips), cfg.attention_methods, []
+    (video_NCTSS, target_N), tables = explained.predict(clips), []
     random = [randomised(explained, cfg.replace(seed=cfg.seed + RANDOM_SEED + draw)) for draw in range(DRAWS)]
     for start in range(0, len(clips), BATCH):
         part = slice(start, start + BATCH)
-        trained = maps.all_maps(explained, video_NCTSS[part], target_N[part], names)
+        trained = maps.all_maps(explained, video_NCTSS[part], target_N[part])
         for draw, other in enumerate(random):
-            found = maps.all_maps(other, video_NCTSS[part], target_N[part], names)
+            found = maps.all_maps(other, video_NCTSS[part], target_N[part])
             for name, one in trained.items():
                 row = {"method": name, "draw": draw, "index": clips.table["index"][part]}
                 tables.append(pd.DataFrame(row | {"rank_correlation": rank_correlation(one, found[name])}))
@@ -134,7 +134,7 @@ def table(scored, correlations) -> pd.DataFrame:
     for (model, kind, method), part in scored.groupby(["model", "clips", "method"], sort=False):
         row = {"model": model, "clips": kind, "method": method, "resolution": part["resolution"].iloc[0]}
         for name in INTERVALS:
-            row |= zip((name, f"{name}_low", f"{name}_high"), bootstrap_interval(part[name].to_numpy()), strict=True)
+            row |= interval(name, part[name].to_numpy())
         row |= over_networks(correlations[(correlations["model"] == model) & (correlations["method"] == method)])
         row |= {"constant_maps": part["constant"].mean(), "accuracy": part["correct"].mean(), "n": len(part)}
         rows.append(row | {"passes_randomisation": method not in CONTROLS and passes(row)})
@@ -151,11 +151,10 @@ def margins(scored) -> pd.DataFrame:
         wide = part.pivot(index="index", columns="method", values="pointing_game")
         for name in part.loc[~part["method"].isin(CONTROLS), "method"].unique():
             ahead_NC = wide[[name]].to_numpy() - wide[list(CONTROLS)].to_numpy()
-            intervals = [bootstrap_interval(ahead_N) for ahead_N in ahead_NC.T]
-            hardest = int(np.argmin([low for _, low, _ in intervals]))
+            intervals = [interval("margin", ahead_N) for ahead_N in ahead_NC.T]
+            hardest = int(np.argmin([one["margin_low"] for one in intervals]))
             row = {"model": model, "method": name, "hardest_control": CONTROLS[hardest]}
-            row |= zip(("margin", "margin_low", "margin_high"), intervals[hardest], strict=True)
-            rows.append(row | {"p": sign_flip_p(ahead_NC, FLIPS).max()})
+            rows.append(row | intervals[hardest] | {"p": sign_flip_p(ahead_NC, FLIPS).max()})
     found = pd.DataFrame(rows)
     return found.assign(p=holm(found["p"].to_numpy(float)))
 
@@ -172,5 +171,4 @@ def sign_flip_p(difference_NC, flips, seed=0):
 def maps_of(explained, clips, name) -> np.ndarray:
     """The map `name` (N, T, S, S) of clips for the predicted classes, at the clips' resolution."""
     video_NCTSS, target_N = explained.predict(clips)
-    method = next(kind for kind in maps.METHODS if name.startswith(kind))
-    return maps.all_maps(explained, video_NCTSS, target_N, [method])[name].upsampled(video_NCTSS.shape[2:])
+    return maps.all_maps(explained, video_NCTSS, target_N)[name].upsampled(video_NCTSS.shape[2:])

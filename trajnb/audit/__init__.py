@@ -69,8 +69,7 @@ def examine(dataset, checks=CHECKS):
         try:
             if number in COMPARING and split_N.nunique() < 2:
                 raise NotChecked("splits.csv is missing, or has no split but train")
-            for result in check(dataset, features):  # one by one: results before a NotChecked count
-                results.append(result)
+            results += check(dataset, features)
         except NotChecked as reason:
             not_checked[number] = str(reason)
     corrected = iter(holm(np.array([result.p for result in results if result.p is not None])))

@@ -1,4 +1,6 @@
-"""Scores of class and position, one function each.
+"""Scores of class and position, one function each; temperature scaling, and selective risk.
+
+Sources:  temperature scaling, Guo et al. 2017, section 4.2; selective risk, Geifman and El-Yaniv 2017.
 
 Shapes:   N clips   H future frames   K classes   track (u, v, z): u and v in frame widths, z in metres
 """
@@ -7,12 +9,14 @@ from functools import partial
 
 import numpy as np
 from scipy import special
+from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest
 
 from trajnb.world import camera
 
 ECE_BINS = 15
 SMALLEST = 1e-12  # a probability of zero would make one clip's loss infinite
+TINY = np.finfo(float).tiny  # least probability whose logarithm, a logit up to a constant of each clip, is finite
 softmax = partial(special.softmax, axis=1)  # logits to probabilities (N, K)
 
 
@@ -50,6 +54,28 @@ def ece(prob_NK, label_N):
     """Expected calibration error over 15 equal bins (Guo et al. 2017, equation 3)."""
     count, confidence, accuracy = reliability(prob_NK, label_N)
     return float(np.nansum(count * np.abs(confidence - accuracy)) / count.sum())
+
+
+def temperature(prob_NK, label_N):
+    """The temperature that minimises class NLL on validation clips; above 1 for an overconfident network."""
+    logits_NK, rows = np.log(np.maximum(prob_NK, TINY)), np.arange(len(label_N))
+
+    def nll(log_t):
+        return -special.log_softmax(logits_NK / np.exp(log_t), axis=1)[rows, label_N].mean()
+
+    return float(np.exp(minimize_scalar(nll, bounds=(-3, 3), method="bounded").x))
+
+
+def tempered(prob_NK, temperature):
+    """Class probabilities (N, K) with logits divided by a temperature; the predicted class does not change."""
+    return softmax(np.log(np.maximum(prob_NK, TINY)) / temperature)
+
+
+def selective_risk(prob_NK, label_N):
+    """Error rate (N,) among the 1, 2, ... N most confident clips, and the share of clips answered (N,), first."""
+    order_N, answered_N = np.argsort(-prob_NK.max(axis=1), kind="stable"), np.arange(1, len(label_N) + 1)
+    wrong_N = (prob_NK.argmax(axis=1) != label_N)[order_N]
+    return answered_N / len(label_N), np.cumsum(wrong_N) / answered_N
 
 
 def to_track(xyz_x3, cfg):

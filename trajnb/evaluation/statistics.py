@@ -49,6 +49,11 @@ def bootstrap_interval(value_N):
     return float(value_N.mean()), *map(float, drawn.confidence_interval)
 
 
+def interval(name, value_N):
+    """{name, name_low, name_high}: mean over clips with its 95 % interval, as columns of a table."""
+    return dict(zip((name, f"{name}_low", f"{name}_high"), bootstrap_interval(value_N), strict=True))
+
+
 def student_interval(value_S):
     """Student's 95 % interval of the mean over two seeds or more."""
     half = t.ppf(0.975, len(value_S) - 1) * np.std(value_S, ddof=1) / len(value_S) ** 0.5
@@ -111,13 +116,9 @@ def seed_pairs(scores):
             better = mannwhitneyu(sign * first_S, sign * second_S).statistic / (len(first_S) * len(second_S))
             rows.append((first, second, score, seeds, difference, low, high, better, p))
     table = pd.DataFrame(rows, columns=SEED_COLUMNS)
-    table["p"] = holm(table["p"].to_numpy(float))
-    verdicts = []
-    for row in table.itertuples():  # by a rule fixed beforehand; with few seeds no order is stated
-        if row.seeds <= MOST_UNRANKED:
-            verdicts.append(f"not ranked: {row.seeds} seeds")
-        elif not row.p < ALPHA or 1 - LIKELY < row.better < LIKELY:
-            verdicts.append("no difference shown")
-        else:
-            verdicts.append("first" if row.better >= LIKELY else "second")
-    return table.assign(verdict=verdicts)
+    table["p"], better = holm(table["p"].to_numpy(float)), table["better"]
+    # By a rule fixed beforehand; with few seeds no order is stated.
+    alike = ~(table["p"] < ALPHA) | better.between(1 - LIKELY, LIKELY, inclusive="neither")
+    verdict = np.where(alike, "no difference shown", np.where(better >= LIKELY, "first", "second"))
+    unranked = "not ranked: " + table["seeds"].astype(str) + " seeds"
+    return table.assign(verdict=np.where(table["seeds"] <= MOST_UNRANKED, unranked, verdict))

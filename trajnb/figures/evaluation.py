@@ -13,14 +13,13 @@ from trajnb.figures.style import COLOURS, MOTION_COLOURS, bare, look, panels
 
 MARGIN = 7  # pixels around a frame, for futures that leave it
 COLUMNS = 4  # confusion matrices side by side
+GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # of a number over a line
 
 
 def confusion(models, test):
     """Confusion matrices of {name: Predictions}: row the true class, column the predicted one, in clips."""
     motions, named = test.cfg.motions, {name: one for name, one in models.items() if one.prob_NK is not None}
-    figure, axes = panels(-(-len(named) // COLUMNS), min(COLUMNS, len(named)), 2.7, 2.7)
-    for axis in axes.flat[len(named) :]:
-        axis.axis("off")
+    figure, axes = panels(-(-len(named) // COLUMNS), min(COLUMNS, len(named)), 2.7, 2.7, used=len(named))
     for number, (axis, (name, one)) in enumerate(zip(axes.flat, named.items(), strict=False)):
         counts = confusion_matrix(test.label_N, one.prob_NK.argmax(axis=1), labels=range(len(motions)))
         share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -76,9 +75,7 @@ def futures(clips, models):
     Regions of 80 % are drawn of predictions that have a variance. Below a clip stands the class that each network
     names, its probability, and the mean distance from the true future.
     """
-    figure, axes = panels(-(-len(clips) // 2), 2, 3.0, 3.4)
-    for axis in axes.flat[len(clips) :]:
-        axis.axis("off")
+    figure, axes = panels(-(-len(clips) // 2), 2, 3.0, 3.4, used=len(clips))
     for row, (axis, video_TSS) in enumerate(zip(axes.flat, clips.render(range(len(clips))), strict=False)):
         draw_clip(axis, clips, models, row, video_TSS)
     looks = {"observed path": {"color": "0.2"}, "true future": {"color": "black", "marker": "x", "linestyle": ""}}
@@ -113,3 +110,38 @@ def draw_clip(axis, clips, models, row, video_TSS):
     axis.set(xlim=(-MARGIN, cfg.size + MARGIN), ylim=(cfg.size + MARGIN, -MARGIN))
     axis.set_title(cfg.motions[label], color=MOTION_COLOURS[cfg.motions[label]])
     axis.set_xlabel("\n".join(notes), fontsize=8)
+
+
+def standing(board, ade):
+    """Accuracy above ADE of every network with 95 % intervals, beside chance, best control, constant velocity and the
+    pixel oracle; `board`: the leaderboard, `ade` {model: (mean, low, high) in pixels}. Narrow enough for a phone."""
+    rows = board.set_index("model")
+    networks = rows[rows["kind"] == "network"].sort_values("test_top1", ascending=False)
+    figure, axes = panels(2, 1, 6.0, 0.75 + 0.22 * len(networks))
+    accuracy, error = axes[:, 0]
+    top1, ade_px = rows["test_top1"], rows["ade_px"]
+    control = top1[rows["kind"] == "control"].max()
+    limits = {"chance": top1["chance"], "best control": control, "pixel oracle": top1["pixel_oracle"]}
+    scores = networks[["test_top1", "test_top1_low", "test_top1_high"]].to_numpy()
+    intervals(accuracy, dict(zip(networks.index, scores, strict=True)), ".3f", limits)
+    limits = {"pixel oracle": ade_px["pixel_oracle"], "constant velocity": ade_px["constant_velocity"]}
+    intervals(error, {model: ade[model] for model in networks.index}, ".2f", limits)
+    accuracy.set(xlabel="test accuracy, 95 % interval (more is better)", xlim=(0, 1.08))
+    error.set(xlabel="average displacement error (ADE), px, 95 % interval (less is better)", xlim=(0, None))
+    return figure
+
+
+def intervals(axis, scores, form, limits):
+    """A row for each network {model: (mean, low, high)}: marker, interval as a line, and the mean as a number; and
+    vertical lines of `limits` {label: value} between which networks are judged, every second label higher."""
+    for row, (model, (mean, low, high)) in enumerate(scores.items()):
+        axis.plot([low, high], [row, row], color=look(model)["color"], linewidth=3, solid_capstyle="butt")
+        axis.plot(mean, row, **look(model), markersize=6)
+        axis.annotate(f"{mean:{form}}", (high, row), (7, 0), textcoords="offset points", va="center", bbox=GROUND)
+    axis.set_yticks(range(len(scores)), [verdict.name(model) for model in scores])
+    axis.set(ylim=(len(scores) - 0.4, -0.6))
+    axis.grid(axis="x", color="0.92")
+    for number, (label, value) in enumerate(limits.items()):
+        axis.axvline(value, color="0.35", linestyle="--" if "oracle" in label else ":", linewidth=1.2, zorder=0)
+        height, across = 1.01 + 0.14 * (number % 2), axis.get_xaxis_transform()
+        axis.text(value, height, label, transform=across, ha="center", va="bottom", fontsize=9)

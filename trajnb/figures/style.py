@@ -25,10 +25,14 @@ PALETTE = 256  # colours of a picture
 GREY = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest"}  # frames as they are
 
 
-def panels(rows, columns, width, height, **more):
-    """A figure of `rows` x `columns` axes, each `width` x `height` inches, and its axes as an array (rows, columns)."""
+def panels(rows, columns, width, height, used=None, **more):
+    """A figure of `rows` x `columns` axes, each `width` x `height` inches, and its axes as an array (rows, columns);
+    those after the first `used` stay empty."""
     figure = blank(columns * width, rows * height)
-    return figure, figure.subplots(rows, columns, squeeze=False, **more)
+    axes = figure.subplots(rows, columns, squeeze=False, **more)
+    for axis in axes.flat[axes.size if used is None else used :]:
+        axis.axis("off")
+    return figure, axes
 
 
 def blank(width, height):

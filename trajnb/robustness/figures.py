@@ -38,7 +38,7 @@ def examples(clips, frame=8):
 def accuracy_curves(table, score="top1"):
     """A score of `study.curves` against the severity of each corruption: networks with 95 % bands, others dashed."""
     names = [name for name in table["corruption"].unique() if name in conditions.CORRUPTIONS]
-    figure, axes = panels(-(-len(names) // 5), 5, 2.1, 1.9, sharey=True)
+    figure, axes = panels(-(-len(names) // 5), 5, 2.1, 1.9, used=len(names), sharey=True)
     for axis, name in zip(axes.flat, names, strict=False):
         part = table[table[score].notna() & table["corruption"].isin([name, conditions.CLEAN])]
         clean = part["clean_severity"].max()
@@ -54,8 +54,6 @@ def accuracy_curves(table, score="top1"):
         axis.locator_params(axis="x", nbins=4)
         if part["severity"].min() < clean:
             axis.invert_xaxis()
-    for axis in axes.flat[len(names) :]:
-        axis.axis("off")
     label, limits = ("top-1", (0, 1.03)) if score == "top1" else ("ADE, px", (0, min(30, table[score].max())))
     for axis in axes[:, 0]:
         axis.set(ylabel=label, ylim=limits)

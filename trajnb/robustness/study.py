@@ -99,13 +99,9 @@ def curves(results) -> pd.DataFrame:
         for m in np.flatnonzero(seeds_MC[:, c]):
             row = {"corruption": corruption, "severity": severity, "clean_severity": results.clean.get(corruption)}
             row |= {"model": results.models[m], "seeds": seeds_MC[m, c], "n": top1_MCN.shape[2]}
-            rows.append(row | interval("top1", top1_MCN[m, c]) | interval("ade_px", ade_px_MCN[m, c]))
+            row |= statistics.interval("top1", top1_MCN[m, c])
+            rows.append(row | statistics.interval("ade_px", ade_px_MCN[m, c]))
     return pd.DataFrame(rows)
-
-
-def interval(name, value_N):
-    """{name, name_low, name_high}: mean over clips with its 95 % interval."""
-    return dict(zip((name, f"{name}_low", f"{name}_high"), statistics.bootstrap_interval(value_N), strict=True))
 
 
 def severity_means(results, score="top1") -> pd.DataFrame:
@@ -122,5 +118,5 @@ def severity_means(results, score="top1") -> pd.DataFrame:
         for model, value_N in zip(results.models, value_MN, strict=True):
             if not np.isnan(value_N).any():
                 row = {"corruption": corruption, "model": model, "n": len(value_N)}
-                rows.append(row | interval(SCORES[score], value_N))
+                rows.append(row | statistics.interval(SCORES[score], value_N))
     return pd.DataFrame(rows)
