@@ -73,12 +73,12 @@ def test_mean_spread_and_intervals_of_seeds():
 
 
 def test_three_seeds_by_hand_are_not_ranked_however_far_apart():
-    """Standard error 0.1 sqrt(2 / 3), Welch's four degrees of freedom; p is doubled, as there are two scores."""
-    row = statistics.seed_pairs({"a": runs(7, 8, 9), "b": runs(4, 5, 6)}).iloc[0]
-    error = 0.1 * (2 / 3) ** 0.5
-    half = 2.776445 * error
-    assert [row["difference"], row["low"], row["high"]] == pytest.approx([0.3, 0.3 - half, 0.3 + half])
-    assert row["p"] == pytest.approx(2 * 2 * t.sf(0.3 / error, 4)) and row["p"] < statistics.ALPHA
+    """Deviations of 0.2 and 0.1 leave Welch's 50 / 17 degrees of freedom; p is doubled, as there are two scores."""
+    row = statistics.seed_pairs({"a": runs(6, 8, 10), "b": runs(0, 1, 2)}).iloc[0]
+    error, freedom = ((0.2**2 + 0.1**2) / 3) ** 0.5, 50 / 17
+    half = t.ppf(0.975, freedom) * error
+    assert [row["difference"], row["low"], row["high"]] == pytest.approx([0.7, 0.7 - half, 0.7 + half])
+    assert row["p"] == pytest.approx(2 * 2 * t.sf(0.7 / error, freedom)) and row["p"] < statistics.ALPHA
     assert (row["score"], row["better"], row["verdict"]) == ("top1", 1, "not ranked: 3 seeds")
 
 
@@ -88,6 +88,9 @@ def test_the_better_one_is_found_in_either_order():
         pairs = statistics.seed_pairs(dict(zip("ab", pair, strict=True)))
         assert set(pairs["verdict"]) == {verdict}, "top-1 up, ADE down"
         assert pairs["difference"].tolist() == pytest.approx([0.3 * sign, -0.6 * sign])
+    near = statistics.seed_pairs({"a": good, "b": runs(7, 7, 9, 8)})
+    assert near["better"].tolist() == [0.75, 0.75]
+    assert set(near["verdict"]) == {"no difference shown"}, "likely, but not significant"
 
 
 def test_networks_without_spread_have_a_p_value():

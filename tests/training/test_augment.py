@@ -13,6 +13,7 @@ class Drawn:
         self.arguments = []
 
     def random(self, n):
+        self.arguments.append(n)
         return np.array([0.49, 0.5])
 
     def integers(self, low, high, shape):
@@ -31,7 +32,7 @@ def test_two_clips_by_hand(make_cfg):
     track = torch.tensor([0.25, 0.5, 3.0]).expand(2, 5, 3)
     rng, cfg = Drawn(), make_cfg(mirror=True, shift_px=2, contrast=0.25)
     moved, after = augment(video, track, draw(cfg, rng, 2))
-    assert rng.arguments == [(-2, 3, (2, 2)), (0.75, 1.25, 2)]
+    assert rng.arguments == [2, (-2, 3, (2, 2)), (0.75, 1.25, 2)]
     assert draw(cfg, rng, 2)[2].dtype == torch.float32
     first = torch.tensor([[60.0, 60, 20, 10]] * 3 + [[150.0, 150, 90, 80]]) / 255
     second = torch.tensor([[0.0, 0, 0, 0]] * 3 + [[153.0, 204, 204, 204]]) / 255

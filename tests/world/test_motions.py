@@ -31,18 +31,23 @@ ROOT3 = np.sqrt(3) / 2
     [  # radius, sweep, sense, tilt, azimuth, phase
         ([0.0, 0.5, 0.5, 1.0, 0.0, 0.25], [0, 0.25, 0], [-0.25, 0, 0], [0, 0, 1]),
         ([0.0, 0.5, 0.49, 1.0, 0.0, 0.25], [0, 0.25, 0], [0.25, 0, 0], [0, 0, 1]),
-        ([1.0, 0.5, 0.5, 0.0, 0.25, 0.0], [0, 0.8, 0], [-0.4, 0, 0.8 * ROOT3], [ROOT3, 0, 0.5]),
+        (
+            [1.0, 0.5, 0.5, 0.0, 1 / 6, 0.0],
+            [0.4, 0.8 * ROOT3, 0],
+            [-0.4 * ROOT3, 0.2, 0.8 * ROOT3],
+            [0.75, -ROOT3 / 2, 0.5],
+        ),
     ],
 )
 def test_circles_and_helices_by_hand(u, start, quarter, axis):
-    """A sweep of 360 degrees in 16 frames is a quarter after 3.75 steps; tilted by 0 or by 60 degrees."""
+    """A sweep of 360 degrees in 16 frames is a sixth after 2.5 steps; tilted by 0 or by 60 degrees."""
     cfg = CFG.replace(sweep_min_deg=320.0)
-    path = one("circular", u, dt=3.75 / 30, cfg=cfg)
-    turn = [start, quarter, np.negative(start), np.negative(quarter)]
-    assert path == pytest.approx(np.array(turn * 6)[:21], abs=1e-12)
+    path, angle = one("circular", u, dt=2.5 / 30, cfg=cfg), np.radians(60) * np.arange(21)
+    turned = np.outer(np.cos(angle), start) + np.outer(np.sin(angle), quarter)
+    assert path == pytest.approx(turned, abs=1e-12)
     for share, speed in ((0.25, -1.0), (0.5, 0.5), (1.0, 1.5)):
-        drift = one("helical", [*u, share], dt=3.75 / 30, cfg=cfg) - path
-        assert drift[2] == pytest.approx(speed * 2 * 3.75 / 30 * np.array(axis))
+        drift = one("helical", [*u, share], dt=2.5 / 30, cfg=cfg) - path
+        assert drift[2] == pytest.approx(speed * 2 * 2.5 / 30 * np.array(axis))
 
 
 def test_random_motion_by_hand():
