@@ -10,8 +10,6 @@ from trajnb.config import Config
 from trajnb.models import own
 from trajnb.training import fit
 
-ODD_SIZE = 62  # pixels; no patch divides it
-
 
 @pytest.fixture(scope="module", params=models.EXTRACTORS)
 def cfg(request):
@@ -44,9 +42,11 @@ def test_base_preset_is_about_ten_million(cfg):
     assert min(grid_BTHWD.shape[2:4]) >= 4
 
 
-def test_wrong_size_is_one_sentence_with_numbers(cfg):
-    with pytest.raises(ValueError, match=rf"^.*size.*{ODD_SIZE}.*\Z"):  # on one line
-        models.EXTRACTORS[cfg.model](**{"frames": 16, "size": ODD_SIZE} | models.PRESETS[cfg.model]["nano"])
+@pytest.mark.parametrize(("name", "odd"), [("frames", 15), ("size", 62)])  # which no patch divides
+def test_a_clip_of_another_shape_is_one_sentence_with_numbers(cfg, name, odd):
+    clip = {"frames": 16, "size": 64, name: odd}
+    with pytest.raises(ValueError, match=rf"^{name} {odd} is not a multiple of .*\Z"):  # on one line
+        models.EXTRACTORS[cfg.model](**clip | models.PRESETS[cfg.model]["nano"])
 
 
 @pytest.mark.slow

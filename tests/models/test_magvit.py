@@ -91,5 +91,5 @@ def test_decoder_reads_the_codes_alone():
 
 
 def test_frames_that_the_pools_do_not_divide():
-    with pytest.raises(ValueError, match=r"frames 7 is not a multiple of patch and pools' 2"):
+    with pytest.raises(ValueError, match=r"frames 7 is not a multiple of patch and pools' 2: 7 = 2 x 3.5"):
         Magvit(**TINY | {"frames": 7})

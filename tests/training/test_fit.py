@@ -22,16 +22,12 @@ TIMES = ("seconds", "clips_per_second")
 COLUMNS = ["epoch", "step", "clips_seen", "lr", "train_loss", "train_top1", "val_loss", "val_top1", "val_ade_px"]
 
 
-class Stop(Exception):
-    """Stands for a power cut."""
-
-
 def cut(batches):
     """The power goes off after so many batches."""
 
     def change(number, batch):
         if number > batches:
-            raise Stop
+            raise InterruptedError
         return batch
 
     return change
@@ -80,7 +76,7 @@ def test_resumes_to_the_same_history_and_weights(train, tmp_path, seconds):
     folder, options = tmp_path / "cut", {"prepare": noisy, "checkpoint_seconds": seconds}
     _, whole = train(tmp_path / "whole", **options)
     for batches in (5,) if seconds else (3, 0, 1, 2):  # of eight; the second time not one more
-        with pytest.raises(Stop):
+        with pytest.raises(InterruptedError):
             train(folder, cut(batches), **options)
     place = newest(folder)["state"]
     if seconds:  # the last checkpoint is after the second of four epochs
