@@ -21,8 +21,7 @@ def everything(clips):
 
 def test_the_disc_is_where_and_as_large_as_it_should_be():
     """A white disc of 0.1 m times its clip's factor on a tenth of white, of which 255ths are shown."""
-    world = QUIET.replace(size_factor_min=0.6, brightness_min=1.0, background_min=0.1)
-    clips = clips_of(world.replace(background_max=0.1))
+    clips = clips_of(QUIET.replace(size_factor_min=0.6, brightness_min=1.0, background_min=0.1, background_max=0.1))
     light = everything(clips) - 26
     total = light.sum(axis=(2, 3))
     centre = np.arange(QUIET.size) + 0.5
