@@ -24,15 +24,17 @@ STRAIGHT = np.array([-0.5, 0.2, 3.0]) + np.array([1.5, -0.4, 0.8]) * TIME
 FALLING = np.array([-0.4, 0.3, 2.8]) + np.array([1.2, -2.0, 0.3]) * TIME + 4.905 * TIME**2 * [0, 1, 0]
 ANGLE = np.radians(300) / 0.5 * TIME
 TURNING = [0.1, -0.1, 3.2] + 0.5 * np.hstack([np.cos(ANGLE), np.sin(ANGLE) * np.cos(0.6), np.sin(ANGLE) * np.sin(0.6)])
+DRIFTING = TURNING + 0.8 * TIME * [0, -np.sin(0.6), np.cos(0.6)]
+PATHS = {"linear": STRAIGHT, "parabolic": FALLING, "circular": TURNING, "helical": DRIFTING}
 
 
-@pytest.mark.parametrize(("motion", "xyz"), [("linear", STRAIGHT), ("parabolic", FALLING), ("circular", TURNING)])
-def test_a_noise_free_path_is_classified_and_continued_exactly(motion, xyz):
-    observed = xyz[None, : CFG.frames]
-    posterior, future = oracles.infer(camera.project(observed, CFG), observed[..., 2], [oracles.TRUE_SD], CFG)
-    assert CFG.motions[posterior[0].argmax()] == motion
-    assert posterior[0].max() > 0.999
-    assert future[0] == pytest.approx(xyz[CFG.frames :], abs=2e-3)
+@pytest.mark.parametrize("motion", PATHS)
+def test_a_noise_free_path_is_classified_and_continued_exactly(motion):
+    cfg, xyz = Config(motions=[*CFG.motions, "helical"]), PATHS[motion]
+    observed = xyz[None, : cfg.frames]
+    posterior, future = oracles.infer(camera.project(observed, cfg), observed[..., 2], [oracles.TRUE_SD], cfg)
+    assert posterior[0, cfg.motions.index(motion)] > 0.999
+    assert future[0] == pytest.approx(xyz[cfg.frames :], abs=2e-3)
 
 
 def test_random_motion_is_a_gaussian_process():
@@ -178,10 +180,3 @@ def test_the_default_world_keeps_its_error_and_groups_run_from_small_to_large(cl
     assert oracles.measurement_sds(true, (uv, z), CFG) == [oracles.PIXEL_SD]
     sds = oracles.measurement_sds(true, (uv + np.repeat([0.0, 1.0, 2.0, 3.0], 30)[:, None, None], z), CFG)
     assert [sd[0] for sd in sds] == pytest.approx([0.05, 1, 2, 3], abs=0.05)
-
-
-def test_helices_are_told_from_circles():
-    cfg = Config(motions=["circular", "helical"])
-    clips = ClipSet(cfg, 3, recipes.draw(cfg, 3, np.arange(100)))
-    posterior, _ = oracles.true_oracle(clips, cfg)
-    assert metrics.top1(posterior, clips.label_N) > 0.95

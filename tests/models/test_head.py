@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from trajnb.models.attention import sine_cosine
-from trajnb.models.head import Head, absolute, standard
+from trajnb.models.head import Head, standard
 
 
 @pytest.fixture
@@ -21,12 +21,6 @@ def test_positions_of_coarse_and_fine_grids_agree():
     place = torch.cartesian_prod(*[(torch.arange(4) + 0.5) / 4] * 3)
     nearest = torch.cdist(coarse[:1], fine).argsort()[0, :8]
     assert (place[nearest] < 0.5).all()
-
-
-def test_units_there_and_back():
-    place = torch.tensor([[0.5, 0.5, math.log(3)], [-0.2, 1.3, math.log(2)]])
-    assert standard(place)[0].abs().max() == 0
-    torch.testing.assert_close(absolute(standard(place)), place)
 
 
 def test_the_head_by_hand(head):

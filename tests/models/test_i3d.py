@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from trajnb.models.i3d import I3D, PRESETS, Mixed, Pool, Unit, same_padding
+from trajnb.models.i3d import I3D, PRESETS, Mixed, Pool, same_padding
 
 # End points of 64 frames of 224 x 224 as in the authors' table: (channels, time, side).
 END_POINTS = """64,32,112 64,32,56 64,32,56 192,32,56 192,32,28 256,32,28 480,32,28 480,16,14 512,16,14 512,16,14
@@ -52,16 +52,3 @@ def test_even_sizes_are_padded_at_the_back_alone():
     """The first window of 3 starts at the first pixel, the last one holds a zero."""
     x = torch.arange(1.0, 9.0).view(1, 1, 1, 1, 8).expand(1, 1, 1, 8, 8)
     assert Pool((1, 3, 3), (1, 2, 2))(x)[0, 0, 0, 0].tolist() == [3, 5, 7, 8]
-
-
-def test_shared_reduction_is_three_units_side_by_side():
-    """Branches that share an input are one convolution; each equals a unit with its part of the weights."""
-    block = Mixed(6, (2, (3, 4), (2, 4), 3)).eval()
-    x, start = torch.rand(1, 6, 4, 5, 5), 0
-    together = block.shared(x)
-    for width in block.widths:
-        alone = Unit(6, width, 1).eval()
-        alone.conv.weight.data = block.shared.conv.weight.data[start : start + width]
-        torch.testing.assert_close(alone(x), together[:, start : start + width])
-        start += width
-    assert block(x).shape == (1, 2 + 4 + 4 + 3, 4, 5, 5)

@@ -47,26 +47,18 @@ def test_initialisation_of_the_paper_preset_is_that_of_flax():
 
 
 @pytest.mark.parametrize("unit", [True, False])
-def test_quantiser_there_and_back(unit):
-    """Codes as latents find their own numbers, and the numbers give the codes."""
-    torch.manual_seed(0)
-    quantiser = Quantiser(32, 5, unit).eval()
-    number_BTHW = torch.randint(0, 32, (2, 3, 4, 4))
-    codebook_KD = nn.functional.normalize(quantiser.codebook_KD, dim=-1) if unit else quantiser.codebook_KD
-    code_BDTHW = codebook_KD[number_BTHW].movedim(-1, 1)
-    result, again, loss = quantiser(code_BDTHW)
-    assert torch.equal(again, number_BTHW)
-    torch.testing.assert_close(result, code_BDTHW)
-    assert loss < 1e-10
-
-
-def test_nearest_code_by_hand():
-    quantiser = Quantiser(4, 3, unit=False).eval()
-    latent = torch.randn(1, 3, 2, 2, 2)
-    exact = (latent[0].flatten(1).T[:, None] - quantiser.codebook_KD).square().sum(-1)
-    assert torch.equal(quantiser(latent)[1].flatten(), exact.argmin(1))
-    distance = square_distance(latent[0].flatten(1).T, quantiser.codebook_KD)
-    torch.testing.assert_close(distance, exact, atol=1e-5, rtol=1e-4)
+def test_nearest_code_by_hand(unit):
+    """By distance, or by direction; without training the loss is that of codes to latents and of latents to codes."""
+    quantiser, latent = Quantiser(8, 3, unit).eval(), torch.randn(1, 3, 2, 2, 2)
+    latent_ND, codebook_KD = latent[0].flatten(1).T, quantiser.codebook_KD
+    if unit:
+        latent_ND, codebook_KD = (nn.functional.normalize(x, dim=-1) for x in (latent_ND, codebook_KD))
+    exact_NK = (latent_ND[:, None] - codebook_KD).square().sum(-1)
+    code, number, loss = quantiser(latent)
+    assert torch.equal(number.flatten(), exact_NK.argmin(1))
+    torch.testing.assert_close(code[0].flatten(1).T, codebook_KD[number.flatten()])
+    torch.testing.assert_close(loss, (1 + 0.25) * exact_NK.amin(1).mean() / 3)
+    torch.testing.assert_close(square_distance(latent_ND, codebook_KD), exact_NK, atol=1e-5, rtol=1e-4)
 
 
 def test_gradient_passes_straight_through():
@@ -99,5 +91,5 @@ def test_decoder_reads_the_codes_alone():
 
 
 def test_frames_that_the_pools_do_not_divide():
-    with pytest.raises(ValueError, match=r"frames 7 is not a multiple of patch and pools' 2"):
+    with pytest.raises(ValueError, match=r"frames 7 is not a multiple of patch and pools' 2: 7 = 2 x 3.5"):
         Magvit(**TINY | {"frames": 7})

@@ -1,6 +1,5 @@
 """SlowFast: counts and lateral channels (equal to the authors': test_parity.py)."""
 
-import pytest
 import torch
 
 from trajnb.models.slowfast import PRESETS, Bottleneck, SlowFast
@@ -33,8 +32,3 @@ def test_every_bottleneck_begins_as_its_shortcut():
         x = torch.rand(2, block.a.conv.in_channels, 4, 8, 8)
         with torch.no_grad():
             torch.testing.assert_close(block(x), torch.relu(block.shortcut(x)))
-
-
-def test_frames_that_alpha_does_not_divide():
-    with pytest.raises(ValueError, match=r"frames 10 is not a multiple of alpha 4: 10 = 4 x 2.5"):
-        SlowFast(**TINY | {"frames": 10})

@@ -4,30 +4,9 @@ import numpy as np
 import pytest
 
 from trajnb.config import Config
-from trajnb.world import motions, philox
+from trajnb.world import motions
 
 CFG = Config()
-N = 400
-
-
-def draw(name, cfg=CFG):
-    u = philox.uniforms(3, np.arange(N), 0, motions.RANDOM_NUMBERS)
-    g = philox.normals(3, np.arange(N), 1, 3 * (cfg.frames + cfg.horizon))
-    return motions.MOTIONS[name](u, g, np.full(N, 1 / cfg.frame_rate), cfg)
-
-
-def test_circular_keeps_its_radius_rate_and_plane():
-    xyz = draw("circular")
-    radius = np.linalg.norm(xyz, axis=2)
-    assert np.allclose(radius, radius[:, :1])
-    assert CFG.circle_radius_min_m <= radius.min() and radius.max() <= CFG.circle_radius_max_m
-    normal = np.cross(xyz[:, 0], xyz[:, 1])
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    assert np.allclose(np.einsum("nfc,nc->nf", xyz, normal), 0, atol=1e-9)
-    assert np.abs(normal[:, 2]).min() >= np.cos(np.radians(CFG.tilt_max_deg)) - 1e-9
-    cosine = np.einsum("nc,nc->n", xyz[:, 0], xyz[:, 1]) / radius[:, 0] ** 2
-    sweep = np.degrees(np.arccos(cosine)) * (CFG.frames - 1)
-    assert CFG.sweep_min_deg - 1e-6 <= sweep.min() and sweep.max() <= CFG.sweep_max_deg + 1e-6
 
 
 def one(name, u, g=None, dt=1 / 30, cfg=CFG):
@@ -52,17 +31,23 @@ ROOT3 = np.sqrt(3) / 2
     [  # radius, sweep, sense, tilt, azimuth, phase
         ([0.0, 0.5, 0.5, 1.0, 0.0, 0.25], [0, 0.25, 0], [-0.25, 0, 0], [0, 0, 1]),
         ([0.0, 0.5, 0.49, 1.0, 0.0, 0.25], [0, 0.25, 0], [0.25, 0, 0], [0, 0, 1]),
-        ([1.0, 0.5, 0.5, 0.0, 0.25, 0.0], [0, 0.8, 0], [-0.4, 0, 0.8 * ROOT3], [ROOT3, 0, 0.5]),
+        (
+            [1.0, 0.5, 0.5, 0.0, 1 / 6, 0.0],
+            [0.4, 0.8 * ROOT3, 0],
+            [-0.4 * ROOT3, 0.2, 0.8 * ROOT3],
+            [0.75, -ROOT3 / 2, 0.5],
+        ),
     ],
 )
 def test_circles_and_helices_by_hand(u, start, quarter, axis):
-    """A sweep of 360 degrees in 16 frames is a quarter after 3.75 steps; tilted by 0 or by 60 degrees."""
+    """A sweep of 360 degrees in 16 frames is a sixth after 2.5 steps; tilted by 0 or by 60 degrees."""
     cfg = CFG.replace(sweep_min_deg=320.0)
-    path = one("circular", u, dt=3.75 / 30, cfg=cfg)
-    assert path[:2] == pytest.approx(np.array([start, quarter]), abs=1e-12)
+    path, angle = one("circular", u, dt=2.5 / 30, cfg=cfg), np.radians(60) * np.arange(21)
+    turned = np.outer(np.cos(angle), start) + np.outer(np.sin(angle), quarter)
+    assert path == pytest.approx(turned, abs=1e-12)
     for share, speed in ((0.25, -1.0), (0.5, 0.5), (1.0, 1.5)):
-        drift = one("helical", [*u, share], dt=3.75 / 30, cfg=cfg) - path
-        assert drift[2] == pytest.approx(speed * 2 * 3.75 / 30 * np.array(axis))
+        drift = one("helical", [*u, share], dt=2.5 / 30, cfg=cfg) - path
+        assert drift[2] == pytest.approx(speed * 2 * 2.5 / 30 * np.array(axis))
 
 
 def test_random_motion_by_hand():

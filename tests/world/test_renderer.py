@@ -20,8 +20,9 @@ def everything(clips):
 
 
 def test_the_disc_is_where_and_as_large_as_it_should_be():
-    clips = clips_of(QUIET)
-    light = everything(clips) - renderer.grey(clips.table["background"]).reshape(-1, 1, 1, 1)
+    """A white disc of 0.1 m times its clip's factor on a tenth of white, of which 255ths are shown."""
+    clips = clips_of(QUIET.replace(size_factor_min=0.6, brightness_min=1.0, background_min=0.1, background_max=0.1))
+    light = everything(clips) - 26
     total = light.sum(axis=(2, 3))
     centre = np.arange(QUIET.size) + 0.5
     u, v = (light.sum(axis=2) * centre).sum(2) / total, (light.sum(axis=3) * centre).sum(2) / total
@@ -29,35 +30,17 @@ def test_the_disc_is_where_and_as_large_as_it_should_be():
     error = np.stack([u, v], axis=2) - true
     assert np.sqrt((error**2).mean()) < 0.02, "pixels; coverage by distance is not exactly coverage by area"
     assert np.abs(error).max() < 0.06
-    level = renderer.grey(clips.table["brightness"]) - renderer.grey(clips.table["background"])
-    radius = np.sqrt(total / (np.pi * level[:, None]) - 1 / 12)
-    assert radius == pytest.approx(6.4 / clips.xyz_NFx3[:, : QUIET.frames, 2], rel=0.02)
+    radius = np.sqrt(total / (np.pi * (255 - 26)) - 1 / 12)
+    size = clips.table[["size_factor"]].to_numpy()
+    assert radius == pytest.approx(6.4 * size / clips.xyz_NFx3[:, : QUIET.frames, 2], rel=0.02)
+    behind = everything(clips_of(clips.cfg.replace(occluder_px=4.0)))
+    assert ((behind == 140).sum(axis=(2, 3)) >= 4 * QUIET.size).all(), "a bar halfway between object and background"
 
 
-def test_noise_has_the_deviation_of_its_parameter_and_differs_between_frames():
-    cfg = Config(noise_min=0.02, noise_max=0.02, background_min=0.3, background_max=0.3)
-    empty = everything(clips_of(cfg))[:, :, :4]  # the rim: no disc's centre comes within 3 px of the border
-    frame = np.median(empty, axis=(2, 3), keepdims=True)
-    assert np.abs(frame - 0.3 * 255).max() <= 1.5
-    rest = empty - frame
-    spread = np.sqrt(np.median(rest**2) / 0.4549)  # the median of a squared standard normal number
-    assert spread == pytest.approx(0.02 * 255, rel=0.15)
-    assert np.abs(np.corrcoef(rest[:, 0].ravel(), rest[:, 1].ravel())[0, 1]) < 0.1
-
-
-def test_bytes_do_not_depend_on_the_batch():
-    clips = clips_of(Config(texture=0.1, jitter_px=0.5, decoy=True, lighting=0.5, shadow=0.5, compression=20), n=21)
-    together = clips.render(np.arange(21))
-    backwards = np.concatenate([clips.render([i]) for i in range(20, -1, -1)])
-    assert (together == backwards[::-1]).all()
-
-
-def test_the_strongest_noise_allowed_does_not_overflow():
-    """The table's entries times the steps of the deviation must fit 16 bits up to the bound of noise_max."""
-    clips = clips_of(Config(noise_min=0.25, noise_max=0.25, background_min=0.5, background_max=0.5, brightness_min=0.6))
-    scene = {name: clips.table[name].to_numpy() for name in clips.table.columns}
-    noise = renderer.sensor_noise(clips.cfg, clips.seed, scene)
-    assert noise.std() == pytest.approx(0.25 * 255, rel=0.02)
+def test_noise_is_added_to_every_frame():
+    quiet, noisy = (clips_of(Config(noise_min=share, noise_max=share)) for share in (0.0, 0.02))
+    noise = renderer.sensor_noise(noisy.cfg, noisy.seed, noisy.table)
+    assert (everything(noisy) == np.clip(everything(quiet) + noise, 0, 255)).all()
 
 
 SMALL = QUIET.replace(size=32, frames=4, extent_max_px=20.0)
@@ -95,43 +78,38 @@ def test_backdrop_and_bar_by_hand(monkeypatch):
 
 
 def test_noise_by_hand(monkeypatch):
-    """Table entries are 32 to a deviation; deviations come in quarters of a grey level; halves are rounded up."""
+    """Table entries are 32 to a deviation; deviations come in quarters of a grey level; halves are rounded up.
+
+    The largest entry times the strongest noise allowed still fits 16 bits.
+    """
     table = renderer.noise_windows(1024)
     normal = philox.normals(0, [0, 16383, 16384], 0, 64)
     assert table.shape == (1 << 20, 1024)
     assert (table[0, :64] == np.rint(normal[0] * 32)).all()
     assert (table[-65, 1:129] == np.rint(normal[1:] * 32).flatten()).all()
-    assert np.abs(table[:, 0].astype(int)).max() == 127
-    monkeypatch.setattr(
-        renderer.philox, "words", lambda seed, index, stream, n: {2: np.array([[5, 2**20 + 6, 7, 2**32 - 1]])}[stream]
-    )
-    noise = renderer.sensor_noise(SMALL, 0, {"index": np.array([0]), "noise": np.array([0.02])})
-    for result, start in zip(noise[0], (5, 6, 7, 2**20 - 1), strict=True):
-        assert (
-            result.flatten() == np.floor(table[start].astype(int) * 20 / 128 + 0.5)
-        ).all()  # 5.1 levels: 20 quarters
+    largest = np.abs(table[:, 0].astype(int)).argmax()
+    assert abs(table[largest, 0]) == 127
+    word = {2: np.array([[5, 2**20 + 6, largest, 2**32 - 1]])}
+    monkeypatch.setattr(renderer.philox, "words", lambda seed, index, stream, n: word[stream])
+    for share, quarters in ((0.02, 20), (0.25, 255)):  # 5.1 and 63.75 levels
+        noise = renderer.sensor_noise(SMALL, 0, {"index": np.array([0]), "noise": np.array([share])})
+        for result, start in zip(noise[0], (5, 6, largest, 2**20 - 1), strict=True):
+            assert (result.flatten() == np.floor(table[start].astype(int) * quarters / 128 + 0.5)).all()
 
 
 def test_lost_frames_by_hand(monkeypatch):
     """Lost are those with the smallest words; the first frame never is."""
-    monkeypatch.setattr(
-        renderer.philox, "words", lambda seed, index, stream, n: {6: np.array([[9, 3, 5, 4, 8]] * 3)}[stream][:, :n]
-    )
+    word = {6: np.array([[9, 3, 5, 4, 8]] * 3)}
+    monkeypatch.setattr(renderer.philox, "words", lambda seed, index, stream, n: word[stream][:, :n])
     cfg, scene = SMALL.replace(frames=4), {"index": np.arange(3), "dropped_frames": np.array([0, 1, 2])}
     assert renderer.kept_frames(cfg, 0, scene).tolist() == [[0, 1, 2, 3], [0, 1, 1, 3], [0, 1, 1, 1]]
 
 
 def test_shake_and_decoy_by_hand(monkeypatch):
-    monkeypatch.setattr(
-        renderer.philox, "normals", lambda seed, index, stream, n: {5: np.arange(1.0, n + 1)[None]}[stream]
-    )
-    monkeypatch.setattr(renderer.philox, "uniforms", lambda seed, index, stream, n: {4: np.array([[0.25]])}[stream])
-    scene = {
-        "index": np.array([0]),
-        "jitter_px": np.array([0.5]),
-        "decoy_x": np.array([0.0]),
-        "decoy_y": np.array([0.5]),
-    }
+    drawn = {4: np.array([[0.25]]), 5: np.arange(1.0, 12)[None]}
+    for kind in ("normals", "uniforms"):
+        monkeypatch.setattr(renderer.philox, kind, lambda seed, index, stream, n: drawn[stream][:, :n])
+    scene = {name: np.array([x]) for name, x in {"index": 0, "jitter_px": 0.5, "decoy_x": 0.0, "decoy_y": 0.5}.items()}
     assert renderer.jitter(SMALL, 0, scene)[0].tolist() == [[0.5, 1], [1.5, 2], [2.5, 3], [3.5, 4]]
     path = np.array([[[0.0, 0.0], [3.0, 4.0], [3.0, 6.0], [4.0, 6.0]]])  # steps of 5, 2 and 1 px: -5, -3, -4
     swing = np.array([3.0, -2.0, 0.0, -1.0])
@@ -139,32 +117,18 @@ def test_shake_and_decoy_by_hand(monkeypatch):
     assert renderer.decoy(SMALL, 0, scene, path)[0] == pytest.approx(expected)
 
 
-def test_the_object_is_as_large_as_its_depth_says():
-    """A disc of 0.1 m 1.6 m away is 4 px in radius, 0.6 times that where the clip's factor says so; grey in 255ths."""
-    scene = {"index": np.arange(2), "brightness": np.ones(2), "background": np.full(2, 0.1), "noise": np.zeros(2)}
-    scene |= {"size_factor": np.array([1.0, 0.6]), "occluder_px": np.full(2, 4.0), "occluder_place": np.zeros(2)}
-    image = renderer.chunk(SMALL, 0, scene, np.zeros((2, 4, 3)) + [0.0, 0.0, 1.6])
-    assert (image[:, :, 16, 16] == 255).all() and (image[:, :, 0, -1] == 26).all()
-    assert (image[..., :4] == 140).all(), "a bar halfway between object and background"
-    area = (image[..., 4:] - 26.0).sum(axis=(2, 3)) / 229
-    assert area == pytest.approx(np.pi * np.array([[16.0], [5.76]]) + np.zeros(4), rel=0.02)
-
-
 def test_squares_have_the_disc_s_area_and_a_flat_side():
     """Clips of both shapes at the same places: only the shape differs, for about the share asked for."""
     world = QUIET.replace(radius_m=0.4, extent_max_px=30.0)
-    discs, mixed = clips_of(world, 40), clips_of(world.replace(squares=0.5), 40)
-    assert (discs.table == mixed.table).all(axis=None)
-    changed_N = (discs.render(np.arange(40)) != mixed.render(np.arange(40))).any(axis=(1, 2, 3))
+    discs, mixed = (everything(clips_of(cfg, 40)) for cfg in (world, world.replace(squares=0.5)))
+    changed_N = (discs != mixed).any(axis=(1, 2, 3))
     assert 10 < changed_N.sum() < 30
-    for k in np.flatnonzero(changed_N)[:5]:
-        disc_SS, square_SS = (clips.render(np.array([k]))[0, 0].astype(float) for clips in (discs, mixed))
-        light = [(one - one.min()).sum() for one in (disc_SS, square_SS)]
-        assert light[1] == pytest.approx(light[0], rel=0.05)
-        sides = np.ptp(np.argwhere(square_SS > square_SS.min() + 0.6 * np.ptp(square_SS)), axis=0) + 1
-        assert abs(sides[0] - sides[1]) <= 1
-        full = (square_SS > square_SS.min() + 0.6 * np.ptp(square_SS)).sum()
-        assert full == pytest.approx(sides.prod(), rel=0.02), "its box is full"
+    for disc_SS, square_SS in zip(discs[changed_N][:5, 0], mixed[changed_N][:5, 0], strict=True):
+        assert (square_SS - square_SS.min()).sum() == pytest.approx((disc_SS - disc_SS.min()).sum(), rel=0.05)
+        full_SS = square_SS > square_SS.min() + 0.6 * np.ptp(square_SS)
+        rows, columns = np.ptp(np.argwhere(full_SS), axis=0) + 1
+        assert abs(rows - columns) <= 1
+        assert full_SS.sum() == pytest.approx(rows * columns, rel=0.02), "its box is full"
 
 
 def test_light_falls_off_from_one_side_to_the_other(monkeypatch):
@@ -191,10 +155,8 @@ def test_compression_rounds_the_coefficients_of_each_block():
     video = clips_of(Config(), n=2).render(np.arange(2))
     coefficients = scipy.fft.dctn(video.reshape(2, 16, 8, 8, 8, 8).astype(float), axes=(3, 5), norm="ortho")
     step = np.array([10.0, 60.0]).reshape(2, 1, 1, 1, 1, 1)
-    rounded = scipy.fft.idctn(np.floor(coefficients / step + 0.5) * step, axes=(3, 5), norm="ortho").reshape(
-        video.shape
-    )
-    error = renderer.compressed(video, step.flatten()) - np.clip(rounded, 0, 255)
+    rounded = scipy.fft.idctn(np.floor(coefficients / step + 0.5) * step, axes=(3, 5), norm="ortho")
+    error = renderer.compressed(video, step.flatten()) - np.clip(rounded.reshape(video.shape), 0, 255)
     assert np.abs(error).mean() < 0.4, "half a level from rounding alone"
     assert (np.abs(error) > 2).mean() < 0.01, "a coefficient near the middle may be rounded the other way"
     assert (renderer.compressed(video, np.zeros(2)) == video).all()
