@@ -52,21 +52,12 @@ def clips():
     return ClipSet(CFG, 7, recipes.draw(CFG, 7, np.arange(40)))
 
 
-def explainer_of(*names):
-    """An Explainer of untrained networks; the same weights and recipes whenever it is made."""
+@pytest.fixture(scope="session")
+def explainer():
+    """An Explainer of two untrained networks."""
     clean, members = np.random.default_rng(0).integers(20, 60, (40, 16, 64, 64), np.uint8), {}
-    for name in names:
+    for name in CFG.models:
         members[name] = trained.Scored(models.build(CFG.replace(model=name))).eval().measure(clean)
     train = ClipSet(CFG, 1, recipes.draw(CFG, 1, np.arange(40)))
     path_RTx2, motion_R = train.track_NFx3[:, :16, :2] * CFG.size, train.table["motion"].to_numpy()
     return evidence.Explainer(CFG, members, path_RTx2, motion_R, None)
-
-
-@pytest.fixture(scope="session")
-def explainer():
-    return explainer_of("i3d")
-
-
-@pytest.fixture(scope="session")
-def both():
-    return explainer_of("i3d", "magvit")

@@ -64,25 +64,18 @@ def test_a_mirrored_clip_is_left_for_right_and_nothing_else(clips, explainer, mo
     assert any("left" in sentence for text in texts[0] for sentence in text)
 
 
-def test_a_watched_network_predicts_as_before(clips, explainer):
+def test_watched_networks_predict_as_before_and_vote_and_look_together(clips, explainer):
     video_NTSS = clips.render(np.arange(6))
-    alone = trained.Scored(models.build(clips.cfg.replace(model="i3d"))).eval()
+    nets = [trained.Scored(models.build(clips.cfg.replace(model=name))).eval() for name in explainer.members]
+    theirs, _ = predict.of_clips(predict.Network(clips.cfg, [net.of_array for net in nets]), video_NTSS)
     seen = evidence.look(explainer, video_NTSS)
-    ours, theirs = seen.predicted, predict.of_member(alone.of_array, video_NTSS)[0]
-    for a, b in zip(ours, theirs, strict=True):
+    for a, b in zip(seen.predicted, theirs, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
-    assert seen.path_NTx3.shape == (6, 16, 3)
+    assert seen.path_NTx3.shape == (6, 16, 3) and seen.vote_MN.shape == (2, 6) and seen.look_Nthw.shape == (6, 4, 8, 8)
     np.testing.assert_allclose(seen.look_Nthw.sum(axis=(1, 2, 3)), 1, atol=1e-5)
-
-
-def test_several_networks_vote_and_look_together(clips, both):
-    video_NTSS = clips.render(np.arange(4))
-    seen = evidence.look(both, video_NTSS)
-    assert seen.vote_MN.shape == (2, 4) and seen.look_Nthw.shape == (4, 4, 8, 8)
-    (record, *_) = evidence.of_clips(both, video_NTSS)
-    assert record.networks == ("I3D", "MAGVIT") and record.votes in (0, 1, 2)
-    disagreeing = record.model_copy(update={"votes": 1, "ood": 0.2, "probability": record.probability | {"linear": 99}})
-    assert disagreeing.model_copy(update={"motion": "linear"}).certainty == "unsure"
+    (record, *_) = evidence.of_clips(explainer, video_NTSS)
+    assert record.networks == ("I3D", "MAGVIT")
+    assert record.votes == (seen.vote_MN[:, 0] == seen.predicted.prob_NK[0].argmax()).sum()
 
 
 def test_footage_is_described_in_its_own_pixels_and_seconds(clips, explainer):
