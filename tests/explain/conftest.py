@@ -5,10 +5,8 @@ import pytest
 
 from trajnb import models
 from trajnb.config import Config
-from trajnb.data import ClipSet
 from trajnb.explain import evidence
 from trajnb.predict import trained
-from trajnb.world import recipes
 
 CFG = Config(run_name="tiny", models=["i3d", "magvit"], clips=40, test_clips=40)
 
@@ -48,16 +46,11 @@ def other(record):
 
 
 @pytest.fixture(scope="session")
-def clips():
-    return ClipSet(CFG, 7, recipes.draw(CFG, 7, np.arange(40)))
-
-
-@pytest.fixture(scope="session")
-def explainer():
+def explainer(clips):
     """An Explainer of two untrained networks."""
     clean, members = np.random.default_rng(0).integers(20, 60, (40, 16, 64, 64), np.uint8), {}
     for name in CFG.models:
         members[name] = trained.Scored(models.build(CFG.replace(model=name))).eval().measure(clean)
-    train = ClipSet(CFG, 1, recipes.draw(CFG, 1, np.arange(40)))
+    train = clips.take(slice(40, 80))
     path_RTx2, motion_R = train.track_NFx3[:, :16, :2] * CFG.size, train.table["motion"].to_numpy()
     return evidence.Explainer(CFG, members, path_RTx2, motion_R, None)
