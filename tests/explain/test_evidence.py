@@ -48,9 +48,8 @@ def test_a_mirrored_clip_is_left_for_right_and_nothing_else(clips, explainer, mo
     video_NTSS = clips.render(np.arange(40))
     seen = evidence.look(explainer, video_NTSS)
     # Their true paths, which are as varied as paths are, stand in for those that untrained networks estimate.
-    seen = seen._replace(
-        path_NTx3=np.log(clips.track_NFx3[:40, :16]) * [0, 0, 1] + clips.track_NFx3[:40, :16] * [1, 1, 0]
-    )
+    track_NTx3 = clips.track_NFx3[:40, :16]
+    seen = seen._replace(path_NTx3=np.log(track_NTx3) * [0, 0, 1] + track_NTx3 * [1, 1, 0])
     sides = explainer.path_RTx2 * [-1, 1] + [clips.cfg.size, 0]
     texts = []
     for one, network, video in (
