@@ -39,12 +39,6 @@ def record():
     )
 
 
-@pytest.fixture
-def other(record):
-    """A function: the record with other values."""
-    return lambda **changes: evidence.Evidence(**record.model_dump() | changes)
-
-
 @pytest.fixture(scope="session")
 def explainer(clips):
     """An Explainer of two untrained networks."""

@@ -58,9 +58,8 @@ def test_ask_answers_about_a_file(explainer, tmp_path, monkeypatch, capsys):
             cli.main()
         return code.value.code, *capsys.readouterr()
 
-    code, printed, _ = ended("how fast does it move?")
-    assert code == 0 and "px/s" in printed
-    by_rules = printed
+    code, by_rules, _ = ended("how fast does it move?")
+    assert code == 0 and "px/s" in by_rules
     for wrote, why, shown in [
         (["It is a lie.", "In 0.17 s it is expected."], "", "Written by m; 1 unsupported sentences were left out."),
         (["It is a lie."], "no answer in 2 s", f"{by_rules}Written by rules; m was left out: no answer in 2 s."),

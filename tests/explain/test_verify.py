@@ -73,8 +73,8 @@ def test_sentences_are_supported_contradicted_or_dropped_in_anybody_s_words(reco
     ],
 )
 @pytest.mark.parametrize("length", ["sentence", "paragraph", "page"])
-def test_the_default_writer_states_nothing_else(other, changes, length):
-    record = other(**changes)
+def test_the_default_writer_states_nothing_else(record, changes, length):
+    record = record.model_copy(update=changes)
     checked = verify(words.write(record, length), record)
     assert [one for one in checked if one.status != SUPPORTED] == []
     assert all(one.sentence[0].isupper() or one.sentence[0].isdigit() for one in checked)
@@ -92,12 +92,13 @@ def test_a_text_about_another_clip_is_objected_to(clips, explainer):
         assert coverage(checked) < coverage(verify(words.write(mine, "page"), mine))
 
 
-def test_certainty_is_that_of_probability_votes_and_distribution(other):
-    doubtful = other(probability={"linear": 31, "parabolic": 9, "circular": 55, "random": 5})
-    for unsure in (doubtful, other(ood=1.2), other(networks=["A", "B"], votes=1)):
-        assert unsure.certainty == "unsure"
-    assert other(networks=["A", "B", "C"], votes=2).certainty == "fairly sure"
-    found = verify(["The network is not sure of a circular motion.", "It is certain."], doubtful)
+def test_certainty_is_that_of_probability_votes_and_distribution(record):
+    doubtful = {"probability": {"linear": 31, "parabolic": 9, "circular": 55, "random": 5}}
+    for changes in (doubtful, {"ood": 1.2}, {"networks": ["A", "B"], "votes": 1}):
+        assert record.model_copy(update=changes).certainty == "unsure"
+    assert record.model_copy(update={"networks": ["A", "B", "C"], "votes": 2}).certainty == "fairly sure"
+    sentences = ["The network is not sure of a circular motion.", "It is certain."]
+    found = verify(sentences, record.model_copy(update=doubtful))
     assert [one.status for one in found] == [SUPPORTED, CONTRADICTED]
 
 
