@@ -4,11 +4,8 @@ import numpy as np
 import pytest
 
 from trajnb import models
-from trajnb.config import Config
 from trajnb.explain import evidence
 from trajnb.predict import trained
-
-CFG = Config(run_name="tiny", models=["i3d", "magvit"], clips=40, test_clips=40)
 
 
 @pytest.fixture
@@ -43,8 +40,8 @@ def record():
 def explainer(clips):
     """An Explainer of two untrained networks."""
     clean, members = np.random.default_rng(0).integers(20, 60, (40, 16, 64, 64), np.uint8), {}
-    for name in CFG.models:
-        members[name] = trained.Scored(models.build(CFG.replace(model=name))).eval().measure(clean)
+    for name in ("i3d", "magvit"):
+        members[name] = trained.Scored(models.build(clips.cfg.replace(model=name))).eval().measure(clean)
     train = clips.take(slice(40, 80))
-    path_RTx2, motion_R = train.track_NFx3[:, :16, :2] * CFG.size, train.table["motion"].to_numpy()
-    return evidence.Explainer(CFG, members, path_RTx2, motion_R, None)
+    path_RTx2, motion_R = train.track_NFx3[:, :16, :2] * clips.cfg.size, train.table["motion"].to_numpy()
+    return evidence.Explainer(clips.cfg, members, path_RTx2, motion_R, None)

@@ -15,7 +15,6 @@ from trajnb.predict import annotate, trained
         ("Where will it be in 0.1 s?", ["In 0.10 s the object is expected at (18, 32) px"]),
         ("where will it be in 100 ms", ["In 0.10 s the object is expected at (18, 32) px"]),
         ("Where will it be in three frames?", ["In 0.10 s the object is expected at (18, 32) px"]),
-        ("Will it go up as before?", ["to move down and left"]),
         ("Where does it go next?", ["In 0.17 s the object is expected at (16, 34) px", "to move down and left"]),
         ("What kind of motion is it?", ["sure that the motion is circular"]),
         ("How sure is the network?", ["with a probability of 94 %"]),

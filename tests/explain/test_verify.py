@@ -16,7 +16,6 @@ TRUE = [  # in words that the default writer does not use
     "In 0.1 seconds the object will be at (18, 32) px.",
     "Its path turns clockwise by 211\N{DEGREE SIGN}.",
     "The object moves 12 % nearer to the camera.",
-    "The class query looks at (40, 24) px at 0.30 s.",
 ]
 LIES = [
     "The network is unsure that the motion is circular.",
@@ -33,7 +32,6 @@ LIES = [
     "The object moves away at 61 px/s.",
     "It is circular with a probability of under 90 %.",
     "Of the 5 nearest training paths 4 are random and 1 is circular.",
-    "Its 95 % region is 4 px wide.",
 ]
 UNKNOWN = [
     "The motion is circular because a red ball was thrown.",
