@@ -16,6 +16,7 @@ TRUE = [  # in words that the default writer does not use
     "In 0.1 seconds the object will be at (18, 32) px.",
     "Its path turns clockwise by 211\N{DEGREE SIGN}.",
     "The object moves 12 % nearer to the camera.",
+    "The class query looks at (40, 24) px at 0.30 s.",
 ]
 LIES = [
     "The network is unsure that the motion is circular.",
