@@ -51,6 +51,6 @@ def discs():
 
 @pytest.fixture(scope="session")
 def clips():
-    """800 clips of the default world, as many of each class in every four; nobody changes them."""
+    """800 clips of the default world, one of each class in every four; nobody changes them."""
     cfg = Config()
     return ClipSet(cfg, 5, recipes.draw(cfg, 5, np.arange(800)))

@@ -28,10 +28,10 @@ def test_nano_presets_cost_the_same():
 @pytest.mark.parametrize("name", models.EXTRACTORS)
 def test_inference_costs_less_than_training_and_measuring_leaves_the_net_alone(name):
     net = models.build(Config(model=name))
-    before = {name: w.clone() for name, w in net.state_dict().items()}
+    before = {key: w.clone() for key, w in net.state_dict().items()}
     spent = cost(net, SHAPE)
     assert latency_ms(net, SHAPE) > 0
-    assert all(torch.equal(before[name], w) for name, w in net.state_dict().items())
+    assert all(torch.equal(before[key], w) for key, w in net.state_dict().items())
     assert all(w.grad is None for w in net.parameters())
     assert spent["parameters"] < sum(w.numel() for w in net.parameters()), "no observed queries"
     assert spent["macs"] < spent["training_macs"]
