@@ -1,10 +1,12 @@
-"""What several tests share: a set of drawn clips that needs no world, and parameters without files."""
+"""What several tests share: clips of the default world, and a set of drawn clips that needs no world."""
 
 import numpy as np
 import pytest
 import torch
 
-from trajnb.data import Batch
+from trajnb.config import Config
+from trajnb.data import Batch, ClipSet
+from trajnb.world import recipes
 
 
 class Discs:
@@ -45,3 +47,10 @@ class Discs:
 def discs():
     """Makes a set of drawn clips: discs(32)."""
     return Discs
+
+
+@pytest.fixture(scope="session")
+def clips():
+    """800 clips of the default world, one of each class in every four; nobody changes them."""
+    cfg = Config()
+    return ClipSet(cfg, 5, recipes.draw(cfg, 5, np.arange(800)))

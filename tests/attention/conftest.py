@@ -6,10 +6,8 @@ import torch
 from trajnb import models
 from trajnb.attention.layers import Explained
 from trajnb.config import Config
-from trajnb.data import ClipSet
 from trajnb.models.head import Head
 from trajnb.models.transformer import Transformer
-from trajnb.world import recipes
 
 CFG = Config()
 SHAPE = (CFG.frames, CFG.size, CFG.size)
@@ -33,9 +31,9 @@ def explained(request):
 
 
 @pytest.fixture(scope="session")
-def clips():
-    """Eight clips of the default world, two of each class."""
-    return ClipSet(CFG, 0, recipes.draw(CFG, 0, torch.arange(8).numpy()))
+def clips(clips):
+    """Two of each class."""
+    return clips.take(slice(8))
 
 
 @pytest.fixture(scope="session")

@@ -5,31 +5,23 @@ import psutil
 import pytest
 import torch
 
-from trajnb.config import Config
-from trajnb.data import ClipSet, Rendered, batches, in_memory
+from trajnb.data import Rendered, batches, in_memory
 from trajnb.data.batches import ahead
-from trajnb.world import recipes
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def clips():
-    cfg = Config()
-    return ClipSet(cfg, 0, recipes.draw(cfg, 0, np.arange(12)))
 
 
 def test_rendered_clips_are_the_rendered_ones(clips):
     held, rows_KB = in_memory(clips, CPU), np.array([[3, 1], [7, 11]])
     assert isinstance(held, Rendered)
-    assert len(held) == 12
+    assert len(held) == len(clips)
     for one, other, rows in zip(batches(held, rows_KB, CPU), batches(clips, rows_KB, CPU), rows_KB, strict=True):
         for part, same, again in zip(one, other, clips.batch(rows), strict=True):
             assert torch.equal(part, same) and torch.equal(part, again)
 
 
 def test_what_does_not_fit_is_rendered_batch_by_batch(clips, monkeypatch):
-    needed = 12 * clips.cfg.frames * clips.cfg.size**2
+    needed = len(clips) * clips.cfg.frames * clips.cfg.size**2
     for free, fits in ((needed / 0.4 + 9, True), (needed / 0.4 - 9, False)):
         monkeypatch.setattr(psutil, "virtual_memory", lambda free=free: type("Memory", (), {"available": free}))
         assert isinstance(in_memory(clips, CPU), Rendered) == fits

@@ -61,16 +61,13 @@ def test_other_parameters_are_refused_by_name(folder, change):
         data.load(CFG.replace(**change), "test" if "test_clips" in change else "train", folder)
 
 
-def test_a_changed_file_is_refused(folder, tmp_path):
+def test_missing_data_says_what_to_run_and_a_changed_file_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="run 01_data first"):
+        data.load(CFG, "train", tmp_path)
     data.make(CFG, tmp_path)
     table = pd.read_parquet(tmp_path / "recipes.parquet")
     files.write_parquet(tmp_path / "recipes.parquet", table.assign(depth_m=3.0))
     with pytest.raises(ValueError, match="not what its manifest says"):
-        data.load(CFG, "train", tmp_path)
-
-
-def test_missing_data_says_what_to_run(tmp_path):
-    with pytest.raises(FileNotFoundError, match="run 01_data first"):
         data.load(CFG, "train", tmp_path)
 
 

@@ -10,26 +10,19 @@ from trajnb.data import ClipSet
 from trajnb.evaluation import leaderboard, metrics, predictions
 from trajnb.evaluation.predictions import Predictions
 from trajnb.models import trained
-from trajnb.world import recipes
 
 CFG = Config(run_name="board", clips=80, test_clips=60)
 MEASURED = {name: 1.0 for name in leaderboard.MEASURED} | {"device": "cpu"}
 
 
 @pytest.fixture(scope="module")
-def sets():
-    """Training, validation and test clips."""
-    return [ClipSet(CFG, seed, recipes.draw(CFG, seed, np.arange(n))) for seed, n in enumerate((80, 40, 60))]
+def test(clips):
+    return clips.take(slice(60))
 
 
 @pytest.fixture(scope="module")
-def test(sets):
-    return sets[2]
-
-
-@pytest.fixture(scope="module")
-def others(sets):
-    return leaderboard.baselines(*sets, CFG)
+def others(clips, test):
+    return leaderboard.baselines(clips.take(slice(60, 140)), clips.take(slice(140, 180)), test, CFG)
 
 
 @pytest.fixture(autouse=True)

@@ -14,11 +14,6 @@ from trajnb.world import camera, recipes
 CFG = Config()
 
 
-@pytest.fixture(scope="module")
-def clips():
-    return ClipSet(CFG, 3, recipes.draw(CFG, 3, np.arange(400)))
-
-
 TIME = (np.arange(CFG.frames + CFG.horizon) / CFG.frame_rate)[:, None]
 STRAIGHT = np.array([-0.5, 0.2, 3.0]) + np.array([1.5, -0.4, 0.8]) * TIME
 FALLING = np.array([-0.4, 0.3, 2.8]) + np.array([1.2, -2.0, 0.3]) * TIME + 4.905 * TIME**2 * [0, 1, 0]

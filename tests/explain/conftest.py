@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 
 from trajnb import models
-from trajnb.config import Config
-from trajnb.data import ClipSet
 from trajnb.explain import evidence
 from trajnb.predict import trained
-from trajnb.world import recipes
-
-CFG = Config(run_name="tiny", models=["i3d", "magvit"], clips=40, test_clips=40)
 
 
 @pytest.fixture
@@ -41,32 +36,12 @@ def record():
     )
 
 
-@pytest.fixture
-def other(record):
-    """A function: the record with other values."""
-    return lambda **changes: evidence.Evidence(**record.model_dump() | changes)
-
-
 @pytest.fixture(scope="session")
-def clips():
-    return ClipSet(CFG, 7, recipes.draw(CFG, 7, np.arange(40)))
-
-
-def explainer_of(*names):
-    """An Explainer of untrained networks; the same weights and recipes whenever it is made."""
+def explainer(clips):
+    """An Explainer of two untrained networks."""
     clean, members = np.random.default_rng(0).integers(20, 60, (40, 16, 64, 64), np.uint8), {}
-    for name in names:
-        members[name] = trained.Scored(models.build(CFG.replace(model=name))).eval().measure(clean)
-    train = ClipSet(CFG, 1, recipes.draw(CFG, 1, np.arange(40)))
-    path_RTx2, motion_R = train.track_NFx3[:, :16, :2] * CFG.size, train.table["motion"].to_numpy()
-    return evidence.Explainer(CFG, members, path_RTx2, motion_R, None)
-
-
-@pytest.fixture(scope="session")
-def explainer():
-    return explainer_of("i3d")
-
-
-@pytest.fixture(scope="session")
-def both():
-    return explainer_of("i3d", "magvit")
+    for name in ("i3d", "magvit"):
+        members[name] = trained.Scored(models.build(clips.cfg.replace(model=name))).eval().measure(clean)
+    train = clips.take(slice(40, 80))
+    path_RTx2, motion_R = train.track_NFx3[:, :16, :2] * clips.cfg.size, train.table["motion"].to_numpy()
+    return evidence.Explainer(clips.cfg, members, path_RTx2, motion_R, None)

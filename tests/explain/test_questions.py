@@ -15,7 +15,6 @@ from trajnb.predict import annotate, trained
         ("Where will it be in 0.1 s?", ["In 0.10 s the object is expected at (18, 32) px"]),
         ("where will it be in 100 ms", ["In 0.10 s the object is expected at (18, 32) px"]),
         ("Where will it be in three frames?", ["In 0.10 s the object is expected at (18, 32) px"]),
-        ("Will it go up as before?", ["to move down and left"]),
         ("Where does it go next?", ["In 0.17 s the object is expected at (16, 34) px", "to move down and left"]),
         ("What kind of motion is it?", ["sure that the motion is circular"]),
         ("How sure is the network?", ["with a probability of 94 %"]),
@@ -58,9 +57,8 @@ def test_ask_answers_about_a_file(explainer, tmp_path, monkeypatch, capsys):
             cli.main()
         return code.value.code, *capsys.readouterr()
 
-    code, printed, _ = ended("how fast does it move?")
-    assert code == 0 and "px/s" in printed
-    by_rules = printed
+    code, by_rules, _ = ended("how fast does it move?")
+    assert code == 0 and "px/s" in by_rules
     for wrote, why, shown in [
         (["It is a lie.", "In 0.17 s it is expected."], "", "Written by m; 1 unsupported sentences were left out."),
         (["It is a lie."], "no answer in 2 s", f"{by_rules}Written by rules; m was left out: no answer in 2 s."),

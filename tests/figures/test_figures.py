@@ -6,14 +6,10 @@ import pandas as pd
 import pytest
 
 from trajnb import figures
-from trajnb.config import Config
-from trajnb.data import ClipSet
 from trajnb.evaluation import controls, metrics
 from trajnb.evaluation.predictions import Predictions
 from trajnb.figures import style
-from trajnb.world import recipes
 
-CFG = Config()
 USER_STYLE = {
     "savefig.bbox": "tight",
     "savefig.facecolor": "black",
@@ -22,11 +18,6 @@ USER_STYLE = {
     "lines.linewidth": 9,
     "backend": "TkAgg",  # which cannot start without a screen
 }
-
-
-@pytest.fixture(scope="module")
-def clips():
-    return ClipSet(CFG, 0, recipes.draw(CFG, 0, np.arange(80)))
 
 
 @pytest.fixture(scope="module")

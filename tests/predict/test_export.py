@@ -24,7 +24,7 @@ BOARD = {"clips_seen": 512, "n_test": 40, "seeds": 1, "test_top1": 0.25, "test_t
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """What a run of two networks with random weights has exported."""
+    """What a run of two networks with random weights has exported, without onnxruntime-web."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRAJNB_OUTPUTS", str(tmp_path_factory.mktemp("outputs")))
         data.make(CFG, CFG.stage_dir("data"))
@@ -35,6 +35,7 @@ def folder(tmp_path_factory):
             files.write_json(where / "metrics.json", {"val_top1": 0.1 * k})
         board = pd.DataFrame([{"model": model, "ade_px": 9.0, "ece": 0.1} | BOARD for model in CFG.models])
         files.write_csv(CFG.stage_dir("evaluate") / "leaderboard.csv", board)
+        patch.setattr(export, "RUNTIME", CFG.run_dir)
         export.main(CFG.model_dump_json(), str(CFG.run_dir / "export"))
         yield CFG.run_dir / "export"
 
@@ -74,6 +75,7 @@ def test_no_path_of_this_machine_is_exported(folder):
 
 def test_bfloat16_is_exported_as_float32_and_what_cannot_be_exported_stops_no_run(folder, monkeypatch):
     run, scored = folder.parent, trained.scored(CFG)
+    assert not (run / "play.html").exists(), "no page without onnxruntime-web"
     scored.net.precision = "bfloat16"
     assert b"bfloat16" not in export.onnx_file(scored, CFG) and scored.net.precision == "float32"
     (run / "play.html").write_text("of an earlier network")
@@ -146,9 +148,3 @@ def test_prediction_works_in_an_environment_that_holds_the_extra_onnx_alone(fold
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("written:") == 5 and len(list((tmp_path / "out").glob("*.mp4"))) == 5
-
-
-def test_without_onnxruntime_web_there_is_no_page(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "RUNTIME", tmp_path)
-    assert export.write_page(tmp_path / "play.html", folder) is None
-    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Curves, mean accuracies and calibration of models whose predictions are known beforehand."""
+"""Curves and mean accuracies of models whose predictions are known beforehand, and the reliability diagram."""
 
 import numpy as np
 import pytest
@@ -94,41 +94,10 @@ def test_every_model_and_seed_is_evaluated_under_every_condition(clean, monkeypa
         assert len(save(figure, tmp_path, f"{number}").data) > 3000
 
 
-def simulated(n, factor, seed=0):
-    """Class probabilities (N, 4) and labels of a network whose logits are `factor` times the calibrated ones."""
-    rng = np.random.default_rng(seed)
-    logits_NK = 2.5 * rng.normal(size=(n, 4))
-    label_N = (metrics.softmax(logits_NK).cumsum(axis=1) < rng.uniform(size=(n, 1))).sum(axis=1)
-    return metrics.softmax(factor * logits_NK), label_N
-
-
-@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
-def test_the_temperature_is_the_factor_of_the_logits_and_undoes_it(factor):
-    prob_NK, label_N = simulated(20_000, factor)
-    assert metrics.temperature(prob_NK, label_N) == pytest.approx(factor, rel=0.05)
-    assert metrics.tempered(prob_NK, factor) == pytest.approx(simulated(20_000, 1.0)[0])
-
-
-def test_the_temperature_depends_on_probabilities_however_small():
-    """One clip in a hundred is wrong by 60 nats; clamped at 1e-12 it would count as 28."""
-    logits_NK = np.zeros((1000, 4))
-    logits_NK[:, 0] = 60.0
-    label_N = np.where(np.arange(1000) % 100, 0, 1)
-    best = 60 / np.log(0.99 / (0.01 / 3))  # where softmax gives class 0 its share of 0.99, up to the three others' tie
-    assert metrics.temperature(metrics.softmax(logits_NK), label_N) == pytest.approx(best, rel=0.02)
-
-
-def test_selective_risk_falls_with_confidence_and_ends_at_the_error_rate():
-    prob_NK, label_N = simulated(5000, 1.0)
-    share_N, risk_N = metrics.selective_risk(prob_NK, label_N)
-    assert risk_N[-1] == pytest.approx(1 - metrics.top1(prob_NK, label_N))
-    assert risk_N[1000] < risk_N[2500] < risk_N[-1]
-    assert share_N[-1] == 1
-
-
-def test_a_calibrated_network_lies_on_the_diagonal(tmp_path):
-    prob_NK, label_N = simulated(20_000, 1.0)
+def test_the_reliability_diagram_shows_what_was_counted(tmp_path):
+    prob_NK, label_N = np.random.default_rng(0).dirichlet(np.ones(4), 500), np.arange(500) % 4
     figure = figures.reliability({"i3d": Predictions(prob_NK)}, label_N)
-    confidence, accuracy = figure.axes[0].lines[1].get_data()
-    assert np.nanmax(np.abs(np.subtract(confidence, accuracy))) < 0.15
+    diagonal, line = figure.axes[0].lines[:2]
+    np.testing.assert_array_equal(*diagonal.get_data())
+    np.testing.assert_array_equal(line.get_data(), metrics.reliability(prob_NK, label_N)[1:])
     assert len(save(figure, tmp_path, "reliability").data) > 3000

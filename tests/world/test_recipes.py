@@ -17,11 +17,6 @@ HARD = {"blur_px": 2.0, "texture": 0.3, "occluder_px": 12.0, "decoy": True, "jit
 HARD |= {"lighting": 0.5, "shadow": 0.4, "compression": 50.0}
 
 
-@pytest.fixture(scope="module")
-def clips():
-    return ClipSet(CFG, 5, recipes.draw(CFG, 5, np.arange(800)))
-
-
 def bytes_of(index):
     """Pixels of some clips with every nuisance, in a process of its own as well."""
     cfg = Config(**HARD)
