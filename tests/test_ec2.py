@@ -62,21 +62,16 @@ def test_a_machine_taken_back_leaves_a_run_that_another_one_goes_on_with(tmp_pat
     assert (bucket / "train-i3d" / "final.safetensors").read_text() == "x"
 
 
-def test_a_run_of_other_parameters_is_not_gone_on_with_and_a_deadline_ends_one(tmp_path, metadata):
+@pytest.mark.parametrize("hours", [0, 1])
+def test_a_deadline_or_sigterm_ends_a_run_that_other_parameters_do_not_go_on_with(tmp_path, metadata, hours):
     lab = machine(tmp_path / "first")
     lab.write("01_data", SLOW)
-    printed = start(lab, tmp_path / "bucket", 0, metadata).communicate(timeout=120)[0]
-    assert "its 0 hours are over" in printed
+    process = start(lab, tmp_path / "bucket", hours, metadata)
+    if hours:  # a container that has to go
+        once_printed("begun", process).send_signal(signal.SIGTERM)
+    printed = process.communicate(timeout=120)[0]
+    assert process.returncode != 0 and f"its {hours} hours are over" in printed
     assert "equal to the run here\n" in printed
     (lab.folder / "params" / "mine.yaml").write_text("run_name: mine\nmodels: [magvit]\n")
     printed = start(lab, tmp_path / "bucket", 0, metadata).communicate(timeout=120)[0]
     assert "mine was begun with another commit or other parameters" in printed
-
-
-def test_a_container_that_has_to_go_saves_its_run(tmp_path, metadata):
-    lab = machine(tmp_path / "first")
-    lab.write("01_data", SLOW)
-    process = start(lab, tmp_path / "bucket", 1, metadata)
-    once_printed("begun", process).send_signal(signal.SIGTERM)
-    printed = process.communicate(timeout=120)[0]
-    assert process.returncode != 0 and "equal to the run here\n" in printed, printed

@@ -7,7 +7,7 @@ import sys
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from trajnb import kernel
 
@@ -48,14 +48,10 @@ def person(tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(value))
 
 
-def written(path, *sources):
-    nbformat.write(new_notebook(cells=[new_code_cell(source) for source in sources]), path)
-    return path
-
-
-def papermill(path):
+def papermill(folder, *sources):
     """The notebook that papermill writes with our engine, and its exit code."""
-    out = path.with_name("out.ipynb")
+    path, out = folder / "a.ipynb", folder / "out.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(source) for source in sources]), path)
     command = [sys.executable, "-m", "papermill", path, out, "--engine", "trajnb", "-k", "python3", "-l", "python"]
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONWARNINGS", "PYTHONPATH")}
     done = subprocess.run(command, env=environment, capture_output=True)
@@ -63,12 +59,12 @@ def papermill(path):
 
 
 def test_papermill_with_our_engine_reads_no_personal_settings(person, tmp_path):
-    notebook, code = papermill(written(tmp_path / "a.ipynb", LOOK))
+    notebook, code = papermill(tmp_path, LOOK)
     assert (code, notebook.cells[0].outputs[0].text) == (0, EXPECTED)
 
 
 def test_a_dead_kernel_is_told_from_a_finished_one(tmp_path):
-    notebook, code = papermill(written(tmp_path / "a.ipynb", "1", "import os; os._exit(1)", "2"))
+    notebook, code = papermill(tmp_path, "1", "import os; os._exit(1)", "2")
     assert code != 0
     assert [cell.metadata.papermill.status for cell in notebook.cells] == ["completed", "failed", "pending"]
     assert "kernel" in notebook.cells[1].outputs[-1].evalue.lower()
@@ -76,14 +72,12 @@ def test_a_dead_kernel_is_told_from_a_finished_one(tmp_path):
 
 def test_nbval_starts_kernels_without_personal_settings(person, tmp_path):
     """In a process of its own, where conftest.py has removed the settings before nbval starts its kernel."""
-    path = written(tmp_path / "a.ipynb", LOOK, "print(1)")
-    notebook = nbformat.read(path, as_version=4)
-    for cell, text in zip(notebook.cells, (EXPECTED, "2\n"), strict=True):
-        cell |= {"outputs": [nbformat.v4.new_output("stream", text=text)], "execution_count": 1}
-    nbformat.write(notebook, path)
+    shown = {LOOK: new_output("stream", text=EXPECTED), "print(1)": new_output("stream", text="2\n")}
+    cells = [new_code_cell(source, outputs=[output], execution_count=1) for source, output in shown.items()]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "a.ipynb")
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-c", "pyproject.toml"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    command += ["--confcutdir=.", "-p", "conftest", path]
+    command += ["--confcutdir=.", "-p", "conftest", tmp_path / "a.ipynb"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 1 and "1 failed, 1 passed" in done.stdout, done.stdout[-3000:] + done.stderr
     assert "Cell 1: Cell outputs differ" in done.stdout, "another output is red"

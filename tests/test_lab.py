@@ -1,6 +1,7 @@
-"""The lab with a real notebook: a training run that is stopped and goes on (the runner around it: test_runs.py)."""
+"""The lab with a real notebook: a training run that is stopped goes on, and a killed one (the runner: test_runs.py)."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -36,3 +37,15 @@ def test_a_stopped_training_run_goes_on_to_the_bits_of_a_whole_one(monkeypatch, 
     fit(models.build(cfg), data.load(cfg, "train"), data.load(cfg, "val"), cfg, tmp_path / "whole")
     first, second = (tmp_path / name / "final.safetensors" for name in ("whole", "cut/train-i3d"))
     assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.rehearsal
+@pytest.mark.skipif(sys.platform != "linux", reason="the harness forks, and asks Linux how its children are")
+def test_every_kill_at_a_random_instant_is_survived_to_the_bit():
+    """A few of the kills of benchmarks/kill.py."""
+    command = [sys.executable, "benchmarks/kill.py", "5", "tiny"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    survived, kills, in_steps = re.search(r"survived (\d+) of (\d+) kills .*\((\d+) in step", done.stdout).groups()
+    assert survived == kills == "5"
+    assert int(in_steps) < 5, "some fell in a save, an evaluation or a resume"

@@ -16,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 from trajnb import PACKAGE, ROOT, ParameterError, __version__, runs
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+README = (ROOT / "README.md").read_text()
 CONDA_NAMES = {"pytorch": "torch", "playwright-python": "playwright"}
 RANKS = [
     {"files", "progress", "config", "video"},
@@ -100,9 +101,6 @@ def test_imports_run_downward(path):
             continue
         beside = {room, other} <= RANKS[0]
         assert rank[other] < rank[room] or beside, f"{room} imports {other}"
-
-
-README = (ROOT / "README.md").read_text()
 
 
 def test_the_readme_is_short_and_names_what_exists():

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import pytest
 
@@ -25,16 +26,6 @@ def run_dir(tmp_path, monkeypatch):
     for name, text in {"evaluate/leaderboard.csv": "a", "train-i3d/final.safetensors": "b" * 5000, ".lock": ""}.items():
         files.write_text(folder / name, text)
     return folder
-
-
-@pytest.fixture
-def bucket(tmp_path, monkeypatch):
-    """The remote s3:lab, of rclone's own S3 server on loopback, which keeps the bucket in a folder."""
-    (tmp_path / "s3" / "lab").mkdir(parents=True)
-    with servers.s3(tmp_path / "s3") as port:
-        for name, value in servers.environment(port).items():
-            monkeypatch.setenv(name, value)
-        yield "s3:lab"
 
 
 def remote(what, place, *command):
@@ -79,16 +70,18 @@ def test_a_run_that_is_stopped_is_copied_when_it_has_saved_itself(run_dir, tmp_p
     assert (tmp_path / "there" / "tiny" / "saved").read_text() == "all\n"
 
 
-def test_a_bucket_receives_a_run_and_gives_it_to_another_machine(run_dir, bucket, tmp_path, monkeypatch):
+def test_a_bucket_receives_a_run_and_gives_it_to_another_machine(run_dir, tmp_path, monkeypatch):
+    (tmp_path / "s3" / "lab").mkdir(parents=True)
     subprocess.run("sha256sum */* > SHA256SUMS", cwd=run_dir, shell=True, check=True)
-    assert "equal to the run here" in remote("push", f"{bucket}/runs", "true").stderr
-    monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path / "laptop"))
-    assert remote("pull", f"{bucket}/runs").returncode == 0
-    path = tmp_path / "laptop/tiny/train-i3d/final.safetensors"
-    assert path.read_text() == "b" * 5000
-    path.write_text("x")
-    monkeypatch.setenv("RCLONE_IGNORE_EXISTING", "true")  # so that this file is not copied
-    assert "tiny: not copied: " in remote("pull", f"{bucket}/runs").stderr, "what is not equal is not called pulled"
+    with servers.s3(tmp_path / "s3") as port, mock.patch.dict(os.environ, servers.environment(port)):
+        assert "equal to the run here" in remote("push", "s3:lab/runs", "true").stderr
+        monkeypatch.setenv("TRAJNB_OUTPUTS", str(tmp_path / "laptop"))
+        assert remote("pull", "s3:lab/runs").returncode == 0
+        path = tmp_path / "laptop/tiny/train-i3d/final.safetensors"
+        assert path.read_text() == "b" * 5000
+        path.write_text("x")
+        monkeypatch.setenv("RCLONE_IGNORE_EXISTING", "true")  # so that this file is not copied
+        assert "tiny: not copied: " in remote("pull", "s3:lab/runs").stderr, "what is not equal is not called pulled"
 
 
 @pytest.mark.rehearsal

@@ -96,39 +96,31 @@ def test_training_runs_are_spread_with_a_gpu_each_and_a_killed_node_moves_its_ow
     assert all("GPU 0\n" in path.read_text() for path in lab.run_dir.glob("train-*/log.txt"))
 
 
-def test_a_cancelled_job_is_sent_again_and_resumes(cluster, lab):
-    process = start(lab)
-    (job,) = re.findall(r"(\d+) rule_train_wildcards_train-i3d$", cluster("squeue", "-h", "-o", "%i %k"), re.M)
-    cluster("scancel", job)
-    ends_well(process, lab)
-    assert [before > 2 for _, before in begun(lab)] == [False, True]
-
-
-def test_a_job_over_its_memory_is_sent_again_with_more(cluster, lab):
-    more = """count = len((folder / "begun.txt").read_text().splitlines())
+TOO_MUCH = """count = len((folder / "begun.txt").read_text().splitlines())
 held = bytearray(b"x") * (4 * 10**9 if count < 2 else 1)
 time.sleep(6 if count < 2 else 0)"""
-    lab.write("02_train", TRAINING.format(seconds=0.2, more=more))
+
+
+@pytest.mark.parametrize("fault", ["cancelled job", "job over its memory", "restarted controller", "killed runner"])
+def test_after_a_fault_the_run_goes_on_and_no_two_jobs_share_a_folder(cluster, lab, fault):
+    """A job that was lost is sent again, with more memory where it had too little, and resumes."""
+    if fault == "job over its memory":
+        lab.write("02_train", TRAINING.format(seconds=0.2, more=TOO_MUCH))
     process = start(lab)
+    if fault == "cancelled job":
+        (job,) = re.findall(r"(\d+) rule_train_wildcards_train-i3d$", cluster("squeue", "-h", "-o", "%i %k"), re.M)
+        cluster("scancel", job)
+    if fault == "restarted controller":
+        cluster.kill("slurmctld")
+        time.sleep(2)
+        cluster.start("slurmctld")
+    if fault == "killed runner":
+        process.kill()
+        process.wait()
+        process = start(lab)
     ends_well(process, lab)
-    assert len(begun(lab)) == 2
-
-
-def test_the_controller_may_be_restarted(cluster, lab):
-    process = start(lab)
-    cluster.kill("slurmctld")
-    time.sleep(2)
-    cluster.start("slurmctld")
-    ends_well(process, lab)
-    assert len(begun(lab)) == 1, "the job went on all the while"
-
-
-def test_a_killed_runner_goes_on_and_no_two_jobs_share_a_folder(cluster, lab):
-    process = start(lab)
-    process.kill()
-    process.wait()
-    ends_well(start(lab), lab)
-    assert [before > 2 for _, before in begun(lab)] == [False, True]
+    resumed = [] if fault == "restarted controller" else [True]  # there the job went on all the while
+    assert [before > 2 for _, before in begun(lab)] == [False, *resumed]
     assert steps(lab) == 8
 
 

@@ -6,27 +6,27 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from folders import SUITE
 
+from benchmarks import audit as suite
 from trajnb import audit, data
 from trajnb.audit.checks import Result, path_features
 from trajnb.audit.read import Dataset, of_run
 from trajnb.config import Config
 
-FIRST = {check: (bug, strengths[-1]) for check, bug, strengths in reversed(SUITE.BUGS)}
+FIRST = {check: (bug, strengths[-1]) for check, bug, strengths in reversed(suite.BUGS)}
 
 
 @pytest.fixture(scope="module")
 def filmed():
     """320 clips in four classes, in memory, with nothing wrong: not to be changed."""
-    return SUITE.clean(3, 320).film()
+    return suite.clean(3, 320).film()
 
 
 @pytest.mark.parametrize("check", sorted({*FIRST, *audit.CHECKS}))
 def test_a_planted_bug_is_caught_by_its_own_check(filmed, check):
     bug, strength = FIRST[check]
-    if bug in SUITE.BEFORE:
-        planted = SUITE.plant(bug, strength, seed=3, clips=320)
+    if bug in suite.BEFORE:
+        planted = suite.plant(bug, strength, seed=3, clips=320)
     else:
         planted = copy.deepcopy(filmed)
         bug(planted, strength)
@@ -37,7 +37,7 @@ def test_a_planted_bug_is_caught_by_its_own_check(filmed, check):
 
 @pytest.mark.parametrize("seed", range(2))
 def test_clean_sets_raise_no_alarm(seed):
-    found = audit.examine(SUITE.clean(20 + seed, 240, **SUITE.WORLDS[seed]).film().dataset())
+    found = audit.examine(suite.clean(20 + seed, 240, **suite.WORLDS[seed]).film().dataset())
     assert [finding.evidence for finding in found.findings] == []
     assert (found.not_checked, found.errors) == ({}, [])
 
@@ -71,7 +71,7 @@ def test_a_class_that_a_small_split_lacks_by_chance_is_no_error(clips, level):
 
 
 def test_phones_differ_a_little_and_other_rates_are_errors():
-    planted, found = SUITE.clean(0, 40).film(), []
+    planted, found = suite.clean(0, 40).film(), []
     for rates in ((29.6, 30.1), (24.0, 25.0)):
         planted.rate_N = np.resize(rates, 40)
         findings = audit.examine(planted.dataset(), checks={13: audit.CHECKS[13]}).findings

@@ -6,11 +6,27 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from folders import SUITE, disc, put
 
+from benchmarks import audit as suite
 from trajnb import ParameterError, files
 from trajnb.audit import audit
 from trajnb.audit.read import extract, load, read, split_table
+
+
+def disc(seed=0, frames=20, height=32, width=32):
+    """A bright square that wanders (T, H, W)."""
+    rng = np.random.default_rng(seed)
+    clip_THW = rng.integers(30, 50, (frames, height, width)).astype(np.uint8)
+    for t, (y, x) in enumerate(rng.integers(0, 26, 2) + np.cumsum(rng.integers(-4, 5, (frames, 2)), axis=0)):
+        clip_THW[t, y % 26 : y % 26 + 6, x % 26 : x % 26 + 6] = 220
+    return clip_THW
+
+
+def put(folder, names, frames=20):
+    """Write a clip of its own for each name."""
+    for seed, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        suite.write_clip(folder / name, disc(seed, frames), 30)
 
 
 def evidence(report, check):
@@ -20,7 +36,6 @@ def evidence(report, check):
 BROKEN = {
     "is not a complete .npy array of numbers": lambda path, clip: path.write_bytes(path.read_bytes()[:-100]),
     "is not a complete .npy array of": lambda path, clip: path.write_bytes(pickle.dumps(clip)),  # never opened
-    "is missing: restore it": lambda path, clip: path.unlink(),
     "holds float64 levels from 0 to 255": lambda path, clip: np.save(path, (clip - clip.min()) / np.ptp(clip) * 255.0),
     "holds float64 levels from nan": lambda path, clip: np.save(path, clip * np.nan),
     "holds uint8 levels from 0 to 1": lambda path, clip: np.save(path, (clip > 100).astype(np.uint8)),
@@ -150,7 +165,7 @@ def test_broken_positions_stop_the_audit_with_one_sentence(tmp_path, change):
 
 
 def test_a_clean_folder_what_is_missing_and_what_is_changed(tmp_path):
-    s, folder = SUITE.clean(1, 80).film(), tmp_path / "clips"
+    s, folder = suite.clean(1, 80).film(), tmp_path / "clips"
     for path, video_THW in zip(s.table["path"], s.video_NTHW, strict=True):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         np.save(folder / path, video_THW)

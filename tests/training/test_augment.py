@@ -1,28 +1,11 @@
 """Clip and target move together, exactly, and gravity keeps its direction."""
 
+from unittest.mock import Mock, call
+
 import numpy as np
 import torch
 
 from trajnb.training.augment import augment, draw
-
-
-class Drawn:
-    """A generator that gives known numbers, and records its arguments."""
-
-    def __init__(self):
-        self.arguments = []
-
-    def random(self, n):
-        self.arguments.append(n)
-        return np.array([0.49, 0.5])
-
-    def integers(self, low, high, shape):
-        self.arguments.append((low, high, shape))
-        return np.array([[1, 0], [-2, 1]])
-
-    def uniform(self, low, high, n):
-        self.arguments.append((low, high, n))
-        return np.array([2.0, 0.5])
 
 
 def test_two_clips_by_hand(make_cfg):
@@ -30,9 +13,11 @@ def test_two_clips_by_hand(make_cfg):
     video = torch.tensor([[[0, 10, 20, 60]] * 3 + [[70, 80, 90, 150]], [[0, 0, 0, 0]] * 2 + [[51, 102, 153, 204]] * 2])
     video = video[:, None, None].expand(2, 1, 3, 4, 4).to(torch.uint8)  # three frames of the same
     track = torch.tensor([0.25, 0.5, 3.0]).expand(2, 5, 3)
-    rng, cfg = Drawn(), make_cfg(mirror=True, shift_px=2, contrast=0.25)
+    known = {"random": [0.49, 0.5], "integers": [[1, 0], [-2, 1]], "uniform": [2.0, 0.5]}
+    rng = Mock(**{f"{name}.return_value": np.array(numbers) for name, numbers in known.items()})
+    cfg = make_cfg(mirror=True, shift_px=2, contrast=0.25)
     moved, after = augment(video, track, draw(cfg, rng, 2))
-    assert rng.arguments == [2, (-2, 3, (2, 2)), (0.75, 1.25, 2)]
+    assert rng.mock_calls == [call.random(2), call.integers(-2, 3, (2, 2)), call.uniform(0.75, 1.25, 2)]
     assert draw(cfg, rng, 2)[2].dtype == torch.float32
     first = torch.tensor([[60.0, 60, 20, 10]] * 3 + [[150.0, 150, 90, 80]]) / 255
     second = torch.tensor([[0.0, 0, 0, 0]] * 3 + [[153.0, 204, 204, 204]]) / 255

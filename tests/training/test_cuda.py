@@ -1,5 +1,7 @@
 """What only a GPU can show; skipped where there is none."""
 
+from unittest.mock import DEFAULT, Mock
+
 import numpy as np
 import pytest
 import torch
@@ -38,16 +40,8 @@ def test_a_trained_network_comes_back_to_the_gpu(tmp_path):
 def test_a_training_that_was_cut_ends_as_one_that_was_not(discs, tmp_path, monkeypatch):
     """Within rounding; what a checkpoint holds and what later steps measure must lie on one device."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-
-    class CutOff(type(discs(1))):
-        def batch(self, rows):
-            if self.left == 0:
-                raise InterruptedError
-            self.left -= 1
-            return super().batch(rows)
-
-    cfg, clips = Config(model="i3d", device="cuda", epochs=1, batch_size=8, checkpoint_seconds=1e-9), CutOff(32)
-    clips.left = 2
+    cfg, clips = Config(model="i3d", device="cuda", epochs=1, batch_size=8, checkpoint_seconds=1e-9), discs(32)
+    clips.batch = Mock(wraps=clips.batch, side_effect=[DEFAULT, DEFAULT, InterruptedError])
     with pytest.raises(InterruptedError):
         fit(models.build(cfg), clips, discs(16, seed=1), cfg, tmp_path / "cut")
     cut, whole = (fit(models.build(cfg), discs(32), discs(16, seed=1), cfg, tmp_path / n)[-1] for n in ("cut", "whole"))
