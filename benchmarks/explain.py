@@ -65,7 +65,7 @@ def row(written):
 def main(run="quick", count="100", *models):
     """Print the table."""
     cfg = trained.config_of(run)
-    network, test = evidence.load(cfg), data.load(cfg, "test").spread(MOST)
+    network, test = evidence.Explainer(cfg), data.load(cfg, "test").spread(MOST)
     records = evidence.of_clips(network, test.render(np.arange(len(test))))
     right_N = np.array([one.motion for one in records]) == test.table["motion"].to_numpy()
     print(doubts(records, right_N).round(3).to_markdown(), end="\n\n")

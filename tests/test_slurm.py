@@ -18,8 +18,8 @@ MISSING = rehearsal.missing()
 pytestmark = [pytest.mark.rehearsal, pytest.mark.skipif(MISSING is not None, reason=f"no Slurm: {MISSING}")]
 ON_SLURM = ["--profile", "profiles/slurm", "--cores", "1", "--slurm-init-seconds-before-status-checks", "1"]
 ON_SLURM += ["--seconds-between-status-checks", "1", "--latency-wait", "5"]
-# A training of eight steps that counts them on the disk, as a checkpoint does, and says when and where it began. It waits
-# after the fourth until the test lets it go on: however slow the machine, a fault comes before the end.
+# A training of eight steps that counts them on the disk, as a checkpoint does, and says when and where it began. After
+# the fourth it waits until the test lets it go on: however slow the machine, a fault comes before the end.
 TRAINING = """import os, pathlib, time
 from trajnb.config import Config
 cfg = Config.from_notebook(globals())

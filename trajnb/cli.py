@@ -96,9 +96,23 @@ def ask(
     writer: Annotated[str, typer.Option(help="A language model instead of rules.")] = "",
 ):
     """Answer a question about how the object in a video moves, from what a network computed for it."""
-    from trajnb.explain import questions
+    from trajnb.explain import evidence, language_model, verify, words
+    from trajnb.predict import cut, trained
 
-    answered, sentences = questions.ask(path, question, run, model, rate, writer)
+    network = evidence.Explainer(trained.config_of(run), model)
+    try:
+        block = [block for block in cut(network.cfg, path, rate) if block.windows][-1]
+    except ValueError as reason:
+        raise ValueError(f"{path}: {reason}.") from None
+    window = block.windows[-1]
+    place = window.step, window.corner / block.share, 1 / window.scale / block.share
+    (record,) = evidence.of_clips(network, window.video_FSS[None], [place])
+    answered, sentences = words.answer(question, record)
+    if writer and answered:
+        checked, why = language_model.write(record, writer, f"Answer this in a few sentences: {question}", sentences)
+        kept = [one.sentence for one in checked if one.status == verify.SUPPORTED]
+        note = f"Written by {writer}; {len(checked) - len(kept)} unsupported sentences were left out."
+        sentences = [*(kept or sentences), f"Written by rules; {writer} was left out: {why}." if why else note]
     print("\n".join(sentences))
     raise typer.Exit(0 if answered else FAILED)
 

@@ -63,11 +63,11 @@ def test_sentences_are_supported_contradicted_or_dropped_in_anybody_s_words(reco
     "changes",
     [
         {},
-        {"networks": ["I3D", "SlowFast", "MAGVIT"], "votes": 2},
+        {"networks": 3, "votes": 2},
         {"probability": {"linear": 31, "parabolic": 9, "circular": 55, "random": 5}},
         {"probability": {"linear": 0, "parabolic": 0, "circular": 100, "random": 0}, "look_passes": None},
         {"ood": 1.9, "look_passes": False, "turnings": [], "turn": 12.0},
-        {"depth_change": 0.4, "heading": "left", "future_heading": "up"},
+        {"depth_change": 0.4, "heading": "to the left", "future_heading": "up"},
         {"depth_change": 40.0, "turn": -400.0, "nearest": {"circular": 5}},
     ],
 )
@@ -93,9 +93,9 @@ def test_a_text_about_another_clip_is_objected_to(clips, explainer):
 
 def test_certainty_is_that_of_probability_votes_and_distribution(record):
     doubtful = {"probability": {"linear": 31, "parabolic": 9, "circular": 55, "random": 5}}
-    for changes in (doubtful, {"ood": 1.2}, {"networks": ["A", "B"], "votes": 1}):
+    for changes in (doubtful, {"ood": 1.2}, {"networks": 2, "votes": 1}):
         assert record.model_copy(update=changes).certainty == "unsure"
-    assert record.model_copy(update={"networks": ["A", "B", "C"], "votes": 2}).certainty == "fairly sure"
+    assert record.model_copy(update={"networks": 3, "votes": 2}).certainty == "fairly sure"
     sentences = ["The network is not sure of a circular motion.", "It is certain."]
     found = verify(sentences, record.model_copy(update=doubtful))
     assert [one.status for one in found] == [SUPPORTED, CONTRADICTED]
@@ -106,11 +106,10 @@ def test_planted_errors_are_caught(record):
     swaps = {"left": "right", "right": "left", "up": "down", "down": "up", "circular": "linear", "nearer": "farther"}
     missed, planted = [], 0
     for sentence in words.write(record, "page"):
-        text = sentence.replace("I3D", "The network")
-        for match in re.finditer(r"\d+\.?\d*|\b(left|right|up|down|circular|nearer)\b", text):
+        for match in re.finditer(r"\d+\.?\d*|\b(left|right|up|down|circular|nearer)\b", sentence):
             digits = len(match[0].partition(".")[2])
             other = swaps.get(match[0]) or f"{float(match[0]) * 1.3 + 3 * 10**-digits:.{digits}f}"
-            (one,) = verify([text[: match.start()] + other + text[match.end() :]], record)
-            missed += [(text, other)] * (one.status == SUPPORTED)
+            (one,) = verify([sentence[: match.start()] + other + sentence[match.end() :]], record)
+            missed += [(sentence, other)] * (one.status == SUPPORTED)
             planted += 1
     assert planted > 60 and len(missed) <= 1, missed  # 9 of 5 recipes

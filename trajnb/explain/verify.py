@@ -7,7 +7,6 @@ it: only the text is read, and nothing in it is carried out.
 
 import re
 from collections import namedtuple
-from typing import NamedTuple
 
 import numpy as np
 
@@ -19,28 +18,27 @@ SUPPORTED, CONTRADICTED, UNSUPPORTED = "supported", "contradicted", "unsupported
 ROUNDING = 0.01  # of a value, beside half a unit of the last digit written
 NUMBER = re.compile(
     r"\(\s*(-?\d+\.?\d*)\s*,\s*(-?\d+\.?\d*)\s*\)\s*(?:px|pixels)?"
-    r"|(-?\d+\.?\d*)\s*(%|percent|px/s|pixels per second|px|pixels?|seconds?|s\b|degrees?|frames?|)"
+    r"|(-?\d+\.?\d*)\s*(%|percent|px/s|pixels per second|px|pixels?|seconds?|s\b|degrees|)"
 )
 UNITS = {"percent": "%", "pixels per second": "px/s", "pixel": "px", "pixels": "px", "second": "s", "seconds": "s"}
-UNITS |= {"degree": "degrees", "frame": "frames"}
 SEGMENT = r"[,;:](?![^(]*\))"  # not the comma of a place
 CLAUSE = rf"{SEGMENT}|\s(?=(?:and|but|to|from|while|then)\b)"
-FUTURE = r"expect|predict|\bwill\b|future|\bnext\b(?! most)"
+FUTURE = r"expect|predict|\bwill\b|future|\bnext\b"
 TURN = r"\bfrom (left|right|up|down) to (left|right|up|down)\b"
 NEGATED = r"\bhas not been tested|\bnot (sure|certain|confident)|\bno turning points?|\bhardly changes"
-# All words that a text may use, beside the names and motions of its record and what stands in NEGATED.
-KNOWN = """a about ahead all also an and are as at attention away be been but by camera certain certainty class clip
-clips clockwise closer confident counterclockwise curves degree degrees direction distance distribution down downward
-ellipse end ends estimated even expected fails fairly farther find finds first focuses for frame frames from future has
-have having high in is it its left leftward like likely limit look looks map mean most motion move moved moves moving
-nearest nearly nearer network networks next object observed of on or out over parameter passes path paths per percent
-pixel pixels place point points position positions predicted predicts probability probable px query radius randomisation
-region right rightward s score second seconds so speed start starts straight sure test than that the their then these
-this to total towards training turn turning turns uncertain under unlike unsure up upward was where which while wide
-will with would""".split()
+# All words that a text may use, also in the plural, beside the motions of its record and what stands in NEGATED.
+KNOWN = """a about ahead all also an and are at attention away be been but by camera certain certainty class clip
+clockwise closer confident counterclockwise curves degree direction distance distribution down downward ellipse end
+estimated expected fails fairly farther find first focuses for frame from future has have having high in is it left
+leftward like likely limit look map mean most motion move moved moving nearest nearly nearer network next object
+observed of on or out over parameter passes path per percent pixel place point position predicted predicts probability
+probable px query randomisation region right rightward s score second so speed start straight sure test than that
+the their then these this to total towards training turn turning uncertain unlike unsure up upward was where which while
+wide will with would""".split()
 CERTAIN = "(sure|certain|confident)"
 # What a text may say without a number: field, word of Evidence.in_words, and how that is said (a pattern).
 WORDS = [
+    ("networks", 1, r"\bthe network (is|finds)"),
     ("motion", "unsure", rf"\bunsure|uncertain|\bnot {CERTAIN}"),
     ("motion", "fairly sure", f"fairly {CERTAIN}"),
     ("motion", "sure", rf"(?<!not )(?<!fairly )\b{CERTAIN}\b"),
@@ -57,33 +55,23 @@ WORDS = [
     ("ood", "unlike", r"\bunlike the training"),
     ("ood", "like", r"\blike the training"),
 ]
+# A sentence, whether it is supported, the fields that it states, and what is wrong with it.
+Checked = namedtuple("Checked", ["sentence", "status", "fields", "reason"])
 # A number of the record, its unit, the words (a pattern) that name it, and of a place or region the time ahead.
 Fact = namedtuple("Fact", ["field", "value", "unit", "about", "seconds"], defaults=[None])
-
-
-class Checked(NamedTuple):
-    """A sentence, whether it is supported, the fields that it states, and what is wrong with it."""
-
-    sentence: str
-    status: str
-    fields: list[str]
-    reason: str = ""
 
 
 def verify(sentences, evidence) -> list[Checked]:
     """Each sentence checked against the record."""
     known, checked = {*KNOWN, *re.findall(r"[^\W\d_]+", " ".join(evidence.probability))}, []
     for sentence in sentences:
-        text, found = sentence.lower().replace("\N{DEGREE SIGN}", " degrees"), []
-        for name in evidence.networks:  # which may hold digits
-            found += [("networks", True, name)] * (name.lower() in text)
-            text = text.replace(name.lower(), "")
-        found += [*of_numbers(text, evidence), *of_words(text, evidence)]
+        text = sentence.lower().replace("\N{DEGREE SIGN}", " degrees")
+        found = [*of_numbers(text, evidence), *of_words(text, evidence)]
         fields = sorted({field for field, holds, _ in found if holds})
         wrong = [phrase for field, holds, phrase in found if field and not holds]
         strange = [phrase for field, _, phrase in found if not field]
         words = re.findall(r"[a-z]+|[^a-z0-9 .,;:()%/'\"-]", re.sub(NEGATED, "", text))
-        strange += [word for word in words if word not in known]
+        strange += [word for word in words if not {word, word.removesuffix("s")} & known]
         status, reason = SUPPORTED, ""
         if wrong:
             status, reason = CONTRADICTED, f"does not follow: {', '.join(wrong)}"
@@ -113,17 +101,12 @@ def of_numbers(text, e):
                     break
             if times:  # a place or a region at a time is that of this time
                 near = [f for f in near if f.seconds is None or any(close(time, f.seconds) for time in times)]
-            bound, equal = re.search("(over|under) $|$", clause[: match.start()])[1], []
-            for fact in near:
-                pairs = zip(written[fact.unit], np.atleast_1d(fact.value), strict=True)
-                equal += [fact.field] * all(close(*pair, bound) for pair in pairs)
+            equal = [f.field for f in near if all(map(close, written[f.unit], np.atleast_1d(f.value)))]
             yield [*equal, *(fact.field for fact in near), None][0], bool(equal), match[0].strip()
 
 
-def close(written, value, bound=None):
-    """Whether a number as written is a value, rounded, or a value is `over` or `under` it."""
-    if bound:
-        return float(written) < value if bound == "over" else float(written) > value
+def close(written, value):
+    """Whether a number as written is a value, rounded."""
     return abs(float(written) - value) <= 0.5 * 10 ** -len(written.partition(".")[2]) + ROUNDING * abs(value) + 1e-9
 
 
@@ -138,12 +121,9 @@ def of_words(text, e):
         field = "future_heading" if re.search(FUTURE, segment) else "heading"
         for way in re.findall(r"\b(left|right|up|down)(?:wards?)?\b", segment):
             yield field, way in getattr(e, field).split(), way
-    second = max(percent for motion, percent in e.probability.items() if motion != e.motion)
     for motion in motions_in(text, e):
         if "nearest" in text:
             yield "nearest", motion in e.nearest, motion
-        elif "next most" in text:
-            yield "probability", motion != e.motion and e.probability[motion] == second, motion
         elif motion == e.motion or not re.search(rf"{motion}[^,;]*\d|\d[^,;]*{motion}", text):
             yield "motion", motion == e.motion, motion  # another one may have a number
 
@@ -162,11 +142,8 @@ def facts(e, text, units) -> list[Fact]:
     found += [
         Fact("path_px", e.path_px[0], "place", r"\bfrom\b|start|first"),
         Fact("path_px", e.path_px[-1], "place", r"\bto\b|\bends?\b"),
-        Fact("path_px", len(e.path_px), "frames", "observed"),
         Fact("ood", OOD, "", "limit"),
-        Fact("networks", len(e.networks), "", "network"),
         Fact("nearest", NEIGHBOURS, "", "of the .* training path"),
-        Fact("future", len(e.future), "frames", FUTURE),
         Fact("future", REGION * 100, "%", "region|ellipse"),
     ]
     found += [Fact("turnings", seconds, "s", f"from {before} to {after}") for seconds, before, after in e.turnings]
@@ -175,8 +152,7 @@ def facts(e, text, units) -> list[Fact]:
         found.append(Fact("probability", e.probability[motion], "%", named))
         found.append(Fact("nearest", e.nearest.get(motion, 0), "", "nearest"))
     for seconds, place, (wide, high) in e.future:
-        found.append(Fact("future", seconds, "s", FUTURE))
-        found.append(Fact("future", place, "place", FUTURE, seconds))
-        found.append(Fact("future", 2 * wide, "px", "wide|across", seconds))
-        found.append(Fact("future", 2 * high, "px", "high|down", seconds))
+        found += [Fact("future", seconds, "s", FUTURE), Fact("future", place, "place", FUTURE, seconds)]
+        sides = {"wide|across": 2 * wide, "high|down": 2 * high}
+        found += [Fact("future", side, "px", about, seconds) for about, side in sides.items()]
     return [fact for fact in found if fact.unit in units and re.search(fact.about, text)]
