@@ -112,6 +112,8 @@ def test_what_cannot_be_exported_or_read_is_one_sentence(folder, tmp_path):
         export.export(CFG, folder)
     with pytest.raises(ParameterError, match="run: none has not ended"):
         predict.load("none")
+    files.write_json(folder.parent / "manifest.json", {"parameters": CFG.model_dump() | {"gone": 1}})
+    assert trained.config_of("tiny") == CFG, "a run's parameters that this lab has no more are left out"
     with pytest.raises(ParameterError, match="model: x is not in run tiny: write best or one of i3d"):
         trained.load(CFG, "x")
     files.write_bytes(tmp_path / "network.onnx", (folder / "network.onnx").read_bytes()[:1000])

@@ -163,7 +163,7 @@ def of_clips(explainer, video_NTSS, places=None) -> list[Evidence]:
             future_heading=direction(future_Hx2[-1] - path_NTx2[row, -1]),
             ood=seen.ood_N[row],
             look_passes=explainer.map_passes,
-            nearest=Counter(sorted(np.array(explainer.motion_R)[near_NR[row]])),
+            nearest=dict(Counter(sorted(np.array(explainer.motion_R)[near_NR[row]])).most_common()),
             **along(path_NTx2[row], seen.look_Nthw[row], cfg.size, *place),
         )
         found.append(one)

@@ -35,8 +35,7 @@ def write(e, length="paragraph") -> list[str]:
         text += turnings or ["It has no turning point."]
         change = f"At the end it is {abs(e.depth_change):.0f} % {words['depth_change']} than at the start."
         text.append(change if words["depth_change"] else "Its distance from the camera hardly changes.")
-        near = sorted(e.nearest.items(), key=lambda item: -item[1])
-        kinds = ", ".join(f"{count} {'are' if count > 1 else 'is'} {motion}" for motion, count in near)
+        kinds = ", ".join(f"{count} {'are' if count > 1 else 'is'} {motion}" for motion, count in e.nearest.items())
         text.append(f"Of the {NEIGHBOURS} nearest training paths {kinds}.")
         text += map(expecting, e.future[:-1])
     text += [expecting(last), f"It is expected to move {e.future_heading}."]

@@ -66,7 +66,8 @@ def config_of(run):
         runs = sorted(path.parent.name for path in outputs().glob("*/manifest.json"))
         fix = f"write one of {', '.join(runs)}" if runs else "make one, in minutes: make run PARAMS=params/smoke.yaml"
         raise ParameterError(f"run: {run} has not ended in {outputs()}: {fix}.")
-    return Config(**files.read_json(manifest)["parameters"])
+    saved = files.read_json(manifest)["parameters"]
+    return Config(**{name: saved[name] for name in Config.model_fields if name in saved})  # an older lab has had others
 
 
 def load(cfg, model="best") -> Network:
