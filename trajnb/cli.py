@@ -82,8 +82,7 @@ def predict(
     epilog="""\b
 Examples:
   trajnb ask throw.mp4 "where will it be in 0.1 s?"
-  trajnb ask throw.mp4 "how sure is the network?" --model ensemble
-  trajnb ask throw.mp4 "why is it called so?" --writer gpt-4o-mini
+  trajnb ask throw.mp4 "why is it called so?" --model ensemble --writer gpt-4o-mini
 Answers come from the last window's prediction alone. A --writer is any model that llm knows (pip install
 'trajnb[explain]'); what does not follow from the prediction is left out of its answer. Exit code 1: no answer."""
 )

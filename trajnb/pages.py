@@ -57,13 +57,17 @@ def rank(step):
     return ORDER.index(kind) if kind in ORDER else len(ORDER), step
 
 
+def label(step):
+    """A step's name as a link shows it."""
+    return " ".join(NAMES.get(word, word.capitalize()) for word in step.split("-"))
+
+
 def page(notebook, run, step, pages):
     """The HTML page of one step's notebook; `pages` {step: path below the run's folder} are what it links to."""
     front = step == "report"
     first = {SEED.sub("", other): other for other in reversed(pages)}.values()
     near = [other for other in pages if other == step or other in first]
-    label = {other: " ".join(NAMES.get(word, word.capitalize()) for word in other.split("-")) for other in near}
-    links = [(label[other], pages[other] if front else f"../{pages[other]}", other == step) for other in near]
+    links = [(label(other), pages[other] if front else f"../{pages[other]}", other == step) for other in near]
     if (outputs() / run / PLAY).is_file():
         links.append(("Draw a path", PLAY if front else f"../{PLAY}", False))
     light, dark = (HtmlFormatter(style=style).get_style_defs(".highlight") for style in ("xcode", "github-dark"))

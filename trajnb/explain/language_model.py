@@ -40,8 +40,7 @@ def write(e, model, task="Explain it in two or three sentences.", facts=()) -> t
         checked += verify(sentences(done.stdout[:LONGEST]), e)
         if any(one.status == SUPPORTED for one in checked):
             return checked, ""
-        failed = ascii(done.stderr.strip()[-200:])
-        why = failed if done.returncode else "it wrote no sentence that follows from the record"
+        why = ascii(done.stderr.strip()[-200:]) if done.returncode else "it wrote nothing that follows from the record"
     return checked, why
 
 

@@ -96,9 +96,8 @@ def of_numbers(text, e):
             written = {"place": (x, y)} if x else {UNITS.get(unit, unit): (number,)}
             if not x and not unit and "." in number and float(number) <= 1:
                 written["%"] = (f"{float(number) * 100:g}",)  # a probability
-            for context in (clause, " ".join(clauses[: k + 1]), text):
-                if near := facts(e, context, written):
-                    break
+            contexts = clause, " ".join(clauses[: k + 1]), text
+            near = next(filter(None, (facts(e, context, written) for context in contexts)), [])
             if times:  # a place or a region at a time is that of this time
                 near = [f for f in near if f.seconds is None or any(close(time, f.seconds) for time in times)]
             equal = [f.field for f in near if all(map(close, written[f.unit], np.atleast_1d(f.value)))]

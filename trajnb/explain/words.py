@@ -24,8 +24,7 @@ def write(e, length="paragraph") -> list[str]:
     ranked = sorted(e.probability.items(), key=lambda item: -item[1])
     text = [f"{opinion}.", f"The probability is {', '.join(f'{p:.1f} % for {motion}' for motion, p in ranked)}."]
     if e.networks > 1:
-        find = f"find{'s' * (e.votes == 1)} {e.motion} the most probable"
-        text.append(f"{e.votes} of {e.networks} networks {find}.")
+        text.append(f"{e.votes} of {e.networks} networks find{'s' * (e.votes == 1)} {e.motion} the most probable.")
     way = f"from {pair(e.path_px[0])} to {pair(e.path_px[-1])}, {e.heading},"
     text.append(f"The object moves {way} in {e.seconds:.2f} s at a mean speed of {e.speed_px_s:.0f} px/s.")
     how = "is nearly straight: it turns" if words["turn"] == "straight" else f"turns {words['turn']}"
