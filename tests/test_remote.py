@@ -13,9 +13,10 @@ from tests import servers
 from trajnb import ROOT, files
 
 QUICK = {"RCLONE_TIMEOUT": "5s", "RCLONE_CONTIMEOUT": "2s", "RCLONE_RETRIES": "1", "RCLONE_LOW_LEVEL_RETRIES": "1"}
-# A run that saves itself when it is stopped, undisturbed by a second signal, and ends with an exit code of its own.
+# A run that saves itself when it is stopped, undisturbed by a second signal, and ends with an exit code of its own. The
+# numbers are made before it says that it has begun: a signal then would end seq, and with it the loop, not the run.
 STOPPED = """trap 'trap "" INT TERM; sleep 2; echo all > $TRAJNB_OUTPUTS/tiny/saved; exit 7' INT TERM
-sleep 1; echo begun; for _ in $(seq 150); do sleep 0.1; done"""
+sleep 1; set -- $(seq 150); echo begun; for _; do sleep 0.1; done"""
 
 
 @pytest.fixture
