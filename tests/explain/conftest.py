@@ -39,6 +39,6 @@ def explainer(clips):
     """An Explainer of two untrained networks."""
     clean, train = np.random.default_rng(0).integers(20, 60, (40, 16, 64, 64), np.uint8), clips.take(slice(40, 80))
     nets = [models.build(clips.cfg.replace(model=name)) for name in ("i3d", "magvit")]
-    about = {"path_RTx2": train.track_NFx3[:, :16, :2] * clips.cfg.size, "motion_R": train.table["motion"]}
+    about = {"path_RTx2": train.track_NFx3[:, :16, :2] * clips.cfg.size, "motion_R": train.table["motion"].to_numpy()}
     members = [trained.Scored(net).eval().measure(clean) for net in nets]
     return SimpleNamespace(cfg=clips.cfg, members=members, map_passes=None, **about)

@@ -68,7 +68,7 @@ class Mine(nn.Module):
     def forward(self, video_BCTHW):
         return self.norm(self.conv(video_BCTHW)).permute(0, 2, 3, 4, 1)
 """
-REFUSED = {  # what is said of it: a change of that file
+REFUSED = {  # error message: a change of that file
     "AttributeError": ("class Mine", "class Other"),
     "is no torch.nn.Module with": ("num_features = 12", ""),
     "ModuleNotFoundError": ("from torch", "from nowhere"),

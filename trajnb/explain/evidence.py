@@ -85,12 +85,12 @@ class Evidence(BaseModel):
 
 
 class Explainer:
-    """What a run knows of `model`, as for `trajnb predict`: networks and training paths; raises ParameterError, too."""
+    """Networks of a run, `model` as for `trajnb predict`, and training paths; ParameterError where one is missing."""
 
     def __init__(self, cfg, model="best"):
         train, names = data.load(cfg, "train").spread(RECIPES), trained.members(cfg, model)
         self.cfg, self.members = cfg, [trained.scored(cfg.replace(model=one)) for one in names]
-        self.path_RTx2, self.motion_R = train.track_NFx3[:, : cfg.frames, :2] * cfg.size, train.table["motion"]
+        self.path_RTx2, self.motion_R = train.track_NFx3[:, : cfg.frames, :2] * cfg.size, train.table["motion"].values
         self.map_passes, scores = None, cfg.stage_dir("attention") / "scores.csv"
         if scores.is_file():
             maps = pd.read_csv(scores).query("clips == 'plain' and method == 'head_class'").set_index("model")
@@ -163,7 +163,7 @@ def of_clips(explainer, video_NTSS, places=None) -> list[Evidence]:
             future_heading=direction(future_Hx2[-1] - path_NTx2[row, -1]),
             ood=seen.ood_N[row],
             look_passes=explainer.map_passes,
-            nearest=dict(Counter(sorted(np.array(explainer.motion_R)[near_NR[row]])).most_common()),
+            nearest=dict(Counter(sorted(explainer.motion_R[near_NR[row]])).most_common()),
             **along(path_NTx2[row], seen.look_Nthw[row], cfg.size, *place),
         )
         found.append(one)

@@ -36,7 +36,7 @@ probable px query randomisation region right rightward s score second so speed s
 the their then these this to total towards training turn turning uncertain unlike unsure up upward was where which while
 wide will with would""".split()
 CERTAIN = "(sure|certain|confident)"
-# What a text may say without a number: field, word of Evidence.in_words, and how that is said (a pattern).
+# What a text may say without a number: field, word of Evidence.in_words, and a pattern of its wordings.
 WORDS = [
     ("networks", 1, r"\bthe network (is|finds)"),
     ("motion", "unsure", rf"\bunsure|uncertain|\bnot {CERTAIN}"),
