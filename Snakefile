@@ -23,6 +23,8 @@ EXECUTE = "exec {sys.executable} -m trajnb.runs {SETTINGS}"
 VALUES = shlex.quote(json.dumps(cfg.model_dump()))
 GPUS = runs.gpus(cfg)
 THREADS = cfg.threads or int(os.environ.get("OMP_NUM_THREADS") or workflow.cores)
+# The longest training runs first, by the time of a step on two cores: the last one would otherwise run alone.
+PRIORITY = {"transformer": 4, "slowfast": 3, "magvit": 2, "i3d": 1}
 FRONT = OUT / ("postmortem/postmortem.csv" if cfg.study == "postmortem" else "index.html")
 TRAINED = [OUT / name / "final.safetensors" for name in training]
 
@@ -55,6 +57,7 @@ rule train:
     output: [OUT / "{training}" / n for n in ("final.safetensors", "history.csv", "metrics.json")]
     wildcard_constraints: training="train-.+"
     params: **runs.jobs("train", training)
+    priority: lambda wildcards: PRIORITY.get(training[wildcards.training].model, 0)
     threads: THREADS
     resources:
         mem_mb=lambda wildcards, attempt: attempt * runs.memory_mb("train", training[wildcards.training]),
@@ -73,6 +76,7 @@ rule evaluate:
     input: rules.data.output, TRAINED
     output: [OUT / "evaluate" / name for name in ("leaderboard.csv", "comparisons.csv")]
     params: **runs.job("evaluate", cfg)
+    priority: 1  # robustness waits for it
     threads: THREADS
     resources: mem_mb=memory("evaluate"), gpu=GPUS
     message: "evaluate"

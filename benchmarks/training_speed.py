@@ -1,11 +1,13 @@
-"""How fast the nets train, against a fixed matrix product measured in turns with them, and where the time goes.
+"""How fast the nets train, against a fixed matrix product measured in turns with them, and where the time goes:
+in float32 and in the arithmetic of params/quick.yaml, in turns.
 
-python benchmarks/training_speed.py [MODEL...]     half a minute each; other jobs on the machine spoil it
+python benchmarks/training_speed.py [MODEL...]     a minute each; other jobs on the machine spoil it
 """
 
 import statistics
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import torch
@@ -42,24 +44,27 @@ def main(*names):
 
 
 def measure(model):
-    """Print one net's speed, its share of the matrix product's, and its three biggest costs."""
+    """Print one net's speed in each arithmetic, its share of the matrix product's, and its three biggest costs."""
     cfg = Config.from_files([ROOT / "params" / "quick.yaml", ROOT / "params" / "models" / f"{model}.yaml"])
     prepare(cfg)
-    clips, net = ClipSet(cfg, SEED, recipes.draw(cfg, SEED, np.arange(CLIPS))), models.build(cfg).train()
-    optimizer = optimizers.build(net, cfg.lr, cfg.weight_decay)
+    clips, steps = ClipSet(cfg, SEED, recipes.draw(cfg, SEED, np.arange(CLIPS))), {}
+    for precision in dict.fromkeys(("float32", cfg.precision)):
+        net = models.build(cfg.replace(precision=precision)).train()
+        steps[precision] = partial(step, net, optimizers.build(net, cfg.lr, cfg.weight_decay), clips, cfg)
+        steps[precision](0)  # warms up
     macs = cost(net, (1, cfg.frames, cfg.size, cfg.size))["training_macs"]
-    net.train()
 
-    step(net, optimizer, clips, cfg, 0)  # warms up
-    peak, parts = [], []
-    for r in range(ROUNDS):  # in turns, so that a busy moment hits both
+    peak, parts = [], {precision: [] for precision in steps}
+    for r in range(ROUNDS):  # in turns, so that a busy moment hits all
         peak.append(matrix_product_flops())
-        parts += [step(net, optimizer, clips, cfg, r * STEPS + k) for k in range(STEPS)]
-    seconds = {part: statistics.median(p[part] for p in parts) for part in PARTS}
-    whole = statistics.median(sum(p.values()) for p in parts)
-    report(model, cfg, macs, seconds, whole, statistics.median(peak))
-    for kind, share in costs(lambda k: step(net, optimizer, clips, cfg, k))[:3]:
-        print(f"  {kind:28s} {share:6.1%} of the operators' own time")
+        for precision, one in steps.items():
+            parts[precision] += [one(r * STEPS + k) for k in range(STEPS)]
+    for precision, one in steps.items():
+        seconds = {part: statistics.median(p[part] for p in parts[precision]) for part in PARTS}
+        whole = statistics.median(sum(p.values()) for p in parts[precision])
+        report(f"{model} {cfg.preset} {precision}", cfg, macs, seconds, whole, statistics.median(peak))
+        for kind, share in costs(one)[:3]:
+            print(f"  {kind:28s} {share:6.1%} of the operators' own time")
 
 
 def step(net, optimizer, clips, cfg, k):
@@ -107,10 +112,10 @@ def costs(run):
     return sorted(shares.items(), key=lambda item: -item[1])
 
 
-def report(model, cfg, macs, seconds, whole, peak):
+def report(what, cfg, macs, seconds, whole, peak):
     # Backward is twice forward; a multiply-add is two operations. The first layer's missing gradient is not deducted.
     flops = 6 * macs * cfg.batch_size / whole
-    print(f"{model} {cfg.preset}, batch {cfg.batch_size}, {torch.get_num_threads()} threads, {ROUNDS * STEPS} steps")
+    print(f"{what}, batch {cfg.batch_size}, {torch.get_num_threads()} threads, {ROUNDS * STEPS} steps")
     print(f"training        {cfg.batch_size / whole:8.0f} clips/s (median step {1e3 * whole:.1f} ms)")
     print(
         f"arithmetic      {flops / 1e9:8.1f} GFLOP/s at {macs / 1e6:.1f} M multiply-adds a clip with observed queries"

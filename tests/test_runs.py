@@ -84,6 +84,12 @@ def test_what_runs_again(done, change, steps, reason):
     assert reason in printed
 
 
+def test_the_longest_training_run_starts_first(lab):
+    code, printed = lab.run("trained", "--cores", "1", "--config", "models=[i3d,slowfast,transformer]")
+    starts = [line.split(":")[0] for line in printed.splitlines() if line.endswith("train starts")]
+    assert starts == ["train-transformer", "train-slowfast", "train-i3d"], printed
+
+
 def test_a_bad_parameter_ends_with_two_and_one_sentence(lab):
     code, printed = lab.run("--config", "epochs=0")
     assert code == 2

@@ -24,7 +24,7 @@ FOLDER = "a letter or digit, then at most 63 letters, digits, dots, dashes and u
 Folder = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=[FOLDER])]
 Preset = Literal["nano", "base", "paper"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "auto"]
 LARGEST_SEED = 2**31 - 1
 
 
@@ -126,7 +126,7 @@ class TrainParams(BaseModel):
     checkpoint_seconds: float = parameter(60.0, 0.0, 1.0e6, "s", "most seconds between checkpoints within an epoch")
     seed: int = parameter(0, 0, LARGEST_SEED, "", "seed of initialisation, order and augmentation")
     device: Device = parameter("auto", text="auto takes cuda, then mps (Apple; not tested by us), then cpu")
-    precision: Precision = parameter("float32", text="of the extractor; bfloat16 pays for base presets on a GPU")
+    precision: Precision = parameter("float32", text="in training; auto is bfloat16 on a CPU made for it, else float32")
     threads: int = parameter(0, 0, 1024, "threads", "CPU threads; 0 is all cores")
     control: Literal["none", "shuffled", "permuted"] = parameter(
         "none", text="a training run that should fail: on frames in shuffled order, or on permuted labels"

@@ -1,11 +1,15 @@
 """bfloat16 stays where it does no harm: predictions, losses and the quantiser have the resolution of float32."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from trajnb import models
 from trajnb.config import Config
 from trajnb.models import magvit
+from trajnb.models.arithmetic import autocast
+from trajnb.models.attention import Attend
 from trajnb.models.head import Head
 from trajnb.models.magvit import Quantiser, square_distance
 from trajnb.training.losses import training_loss
@@ -51,15 +55,35 @@ def test_quantiser_under_autocast_rounds_as_float32_does(unit, monkeypatch):
 
 
 @pytest.mark.parametrize("model", models.EXTRACTORS)
-def test_a_network_in_bfloat16_predicts_and_is_scored_in_float32(model, discs):
+def test_a_network_trained_in_bfloat16_is_scored_and_predicts_in_float32(model, discs):
     cfg, clips = Config(model=model, precision="bfloat16"), discs(4).batch(range(4))
     net, dtypes = models.build(cfg).train(), set()
     for module in net.extractor.modules():
         if isinstance(module, torch.nn.Linear | torch.nn.Conv3d):
             module.register_forward_hook(lambda module, inputs, output: dtypes.add(output.dtype))
-    output, aux = net(clips.video.float() / 255)
+    assert net.eval()(clips.video.float() / 255) and dtypes == {torch.float32}
+    dtypes.clear()
+    output, aux = net.train()(clips.video.float() / 255)
     losses = [training_loss(output, aux, clips.label, clips.track, cfg), *aux.values()]
     assert dtypes == {torch.bfloat16}, "the extractor does use it"
     for values in (*output, torch.stack(losses)):
         assert values.dtype == torch.float32
         assert finer_than_bfloat16(values) > 0.9
+
+
+@pytest.mark.parametrize(("able", "device", "low"), [(True, "cpu", True), (False, "cpu", False), (True, "cuda", False)])
+def test_auto_is_bfloat16_on_a_cpu_made_for_it(able, device, low, monkeypatch):
+    """Without such instructions bfloat16 is emulated, up to 16 times as slow as float32."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able})
+    monkeypatch.setattr(torch, "autocast", lambda kind, dtype, enabled: enabled)
+    x = SimpleNamespace(device=SimpleNamespace(type=device), is_meta=False)
+    assert [autocast(precision, x) for precision in ("float32", "bfloat16", "auto")] == [False, True, low]
+
+
+@pytest.mark.parametrize("module", [Attend(24, 2), magvit.GroupNorm(24)])
+def test_what_bfloat16_makes_slow_on_a_cpu_stays_in_float32(module):
+    x = torch.randn(3, 24, 24).bfloat16()
+    inputs = [x] * (3 if isinstance(module, Attend) else 1)
+    with torch.autocast(**LOW):
+        inside = module(*inputs)
+    assert torch.equal(inside, module(*(one.float() for one in inputs))) and inside.dtype == torch.float32

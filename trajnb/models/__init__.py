@@ -1,12 +1,10 @@
 """Four extractors and one head: a dict picks, `build` joins."""
 
-import contextlib
-
 import torch
 from torch import nn
 
 from trajnb.models import i3d, magvit, own, slowfast, transformer
-from trajnb.models.arithmetic import bfloat16
+from trajnb.models.arithmetic import autocast
 from trajnb.models.head import Head
 
 EXTRACTORS = {
@@ -22,13 +20,12 @@ PRESETS = {name: file.PRESETS for name, file in zip(EXTRACTORS, FILES, strict=Tr
 class TrajectoryNet(nn.Module):
     """Clip (B, C, T, H, W) in [0, 1] -> (Output, aux): what moves how and where it goes; `aux` may hold "loss".
 
-    `precision` is the extractor's arithmetic, float32 or bfloat16. Outputs are float32 in both.
+    `precision` is the extractor's arithmetic in training (`arithmetic.autocast`); predictions are made in float32.
     """
 
     def __init__(self, extractor: nn.Module, head: Head, precision: str = "float32"):
         super().__init__()
-        self.extractor, self.head = extractor, head
-        self.precision = precision  # saved and loaded with the weights: all scores of a network are in one arithmetic
+        self.extractor, self.head, self.precision = extractor, head, precision
 
     def forward(self, video_BCTHW):
         # Two steps, so that attention maps can look at the grid between them.
@@ -36,8 +33,8 @@ class TrajectoryNet(nn.Module):
         return self.head(grid_BTHWD), aux
 
     def features(self, video_BCTHW):
-        """The extractor's grid (B, T, H, W, D) and aux, in the network's arithmetic."""
-        with bfloat16(video_BCTHW) if self.precision == "bfloat16" else contextlib.nullcontext():
+        """The extractor's grid (B, T, H, W, D) and aux."""
+        with autocast(self.precision if self.training else "float32", video_BCTHW):
             return self.extractor(video_BCTHW)
 
 

@@ -11,10 +11,13 @@ import functools
 import torch
 
 
-def bfloat16(x, enabled: bool = True):
-    """A context on the device of `x`: autocast to bfloat16, or none of it."""
+def autocast(precision: str, x):
+    """A context on the device of `x`: float32, bfloat16, or `auto`, bfloat16 on a CPU with instructions for it."""
+    # They are twice as fast as float32's; without them bfloat16 is up to 16 times as slow. On a GPU nano gains nothing.
+    able = x.device.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False)
+    low = precision == "bfloat16" or (precision == "auto" and able)
     # The meta device, on which presets are counted, has no autocast.
-    return contextlib.nullcontext() if x.is_meta else torch.autocast(x.device.type, torch.bfloat16, enabled=enabled)
+    return contextlib.nullcontext() if x.is_meta else torch.autocast(x.device.type, torch.bfloat16, enabled=low)
 
 
 @contextlib.contextmanager
@@ -32,7 +35,7 @@ def in_float32(forward):
 
     @functools.wraps(forward)
     def wrapped(self, x):
-        with bfloat16(x, enabled=False), no_tf32():
+        with autocast("float32", x), no_tf32():
             return forward(self, x.float() if x.dtype == torch.bfloat16 else x)
 
     return wrapped

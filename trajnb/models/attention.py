@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from trajnb.models.arithmetic import autocast
+
 SHORT = 16  # tokens: of the tiles that a GPU's fused kernels compute for so few, most is empty
 
 
@@ -34,6 +36,9 @@ class Attend(nn.Module):
         self.weights = nn.Softmax(dim=-1)  # a module, because only modules can be hooked
 
     def forward(self, q_GLD, k_GSD, v_GSD):
+        if q_GLD.dtype == torch.bfloat16 and q_GLD.device.type == "cpu":  # three times as slow backwards as float32
+            with autocast("float32", q_GLD):
+                return self.forward(q_GLD.float(), k_GSD.float(), v_GSD.float())
         q, k, v = (rearrange(x, "g l (n e) -> g n l e", n=self.heads) for x in (q_GLD, k_GSD, v_GSD))
         # The fused kernels never form the weights, and are several times as fast elsewhere; both agree to 1e-5.
         if self.fused and not (q_GLD.is_cuda and k_GSD.shape[1] <= SHORT):

@@ -41,23 +41,18 @@ def identity(cfg) -> dict:
     return cfg.model_dump(mode="json", include=names) | code
 
 
-def training_identity(cfg) -> dict:
-    """What a training run is: that, and every parameter that moves a weight."""
-    return identity(cfg) | cfg.model_dump(mode="json", include=config.AFFECTS["train"] - {"seeds"})
-
-
 def save(path: Path, net, cfg):
-    """Write the weights as safetensors; `identity(cfg)` and net.precision are their metadata."""
+    """Write the weights as safetensors; `identity(cfg)` is their metadata."""
     # On the CPU, contiguous, and tied weights twice: the file is the same wherever the network was trained.
     weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in net.state_dict().items()}
     # One JSON under one name: safetensors writes several names in no fixed order, and the same training has to leave
     # the same bytes.
-    metadata = {"trajnb": json.dumps({"identity": identity(cfg), "precision": net.precision})}
+    metadata = {"trajnb": json.dumps({"identity": identity(cfg)})}
     files.write_bytes(path, safetensors.torch.save(weights, metadata))
 
 
 def load_trained(cfg, folder=None) -> models.TrajectoryNet:
-    """The trained network of cfg.model, cfg.seed and cfg.control, in eval mode on cfg's device, in its own arithmetic.
+    """The trained network of cfg.model, cfg.seed and cfg.control, in eval mode on cfg's device.
 
     `folder`: where the training left it; the run's by default. Raises FileNotFoundError where there is none, and
     ValueError when it was trained by other code or on other data, with the names of what differs.
@@ -75,5 +70,4 @@ def load_trained(cfg, folder=None) -> models.TrajectoryNet:
     # Built anew and filled: a missing or left-over weight is an error, not a silent start from random numbers.
     net = models.build(cfg)
     net.load_state_dict(weights)
-    net.precision = metadata["precision"]  # all scores of a network are in the arithmetic of its training
     return net.eval().to(device(cfg))

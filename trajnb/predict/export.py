@@ -79,7 +79,6 @@ def write(scored, cfg, folder):
 
 def onnx_file(scored, cfg):
     """The bytes of an ONNX file of any batch: clips (B, T, S, S) uint8 -> logits, future, out-of-distribution score."""
-    scored.net.precision = "float32"  # onnxruntime has no bfloat16 on a CPU
     video_BTSS = torch.zeros(2, cfg.frames, cfg.size, cfg.size, dtype=torch.uint8)
     scored.of_array(video_BTSS.numpy())  # fills the caches of constants, which would keep tensors of the export
     how = {"dynamic_shapes": {"video_BTSS": {0: torch.export.Dim("batch")}}, "verbose": False}

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from trajnb import data, files
+from trajnb import config, data, files
 from trajnb.models import trained
 from trajnb.progress import progress, write_line
 from trajnb.training import checkpoints, optimizers
@@ -22,7 +22,7 @@ from trajnb.training.graph import Replayed
 from trajnb.training.losses import as_target, position_nll, training_loss
 
 PLANNED = 250  # steps whose random numbers are drawn at once: an epoch of a million clips has 20,000
-BATCH = 50  # clips predicted at once; larger batches leave the cache of two cores: I3D 463 clips/s at 200, 666 at 50
+BATCH = 16  # clips predicted at once; of 50 a CPU's caches hold less: Transformer 175 clips/s at 50, 213 at 16
 GPU_PIXELS = 500 * 16 * 64**2  # smaller batches would keep a GPU waiting for the host
 LINE = "epoch {epoch:3d}/{epochs}  train {train_loss:7.4f}  top-1 {train_top1:.4f}  |  val {val_loss:7.4f}  "
 LINE += "top-1 {val_top1:.4f}  ADE {val_ade_px:5.2f} px  |  {seconds:.1f} s  {clips_per_second:.0f} clips/s"
@@ -43,7 +43,8 @@ def fit(net, train_set, val_set, cfg, stage_dir) -> list[dict]:
     train_set, val_set = data.in_memory(train_set, device), data.in_memory(val_set, device)
     optimizer = optimizers.build(net, cfg.lr, cfg.weight_decay)
     clips = {"training clips": checkpoints.data_hash(train_set), "validation clips": checkpoints.data_hash(val_set)}
-    keeper = checkpoints.Checkpoints(stage_dir, net, optimizer, cfg, trained.training_identity(cfg) | clips)
+    moving = cfg.model_dump(mode="json", include=config.AFFECTS["train"] - {"seeds"})  # what moves a weight
+    keeper = checkpoints.Checkpoints(stage_dir, net, optimizer, cfg, trained.identity(cfg) | moving | clips)
     state, batch = keeper.restore(), min(cfg.batch_size, len(train_set))
     steps = len(train_set) // batch  # the clips that fill no batch are left out: in another epoch, others
     step = Replayed(functools.partial(train_step, net, optimizer, cfg))
@@ -178,11 +179,8 @@ def record(state, epoch: int, steps: int, batch: int, cfg, scores: dict, seconds
 
 @torch.inference_mode()
 def predict(net, clips, cfg) -> dict[str, np.ndarray]:
-    """Class logits (N, K), and mean and log-variance (N, H, 3) of the future positions, in the set's order.
-
-    Positions are (u, v, log z) in frame widths and log metres. The net is left in eval mode and computes where it is
-    and in its own arithmetic, net.precision, whatever cfg says.
-    """
+    """Class logits (N, K), and mean and log-variance (N, H, 3) of the future (u, v, log z), in frame widths and log
+    metres, in the set's order. The net stays where it is, in eval mode."""
     net.eval()  # running averages instead of the batch's: a prediction depends on its clip alone
     device = next(net.parameters()).device
     # Collected on the device: fetching each would make a GPU wait.
