@@ -57,7 +57,7 @@ rule train:
     output: [OUT / "{training}" / n for n in ("final.safetensors", "history.csv", "metrics.json")]
     wildcard_constraints: training="train-.+"
     params: **runs.jobs("train", training)
-    priority: lambda wildcards: PRIORITY.get(training[wildcards.training].model, 0)
+    priority: lambda wildcards: PRIORITY.get(training[wildcards.training].model, 5)
     threads: THREADS
     resources:
         mem_mb=lambda wildcards, attempt: attempt * runs.memory_mb("train", training[wildcards.training]),

@@ -3,9 +3,10 @@
 Commands  python benchmarks/seeds.py train MODEL FOLDER [WAY...]   about 6 x 4 minutes for the Transformer on two cores
           python benchmarks/seeds.py rule [EXPERIMENTS] [SEED_SD] [CLIPS]     1000 0.01 10000: 5 minutes on one core
 
-train   Trains one network of the quick run on one seed in ways that differ in rounding alone, and on further seeds;
-        prints test top-1 and ADE of each, and both spreads. A way is SEED:DEVICE:THREADS, as in 0:cuda:1. Each is a
-        process of its own, as many at a time as there are cores; what FOLDER has already is not trained again.
+train   Trains one network of the quick run, in float32, on one seed in ways that differ in rounding alone, and on
+        further seeds; prints test top-1 and ADE of each, and both spreads. A way is SEED:DEVICE:THREADS, as in
+        0:cuda:1. Each is a process of its own, as many at a time as there are cores; what FOLDER has already is not
+        trained again.
 rule    Trains nothing: it draws what training runs would predict. A clip has a difficulty, the same for all; a training
         run has a skill, normal around that of its architecture, so that top-1 has a standard deviation of SEED_SD. For
         3, 5 and 10 seeds of four architectures: how often the 95 % interval holds the true mean; how often any of four
@@ -30,7 +31,7 @@ from trajnb.evaluation import metrics, predictions, statistics
 from trajnb.training import fit, predict
 
 WAYS = ("0:cpu:1", "0:cpu:2", "0:cpu:4", "1:cpu:1", "2:cpu:1", "3:cpu:1")  # SEED:DEVICE:THREADS
-QUICK = {"run_name": "quick", "clips": 10_000, "test_clips": 10_000, "epochs": 3, "precision": "auto"}
+QUICK = {"run_name": "quick", "clips": 10_000, "test_clips": 10_000, "epochs": 3}
 EASE, SPREAD = 4.0, 2.5  # of the clips' difficulty, in logits: a mean top-1 of about 0.91
 ARCHITECTURES = ("a", "b", "c", "d")
 GAINS = (0.0, 0.005, 0.01, 0.02, 0.04)  # in top-1, of the first architecture over the three others

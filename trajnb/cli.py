@@ -156,7 +156,7 @@ def check(
     from trajnb.evaluation.cost import cost
     from trajnb.models import own
 
-    cfg = Config.from_files([params] if params else [], {"model": network})
+    cfg = Config.from_files([params] if params else [], {"model": network, "precision": "auto"})
     try:
         net, shape = models.build(cfg), (1, cfg.frames, cfg.size, cfg.size)
         found = list(own.problems(net, torch.rand(3, *shape)))

@@ -68,6 +68,8 @@ class Mine(nn.Module):
     def forward(self, video_BCTHW):
         return self.norm(self.conv(video_BCTHW)).permute(0, 2, 3, 4, 1)
 """
+MASKED = """y = self.norm(self.conv(video_BCTHW))
+        return (grid := video_BCTHW.new_zeros(y.shape)).index_put_((grid == 0,), y.flatten())"""
 REFUSED = {  # error message: a change of that file
     "AttributeError": ("class Mine", "class Other"),
     "is no torch.nn.Module with": ("num_features = 12", ""),
@@ -82,6 +84,7 @@ REFUSED = {  # error message: a change of that file
     ),
     "played backwards has the same grid": ("BCTHW))", "BCTHW.mean(2, True).expand(-1, -1, 16, -1, -1)))"),
     "infinities or NaN": ("BCTHW))", "BCTHW) / 0)"),
+    "dtypes match": ("return self.norm(self.conv(video_BCTHW))", MASKED),  # in bfloat16 alone
 }
 
 
@@ -101,4 +104,4 @@ def test_a_network_of_one_s_own_is_accepted_and_a_missing_one_refused(tmp_path):
 @pytest.mark.parametrize("problem", REFUSED)
 def test_a_network_that_cannot_be_used_is_refused_before_a_run(tmp_path, problem):
     with pytest.raises(ParameterError, match=f"^models: .*{re.escape(problem)}.*trajnb check"):
-        runs.check_networks(Config(models=[mine(tmp_path, *REFUSED[problem])]))
+        runs.check_networks(Config(models=[mine(tmp_path, *REFUSED[problem])], precision="bfloat16"))

@@ -24,7 +24,7 @@ def make_net():
         sizes = {"width": 24, "depth": 1, "heads": 2, "mlp_ratio": 2}
         extractor = Transformer(frames=cfg.frames, size=cfg.size, tubelet=(2, 8, 8), **sizes)
         head = Head(features=24, classes=4, frames=cfg.frames, horizon=cfg.horizon, width=24, depth=1, heads=2)
-        return models.TrajectoryNet(extractor, head)
+        return models.TrajectoryNet(extractor, head, cfg.precision)
 
     return make
 

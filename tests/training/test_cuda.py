@@ -24,10 +24,9 @@ def test_trains_and_predicts_as_on_a_cpu(model, precision, discs, tmp_path):
     history = fit(net := models.build(cfg), discs(32), discs(16, seed=1), cfg, tmp_path)
     assert np.isfinite(history[-1]["val_loss"])
     on_gpu = predict(net, discs(16, seed=1), cfg)
-    on_cpu = predict(net.cpu(), discs(16, seed=1), cfg.replace(device="cpu", precision="float32"))
-    tolerance = 1e-2 if precision == "float32" else 0.2
+    on_cpu = predict(net.cpu(), discs(16, seed=1), cfg.replace(device="cpu"))
     for name in on_gpu:
-        np.testing.assert_allclose(on_gpu[name], on_cpu[name], atol=tolerance)
+        np.testing.assert_allclose(on_gpu[name], on_cpu[name], atol=1e-2)
 
 
 def test_a_trained_network_comes_back_to_the_gpu(tmp_path):

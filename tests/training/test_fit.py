@@ -66,14 +66,14 @@ def test_leaves_what_it_says(train, tmp_path, capsys):
     assert sum(line.startswith("epoch") for line in capsys.readouterr().out.splitlines()) == 4
 
 
-@pytest.mark.parametrize("seconds", [1e6, 0.0])
-def test_resumes_to_the_same_history_and_weights(train, tmp_path, seconds):
+@pytest.mark.parametrize(("seconds", "precision"), [(1e6, "float32"), (0.0, "float32"), (0.0, "bfloat16")])
+def test_resumes_to_the_same_history_and_weights(train, tmp_path, seconds, precision):
     """A network that draws random numbers in its forward pass, as dropout does."""
 
     def noisy(net):
         net.register_forward_pre_hook(lambda module, inputs: (inputs[0] + 0.1 * torch.randn(inputs[0].shape),))
 
-    folder, options = tmp_path / "cut", {"prepare": noisy, "checkpoint_seconds": seconds}
+    folder, options = tmp_path / "cut", {"prepare": noisy, "checkpoint_seconds": seconds, "precision": precision}
     _, whole = train(tmp_path / "whole", **options)
     for batches in (5,) if seconds else (3, 0, 1, 2):  # of eight; the second time not one more
         with pytest.raises(InterruptedError):

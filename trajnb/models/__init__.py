@@ -20,7 +20,7 @@ PRESETS = {name: file.PRESETS for name, file in zip(EXTRACTORS, FILES, strict=Tr
 class TrajectoryNet(nn.Module):
     """Clip (B, C, T, H, W) in [0, 1] -> (Output, aux): what moves how and where it goes; `aux` may hold "loss".
 
-    `precision` is the extractor's arithmetic in training (`arithmetic.autocast`); predictions are made in float32.
+    `precision` is the extractor's arithmetic in training (`arithmetic.autocast`); predictions are never in bfloat16.
     """
 
     def __init__(self, extractor: nn.Module, head: Head, precision: str = "float32"):
