@@ -76,7 +76,7 @@ rule evaluate:
     input: rules.data.output, TRAINED
     output: [OUT / "evaluate" / name for name in ("leaderboard.csv", "comparisons.csv")]
     params: **runs.job("evaluate", cfg)
-    priority: 1  # robustness waits for it
+    priority: 1  # the longest step after training
     threads: THREADS
     resources: mem_mb=memory("evaluate"), gpu=GPUS
     message: "evaluate"
@@ -84,11 +84,11 @@ rule evaluate:
 
 
 rule robustness:
-    """Seeds, calibration, and accuracy under corruptions."""
-    input: rules.data.output, TRAINED, rules.evaluate.output[0]
+    """Accuracy and position error under corruptions."""
+    input: rules.data.output, TRAINED
     output: [OUT / "robustness" / name for name in ("curves.csv", "mean_accuracy.csv")]
     params: **runs.job("robustness", cfg)
-    threads: min(workflow.cores or THREADS, 2 * THREADS)  # the longest step after training
+    threads: THREADS
     resources: mem_mb=memory("robustness"), gpu=GPUS
     message: "robustness"
     shell: EXECUTE + " robustness {OUT}/robustness {params:q}"

@@ -46,7 +46,7 @@ def sections(folder):
     pairs = folder / "evaluate" / "comparisons.csv"
     yield "Network against network", pd.read_csv(pairs).set_index("first")
     for name, title in {"seeds": "Over seeds", "calibration": "Calibration"}.items():
-        table = pd.read_csv(folder / "robustness" / f"{name}.csv")
+        table = pd.read_csv(folder / "evaluate" / f"{name}.csv")
         yield title, table.set_index("model")
     accuracy = pd.read_csv(folder / "robustness" / "mean_accuracy.csv")
     wide = accuracy.pivot(index="corruption", columns="model", values="mean_accuracy")

@@ -36,6 +36,7 @@ def every_figure(clips, predicted):
     velocity = Predictions(None, four.track_NHx3)
     yield figures.confusion({"transformer": predicted, "constant_velocity": velocity}, clips)
     yield figures.futures(clips.take(slice(4)), {"transformer": four, "constant_velocity": velocity})
+    yield figures.reliability({"transformer": predicted}, clips.label_N)
     history = {"clips_seen": [100, 200], "seconds": [1.0, 1.1], "val_top1": [0.3, 0.6], "val_ade_px": [9.0, 4.0]}
     yield figures.learning_speed({"transformer": pd.DataFrame(history)}, 0.25)
     epochs = {"epoch": [1, 2], "train_loss": [2.0, 1.0], "val_loss": [2.0, 1.0], "train_top1": [0.3, 0.6]}
@@ -71,3 +72,11 @@ def test_no_setting_of_a_user_changes_a_figure():
     with matplotlib.rc_context():
         dict.update(matplotlib.rcParams, USER_STYLE)  # as from a file: no backend is asked for
         assert drawn() == before
+
+
+def test_the_reliability_diagram_shows_what_was_counted():
+    prob_NK, label_N = np.random.default_rng(0).dirichlet(np.ones(4), 500), np.arange(500) % 4
+    figure = figures.reliability({"i3d": Predictions(prob_NK)}, label_N)
+    diagonal, line = figure.axes[0].lines[:2]
+    np.testing.assert_array_equal(*diagonal.get_data())
+    np.testing.assert_array_equal(line.get_data(), metrics.reliability(prob_NK, label_N)[1:])

@@ -1,11 +1,10 @@
-"""Curves and mean accuracies of models whose predictions are known beforehand, and the reliability diagram."""
+"""Curves and mean accuracies of models whose predictions are known beforehand."""
 
 import numpy as np
 import pytest
 
 from trajnb.config import Config
 from trajnb.evaluation import metrics, oracles
-from trajnb.evaluation.predictions import Predictions
 from trajnb.figures import save
 from trajnb.robustness import conditions, figures, study
 
@@ -92,12 +91,3 @@ def test_every_model_and_seed_is_evaluated_under_every_condition(clean, monkeypa
     each = figures.accuracy_curves(curves), figures.accuracy_curves(curves, "ade_px"), figures.examples(clean)
     for number, figure in enumerate(each):
         assert len(save(figure, tmp_path, f"{number}").data) > 3000
-
-
-def test_the_reliability_diagram_shows_what_was_counted(tmp_path):
-    prob_NK, label_N = np.random.default_rng(0).dirichlet(np.ones(4), 500), np.arange(500) % 4
-    figure = figures.reliability({"i3d": Predictions(prob_NK)}, label_N)
-    diagonal, line = figure.axes[0].lines[:2]
-    np.testing.assert_array_equal(*diagonal.get_data())
-    np.testing.assert_array_equal(line.get_data(), metrics.reliability(prob_NK, label_N)[1:])
-    assert len(save(figure, tmp_path, "reliability").data) > 3000

@@ -145,3 +145,16 @@ def intervals(axis, scores, form, limits):
         axis.axvline(value, color="0.35", linestyle="--" if "oracle" in label else ":", linewidth=1.2, zorder=0)
         height, across = 1.01 + 0.14 * (number % 2), axis.get_xaxis_transform()
         axis.text(value, height, label, transform=across, ha="center", va="bottom", fontsize=9)
+
+
+def reliability(models, label_N):
+    """Accuracy against confidence of {name: Predictions}, and clips per bin; the diagonal is perfect calibration."""
+    figure, axes = panels(2, len(models), 3, 1.7, sharex=True, height_ratios=[2, 1])
+    for (top, bottom), (name, one) in zip(axes.T, models.items(), strict=True):
+        count, confidence, accuracy = metrics.reliability(one.prob_NK, label_N)
+        top.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+        top.plot(confidence, accuracy, "o-", color=COLOURS.get(name, "C0"), markersize=4)
+        top.set(title=f"{verdict.name(name)}: ECE {metrics.ece(one.prob_NK, label_N):.4f}", ylabel="accuracy")
+        bottom.stairs(count, np.linspace(0, 1, len(count) + 1), fill=True, color="0.7")
+        bottom.set(yscale="log", xlabel="confidence", ylabel="clips")
+    return figure

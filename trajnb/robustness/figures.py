@@ -1,23 +1,8 @@
-"""Figures of 04_robustness: calibration, the corruptions, and curves over severities."""
+"""Figures of 04_robustness: the corruptions, and curves over severities."""
 
-import numpy as np
-
-from trajnb.evaluation import metrics, verdict
+from trajnb.evaluation import verdict
 from trajnb.figures.style import COLOURS, GREY, MODEL_COLOURS, bare, key, panels
 from trajnb.robustness import conditions
-
-
-def reliability(models, label_N):
-    """Accuracy against confidence of {name: Predictions}, and clips per bin; the diagonal is perfect calibration."""
-    figure, axes = panels(2, len(models), 3, 1.7, sharex=True, height_ratios=[2, 1])
-    for (top, bottom), (name, one) in zip(axes.T, models.items(), strict=True):
-        count, confidence, accuracy = metrics.reliability(one.prob_NK, label_N)
-        top.plot([0, 1], [0, 1], color="0.7", linewidth=1)
-        top.plot(confidence, accuracy, "o-", color=COLOURS.get(name, "C0"), markersize=4)
-        top.set(title=f"{verdict.name(name)}: ECE {metrics.ece(one.prob_NK, label_N):.4f}", ylabel="accuracy")
-        bottom.stairs(count, np.linspace(0, 1, len(count) + 1), fill=True, color="0.7")
-        bottom.set(yscale="log", xlabel="confidence", ylabel="clips")
-    return figure
 
 
 def examples(clips, frame=8):
