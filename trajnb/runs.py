@@ -167,7 +167,7 @@ def check_networks(cfg):
             if ":" in model and (found := list(own.problems(net, torch.rand(3, 1, cfg.frames, cfg.size, cfg.size)))):
                 raise own.Unusable(found[0])
     except (own.Unusable, RuntimeError) as error:  # somebody's own layers may not compute in bfloat16
-        why = str(error).splitlines()[0]
+        why = (str(error).splitlines() or [type(error).__name__])[0]
         raise ParameterError(f"models: {model}: {why}; `trajnb check {model}` says more.") from None
     except ValueError as error:
         raise ParameterError(f"preset {cfg.preset} does not fit: {error}: write nano, base, or other clips.") from None
