@@ -155,7 +155,6 @@ def test_rows_by_hand(folder):
     assert table["top1_over_pixel_oracle"].tolist() == [0.5, 1, 0.5]
     assert table["ade_over_pixel_oracle"].tolist()[:2] == [1, 1]
     assert table["test_nll"].tolist()[2] == pytest.approx(np.log(2))
-    for where in ("predictions", "predictions/val"):
-        predictions.save({"i3d": [predicted] * 2}, {}, test, cfg, where)
-        saved = sorted(path.name for path in (folder / "evaluate" / where).glob("*.parquet"))
-        assert saved == ["i3d-s3.parquet", "i3d-s4.parquet"]
+    predictions.save({"i3d": [predicted] * 2}, {}, test, cfg)
+    saved = sorted(path.name for path in (folder / "evaluate" / "predictions").glob("*.parquet"))
+    assert saved == ["i3d-s3.parquet", "i3d-s4.parquet"]

@@ -78,21 +78,21 @@ def table(predictions, test, cfg):
     return table
 
 
-def save(networks, others, clips, cfg, where="predictions"):
-    """Write a table for each of {model: [Predictions of each seed]} and {name: Predictions} into evaluate/`where`."""
+def save(networks, others, clips, cfg):
+    """Write a table for each of {model: [Predictions of each seed]} and {name: Predictions} into predictions/."""
     numbered = {f"{model}-s{cfg.seed + k}": one for model, several in networks.items() for k, one in enumerate(several)}
     for name, predictions in (numbered | others).items():
-        path = cfg.stage_dir("evaluate") / where / f"{short(name)}.parquet"
+        path = cfg.stage_dir("evaluate") / "predictions" / f"{short(name)}.parquet"
         files.write_parquet(path, table(predictions, clips, cfg))
 
 
-def load_networks(cfg, where="predictions"):
+def load_networks(cfg):
     """{model: [Predictions of each seed]} from the files that `save` wrote; FileNotFoundError where one is missing."""
     found = {}
     for model, several in training_runs(cfg).items():
         found[model] = []
         for one in several:
-            table = pd.read_parquet(cfg.stage_dir("evaluate") / where / f"{short(model)}-s{one.seed}.parquet")
+            table = pd.read_parquet(cfg.stage_dir("evaluate") / "predictions" / f"{short(model)}-s{one.seed}.parquet")
             prob_NK, shape = table[[f"p_{motion}" for motion in cfg.motions]].to_numpy(), (len(table), cfg.horizon, 3)
             track, logvar = (table[columns(cfg, prefix)].to_numpy().reshape(shape) for prefix in ("", "log_var_"))
             found[model].append(Predictions(prob_NK, track, logvar))
