@@ -7,7 +7,7 @@ import torch
 
 from trajnb import models
 from trajnb.config import Config
-from trajnb.models import magvit
+from trajnb.models import attention, magvit
 from trajnb.models.arithmetic import autocast
 from trajnb.models.attention import Attend
 from trajnb.models.head import Head
@@ -80,10 +80,18 @@ def test_auto_is_bfloat16_on_a_cpu_made_for_it(able, device, low, monkeypatch):
     assert [autocast(precision, x) for precision in ("float32", "bfloat16", "auto")] == [False, True, low]
 
 
-@pytest.mark.parametrize("module", [Attend(24, 2), magvit.GroupNorm(24)])
-def test_what_bfloat16_makes_slow_on_a_cpu_stays_in_float32(module):
-    x = torch.randn(3, 24, 24).bfloat16()
-    inputs = [x] * (3 if isinstance(module, Attend) else 1)
+def test_group_normalisation_which_bfloat16_makes_slow_stays_in_float32():
+    module, x = magvit.GroupNorm(24), torch.randn(3, 24, 24).bfloat16()
     with torch.autocast(**LOW):
-        inside = module(*inputs)
-    assert torch.equal(inside, module(*(one.float() for one in inputs))) and inside.dtype == torch.float32
+        inside = module(x)
+    assert torch.equal(inside, module(x.float())) and inside.dtype == torch.float32
+
+
+def test_attention_in_bfloat16_is_written_out_on_a_cpu(monkeypatch):
+    """torch's fused kernels for it are the slower ones there; the result is float32's but for rounding."""
+    module, x = Attend(24, 2), torch.randn(3, 24, 24)
+    exact = module(x, x, x)
+    monkeypatch.setattr(attention.F, "scaled_dot_product_attention", None)
+    rounded = module(*[x.bfloat16()] * 3)
+    assert rounded.dtype == torch.bfloat16
+    torch.testing.assert_close(rounded.float(), exact, atol=0.05, rtol=0)

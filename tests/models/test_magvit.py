@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from trajnb.models.magvit import PRESETS, UCF101, Magvit, Quantiser, entropy_loss, square_distance
+from trajnb.models.magvit import PRESETS, TEMPERATURE, UCF101, Magvit, Quantiser, entropy_loss, square_distance
 
 TINY = {"frames": 8, "size": 16, "widths": (8, 16), "pools": (2,), "blocks": 1, "codes": 16, "latent": 6}
 
@@ -76,6 +76,15 @@ def test_entropy_wants_each_sure_and_all_used():
     assert entropy_loss(each_its_own).item() == pytest.approx(-math.log(4), abs=1e-3)
     assert entropy_loss(all_the_same).item() == pytest.approx(0, abs=1e-3)
     assert entropy_loss(near).item() == pytest.approx(0, abs=1e-3), "unsure of everything: no gain from using all"
+
+
+def test_gradient_of_entropy_is_that_of_its_formula():
+    distance_NK = (torch.randn(6, 5, dtype=torch.float64) / 50).requires_grad_()
+    choice_NK = (distance_NK * (-1 / TEMPERATURE)).softmax(1)
+    each = -(choice_NK * choice_NK.log()).sum(1).mean()
+    formula = each + (choice_NK.mean(0) * (choice_NK.mean(0) + 1e-5).log()).sum()
+    wanted, got = (torch.autograd.grad(loss, distance_NK)[0] for loss in (formula, entropy_loss(distance_NK)))
+    torch.testing.assert_close(got, wanted)
 
 
 def test_decoder_reads_the_codes_alone():

@@ -140,7 +140,9 @@ def entropy_loss(distance_NK):
     """Mean entropy of each latent's choice less the entropy of all choices together, nats; choices are softmaxes."""
     score_NK = distance_NK * (-1 / TEMPERATURE)
     # Not log_softmax(..).exp(): torch's exp is six times as slow where its results are next to zero, as most are.
-    choice_NK, log_NK = F.softmax(score_NK, dim=1), F.log_softmax(score_NK, dim=1)
+    choice_NK = F.softmax(score_NK, dim=1)
+    # Through the logarithm no gradient passes: weighted by the choices, it sums to their change, which is zero.
+    log_NK = F.log_softmax(score_NK.detach(), dim=1)
     # Lowest where every latent is sure of its code and all codes are used.
     each, together_K = -torch.dot(choice_NK.flatten(), log_NK.flatten()) / len(score_NK), choice_NK.mean(0)
     return each + (together_K * (together_K + 1e-5).log()).sum()
