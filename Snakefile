@@ -23,8 +23,8 @@ EXECUTE = "exec {sys.executable} -m trajnb.runs {SETTINGS}"
 VALUES = shlex.quote(json.dumps(cfg.model_dump()))
 GPUS = runs.gpus(cfg)
 THREADS = cfg.threads or int(os.environ.get("OMP_NUM_THREADS") or workflow.cores)
-# The longest training runs first, by the time of a step on two cores: the last one would otherwise run alone.
-PRIORITY = {"transformer": 4, "slowfast": 3, "magvit": 2, "i3d": 1}
+# The longest first, by its time on two cores: the last one would otherwise run alone.
+PRIORITY = {"transformer": 4, "slowfast": 3, "magvit": 2, "i3d": 1, "evaluate": 3, "robustness": 2, "attention": 1}
 FRONT = OUT / ("postmortem/postmortem.csv" if cfg.study == "postmortem" else "index.html")
 TRAINED = [OUT / name / "final.safetensors" for name in training]
 
@@ -76,7 +76,7 @@ rule evaluate:
     input: rules.data.output, TRAINED
     output: [OUT / "evaluate" / name for name in ("leaderboard.csv", "comparisons.csv")]
     params: **runs.job("evaluate", cfg)
-    priority: 1  # the longest step after training
+    priority: PRIORITY["evaluate"]
     threads: THREADS
     resources: mem_mb=memory("evaluate"), gpu=GPUS
     message: "evaluate"
@@ -88,6 +88,7 @@ rule robustness:
     input: rules.data.output, TRAINED
     output: [OUT / "robustness" / name for name in ("curves.csv", "mean_accuracy.csv")]
     params: **runs.job("robustness", cfg)
+    priority: PRIORITY["robustness"]
     threads: THREADS
     resources: mem_mb=memory("robustness"), gpu=GPUS
     message: "robustness"
@@ -99,6 +100,7 @@ rule attention:
     input: rules.data.output, TRAINED
     output: OUT / "attention" / "scores.csv"
     params: **runs.job("attention", cfg)
+    priority: PRIORITY["attention"]
     threads: THREADS
     resources: mem_mb=memory("attention"), gpu=GPUS
     message: "attention"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 
@@ -87,6 +88,14 @@ def test_the_outputs_folder_is_resolved_where_the_command_was_given(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TRAJNB_OUTPUTS", "results {a}/ü")
     assert kernel.environment("x")["TRAJNB_OUTPUTS"] == str(tmp_path / "results {a}" / "ü")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other settings")
+def test_a_kernel_keeps_the_memory_of_freed_arrays(tmp_path):
+    code = "import resource\nfor k in range(9): b'x' * 10**8\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=kernel.environment(tmp_path), capture_output=True, text=True)
+    assert int(done.stdout) < 2 * 1e8 / 4096, "pages fetched for one array of nine, and for what Python takes"
 
 
 def test_a_user_without_home_and_name_gets_a_folder(monkeypatch):

@@ -22,6 +22,8 @@ from trajnb import PACKAGE, outputs  # noqa: E402
 
 # What a person sets for interpreters, Jupyter, figures and the terminal at hand.
 PERSONAL = re.compile(r"I?PYTHON.*|JUPYTER.*|MATPLOTLIBRC|MPLBACKEND|COLUMNS|LINES")
+# glibc keeps the memory of freed arrays: fetching its pages anew took a tenth of a Transformer's prediction on a CPU.
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
 LONGEST_SOCKET = 90  # characters; a Unix socket's path may have about a hundred
 
 
@@ -37,7 +39,7 @@ def environment(folder):
         fixed["TRAJNB_OUTPUTS"] = str(outputs())  # kernels start in other folders
     if not os.access(os.path.expanduser("~"), os.W_OK):  # also without HOME, of a user without a name
         fixed["HOME"] = str(folder)
-    return {name: value for name, value in os.environ.items() if not PERSONAL.fullmatch(name)} | fixed
+    return MALLOC | {name: value for name, value in os.environ.items() if not PERSONAL.fullmatch(name)} | fixed
 
 
 class ThisPython(AsyncKernelManager):

@@ -265,7 +265,7 @@ def execute(path, folder, parameters, cell_limit_s):
     out = sys.stdout = Copied(sys.stdout, folder / "log.txt")
     options = {"parameters": parameters, "execution_timeout": cell_limit_s, "stdout_file": out, "stderr_file": out}
     options |= {"engine_name": "trajnb", "kernel_name": "python3", "language": "python", "progress_bar": False}
-    print(f"{folder.name}: {path.stem} starts")
+    out.write(f"{folder.name}: {path.stem} starts\n")  # in one piece: another step may print at the same moment
     try:
         execute_notebook(relative(path), relative(running), **options)
     except BaseException as error:
@@ -279,7 +279,7 @@ def execute(path, folder, parameters, cell_limit_s):
         (folder / "error.txt").write_text(text)
         return 130 if stopped else 1
     running.rename(folder / "notebook.ipynb")
-    print(f"{folder.name}: done in {time.monotonic() - start:.0f} s")
+    out.write(f"{folder.name}: done in {time.monotonic() - start:.0f} s\n")
     return 0
 
 

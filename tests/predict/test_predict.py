@@ -4,6 +4,7 @@ import json
 
 import av
 import numpy as np
+import pandas as pd
 import pytest
 from test_footage import RADIUS, discs, encode, path
 
@@ -56,6 +57,16 @@ def test_positions_are_in_the_pixels_and_seconds_of_the_source(tmp_path, zoom):
         np.testing.assert_allclose([row.x1, row.y1], path(40)[frame] * zoom, atol=1.5 * zoom)
         assert row.seconds1 > row.end_s and row.rx1 == pytest.approx(row.ry1)
     assert table["rx1"].between(3 * zoom, 12 * zoom).all(), "a pixel of the clip is four of the footage"
+
+
+def test_the_first_windows_of_many_sources_are_predicted_at_once():
+    good, still = discs(path(40)), discs(np.full((40, 2), 30.0))
+    found, refused = predict.of_each(NETWORK, {"a": good, "still": still, "b": good[:, ::-1]})
+    assert list(refused) == ["still"]
+    for name, source in {"a": good, "b": good[:, ::-1]}.items():
+        pd.testing.assert_series_equal(found.loc[name], predict.of_footage(NETWORK, source).iloc[0], check_names=False)
+    found, _ = predict.of_each(NETWORK, {"still": still})
+    assert found.empty and list(found) == predict.columns(CFG)
 
 
 def test_a_folder_of_mixed_files_gets_a_line_each_and_nothing_half_written(tmp_path, capsys):

@@ -132,13 +132,16 @@ def cut(cfg, source, rate=30.0) -> list[Block]:
 
 def of_each(network, sources):
     """({name: row of the first window} as a table, {name: why not}) of {name: source}."""
-    rows, refused = {}, {}
+    first, refused = {}, {}
     for name, source in sources.items():
         try:
-            rows[name] = of_footage(network, source).iloc[0]
+            block = next(block for block in cut(network.cfg, source) if block.windows)
+            first[name] = block._replace(windows=block.windows[:1])
         except NotPredicted as reason:
             refused[name] = str(reason)
-    return pd.DataFrame(rows.values(), index=list(rows), columns=columns(network.cfg)), refused
+    # All at once: a network takes several times as long for each of them alone.
+    found = table(network, first.values()) if first else pd.DataFrame(columns=columns(network.cfg))
+    return found.set_axis(list(first)), refused
 
 
 def columns(cfg):
