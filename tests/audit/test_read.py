@@ -72,8 +72,8 @@ def test_clips_of_another_size_or_too_few_frames_cannot_be_used_and_the_others_a
     assert list(f.table["path"]) == ["a/1.NPY", "a/2.npy", "b/3.avi", "b/6.Mov"]
     assert f.faults["b/4.npy"] == "has frames of (32, 64) pixels, the first clip examined has (32, 32)"
     assert f.faults["b/5.mp4"].startswith("is too short or too small: write at least 16 frames")
-    report = audit(tmp_path)
-    assert evidence(report, 13)[0][0] == "error" and " clips cannot be used; " in evidence(report, 13)[0][1]
+    level, text = evidence(audit(tmp_path), 13)[0]
+    assert level == "error" and " clips cannot be used; " in text
 
 
 def test_large_frames_are_averaged_and_the_object_is_where_it_was(tmp_path):
@@ -186,8 +186,8 @@ def test_a_clean_folder_what_is_missing_and_what_is_changed(tmp_path):
     assert evidence(report, 13)[0][1].startswith(f"1 clips cannot be used; {table['path'][1][2:]} is missing: restore")
     for name in ("splits.csv", "positions.parquet"):
         (folder / name).unlink()
-    missing = dict.fromkeys((1, 2, 3, 4, 6), "splits.csv is missing, or has no split but train")
-    assert audit(folder).not_checked == missing | {14: "positions.parquet is missing"}
+    no_splits = dict.fromkeys((1, 2, 3, 4, 6), "splits.csv is missing, or has no split but train")
+    assert audit(folder).not_checked == no_splits | {14: "positions.parquet is missing"}
 
 
 def test_training_clips_that_are_all_gone_are_errors_and_no_traceback(tmp_path):
@@ -196,5 +196,4 @@ def test_training_clips_that_are_all_gone_are_errors_and_no_traceback(tmp_path):
     lines = [f"{name},{name.split('/')[0]},{'train' if k % 2 else 'val'}" for k, name in enumerate(names)]
     (tmp_path / "splits.csv").write_text("\n".join(["path,label,split", *lines]))
     report = audit(tmp_path)
-    assert 11 in report.not_checked
-    assert any("cannot be used" in finding.evidence for finding in report.errors)
+    assert 11 in report.not_checked and any("cannot be used" in finding.evidence for finding in report.errors)

@@ -12,8 +12,6 @@ from trajnb.evaluation import metrics, oracles
 from trajnb.world import camera, recipes
 
 CFG = Config()
-
-
 TIME = (np.arange(CFG.frames + CFG.horizon) / CFG.frame_rate)[:, None]
 STRAIGHT = np.array([-0.5, 0.2, 3.0]) + np.array([1.5, -0.4, 0.8]) * TIME
 FALLING = np.array([-0.4, 0.3, 2.8]) + np.array([1.2, -2.0, 0.3]) * TIME + 4.905 * TIME**2 * [0, 1, 0]

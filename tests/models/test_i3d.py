@@ -42,8 +42,7 @@ def test_same_padding_leaves_the_ceiling(n, kernel, stride):
     """ceil(n / stride) cells, the odd zero at the back: the rule stated by hand for one axis."""
     front, back = same_padding((n,), (kernel,), (stride,))
     cells = -(-n // stride)
-    assert front + back == max((cells - 1) * stride + kernel - n, 0)
-    assert back - front in (0, 1)
+    assert front + back == max((cells - 1) * stride + kernel - n, 0) and back - front in (0, 1)
     padded = nn.functional.pad(torch.zeros(1, 1, n), (front, back))
     assert nn.functional.max_pool1d(padded, kernel, stride).numel() == cells
 

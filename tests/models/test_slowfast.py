@@ -4,8 +4,7 @@ import torch
 
 from trajnb.models.slowfast import PRESETS, Bottleneck, SlowFast
 
-TINY = {"frames": 8, "size": 32, "alpha": 4, "beta": 2, "width": 8, "stem": 3}
-TINY |= {"stages": ((1, 1, 1), (1, 2, 3))}
+TINY = {"frames": 8, "size": 32, "alpha": 4, "beta": 2, "width": 8, "stem": 3, "stages": ((1, 1, 1), (1, 2, 3))}
 
 
 def count(modules):

@@ -153,10 +153,9 @@ def test_resume_with_another_lr_other_clips_or_other_code_is_refused(train, tmp_
 
 
 def test_threads_are_those_it_began_with(train, tmp_path):
-    torch.set_num_threads(1)
-    train(tmp_path, threads=0, epochs=2)
-    torch.set_num_threads(2)
-    train(tmp_path, threads=0, epochs=2)
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        train(tmp_path, threads=0, epochs=2)
     assert torch.get_num_threads() == 1
 
 
@@ -227,10 +226,8 @@ def test_weights_that_are_not_finite_are_never_saved(train, tmp_path):
 
 def test_order_shows_each_clip_once_and_differs_by_epoch():
     rows = order(0, 0, 50, 8)
-    assert rows.shape == (6, 8)
-    assert len(np.unique(rows)) == 48
-    assert not np.array_equal(rows, order(0, 1, 50, 8))
-    assert np.array_equal(rows, order(0, 0, 50, 8))
+    assert rows.shape == (6, 8) and len(np.unique(rows)) == 48
+    assert not np.array_equal(rows, order(0, 1, 50, 8)) and np.array_equal(rows, order(0, 0, 50, 8))
 
 
 def test_a_set_smaller_than_a_batch_is_one_batch(train, tmp_path):
