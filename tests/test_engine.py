@@ -93,7 +93,7 @@ def test_the_outputs_folder_is_resolved_where_the_command_was_given(tmp_path, mo
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other settings")
 def test_a_kernel_keeps_the_memory_of_freed_arrays(tmp_path):
     code = "import resource\nfor k in range(9): b'x' * 10**8\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)"
-    done = subprocess.run([sys.executable, "-c", code], env=kernel.environment(tmp_path), capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], env=kernel.environment(tmp_path), capture_output=True)
     assert int(done.stdout) < 2 * 1e8 / 4096, "pages fetched for one array of nine, and for what Python takes"
 
 
