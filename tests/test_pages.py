@@ -143,7 +143,8 @@ def test_the_command_packs_the_pages(run_dir, capsys):
 
 @pytest.mark.parametrize("name", ["nothing", "../tiny"])
 def test_a_run_that_is_not_there_is_one_sentence(run_dir, name):
-    with pytest.raises(SystemExit, match=rf"^{name}: there is no executed notebook in .*: run it first, or check its"):
+    sentence = rf"^{name}: there is no executed notebook in .*: run it first, or check its name.$"
+    with pytest.raises(SystemExit, match=sentence):
         pages.main(name)
 
 

@@ -20,7 +20,7 @@ ALL = {"train-i3d", "evaluate", "robustness", "attention", "predict", "explain",
 def done(tmp_path_factory):
     """A lab whose run has ended, of one network."""
     lab = Lab(tmp_path_factory.mktemp("done"))
-    code, printed = lab.run("--config", "models=[i3d]")
+    code, printed = lab.run("--cores", "2", "--config", "models=[i3d]")
     assert code == 0, printed
     assert "index.html" in printed
     lab.printed = printed
@@ -92,7 +92,7 @@ def test_what_runs_again(done, change, steps, reason):
 def test_the_longest_step_starts_first(lab, done):
     code, printed = lab.run("trained", "--cores", "1", "--config", "models=[i3d,slowfast,transformer]")
     assert jobs(printed)[1:4] == ["train-transformer", "train-slowfast", "train-i3d"], printed
-    assert jobs(done.printed)[2:5] == ["evaluate", "robustness", "attention"], done.printed
+    assert {*jobs(done.printed)[2:4]} == {"evaluate", "robustness"}, done.printed
 
 
 def test_a_bad_parameter_ends_with_two_and_one_sentence(lab):

@@ -23,7 +23,7 @@ from trajnb import PACKAGE, outputs  # noqa: E402
 # What a person sets for interpreters, Jupyter, figures and the terminal at hand.
 PERSONAL = re.compile(r"I?PYTHON.*|JUPYTER.*|MATPLOTLIBRC|MPLBACKEND|COLUMNS|LINES")
 # glibc keeps the memory of freed arrays: fetching its pages anew took a tenth of a Transformer's prediction on a CPU.
-MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
+MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**32)}
 LONGEST_SOCKET = 90  # characters; a Unix socket's path may have about a hundred
 
 

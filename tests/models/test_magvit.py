@@ -1,5 +1,7 @@
 """MAGVIT's tokenizer: counts, shapes, a quantiser that goes there and back, a decoder that reads the codes alone."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -66,8 +68,10 @@ def test_gradient_passes_straight_through():
 
 
 def test_entropy_and_its_gradient_are_those_of_the_formula():
-    """Lowest where each is sure of its own code; no gain from using all where each is unsure."""
-    for distance_NK in (torch.randn(4, 4).double() / 50, 10 - 10 * torch.eye(4).double(), torch.zeros(4, 4).double()):
+    """-log 4 where each is sure of its own code; 0 where all are sure of one, and where each is unsure."""
+    own, one, none = 10 - 10 * torch.eye(4), 10.0 * (torch.arange(4) > 0).expand(4, 4), torch.zeros(4, 4)
+    assert [entropy_loss(x).item() for x in (own, one, none)] == pytest.approx([-math.log(4), 0, 0], abs=1e-3)
+    for distance_NK in (torch.randn(4, 4).double() / 50, own.double()):
         choice_NK = (distance_NK.requires_grad_() * (-1 / TEMPERATURE)).softmax(1)
         each = -(choice_NK * choice_NK.clamp(min=1e-300).log()).sum(1).mean()
         formula = each + (choice_NK.mean(0) * (choice_NK.mean(0) + 1e-5).log()).sum()

@@ -17,8 +17,7 @@ def test_paper_preset_has_the_papers_parameters_and_channels():
         paper = SlowFast(**PRESETS["paper"])
     assert count(paper) == 33_558_216
     assert count(paper.slow_stem) + count(paper.slow) == 32_827_456
-    assert count(paper.fast_stem) + count(paper.fast) == 514_152
-    assert count(paper.laterals) == 216_608
+    assert (count(paper.fast_stem) + count(paper.fast), count(paper.laterals)) == (514_152, 216_608)
     assert [stage[0].a.conv.in_channels for stage in paper.slow] == [64 + 16, 256 + 64, 512 + 128, 1024 + 256]
     assert [stage[0].a.conv.in_channels for stage in paper.fast] == [8, 32, 64, 128]
     grid, _ = paper(torch.zeros(1, 3, 32, 224, 224, device="meta"))

@@ -61,10 +61,11 @@ def test_positions_are_in_the_pixels_and_seconds_of_the_source(tmp_path, zoom):
 
 def test_the_first_windows_of_many_sources_are_predicted_at_once():
     good, still = {"a": discs(path(40)), "b": discs(path(30))[:, ::-1]}, {"still": discs(np.full((40, 2), 30.0))}
-    found, refused = predict.of_each(NETWORK, still | good)
+    counts, once = [], predict.Network(CFG, [lambda video_NTSS: counts.append(len(video_NTSS)) or stays(video_NTSS)])
+    found, refused = predict.of_each(once, still | good)
     alone = [predict.of_footage(NETWORK, source).iloc[[0]] for source in good.values()]
     pd.testing.assert_frame_equal(found, pd.concat(alone).set_axis(list(good)))
-    assert list(refused) == list(still)
+    assert list(refused) == list(still) and counts == [2]
     assert list(predict.of_each(NETWORK, still)[0]) == predict.columns(CFG), "a table without rows"
 
 

@@ -34,10 +34,10 @@ class Attend(nn.Module):
 
     def forward(self, q_GLD, k_GSD, v_GSD):
         q, k, v = (rearrange(x, "g l (n e) -> g n l e", n=self.heads) for x in (q_GLD, k_GSD, v_GSD))
-        # The fused kernels never form the weights, and are several times as fast but for these; both agree to 1e-5.
-        # On a CPU those for bfloat16 take three to nine times as long backwards as the products written out.
-        slow = k_GSD.shape[1] <= SHORT if q_GLD.is_cuda else q_GLD.dtype == torch.bfloat16
-        if self.fused and not slow:
+        # The fused kernels never form the weights, and are several times as fast elsewhere; both agree to 1e-5 in
+        # float32. On a CPU those for bfloat16 take three to nine times as long backwards as the products written out.
+        slow = {"cuda": k_GSD.shape[1] <= SHORT, "cpu": q_GLD.dtype == torch.bfloat16}
+        if self.fused and not slow.get(q_GLD.device.type):
             y_GNLE = F.scaled_dot_product_attention(q, k, v)
         else:
             y_GNLE = self.weights(q @ k.mT / q.shape[-1] ** 0.5) @ v
