@@ -17,7 +17,7 @@ ade_m fde_m top1_over_pixel_oracle ade_over_pixel_oracle latency_ms""".split()
 KINDS = {"chance": "baseline", "mean_frame": "control", "motion_energy": "control"}
 KINDS |= {"constant_velocity": "baseline", "pixel_oracle": "oracle", "true_oracle": "oracle"}
 ORDERS = {"shuffled": "control", "reversed": "condition"}  # of frames, that trained networks are evaluated on
-ORDER_CLIPS = 1000  # test clips of such an order, at most half: enough to tell accuracy from chance
+ORDER_CLIPS = 500  # test clips of such an order, at most half: enough to tell accuracy from chance
 
 
 def control_networks(cfg, test):
