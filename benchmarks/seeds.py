@@ -31,7 +31,7 @@ from trajnb.evaluation import metrics, predictions, statistics
 from trajnb.training import fit, predict
 
 WAYS = ("0:cpu:1", "0:cpu:2", "0:cpu:4", "1:cpu:1", "2:cpu:1", "3:cpu:1")  # SEED:DEVICE:THREADS
-QUICK = {"run_name": "quick", "clips": 9_000, "test_clips": 5_000, "epochs": 3}
+QUICK = {"run_name": "quick", "clips": 8_000, "test_clips": 5_000, "epochs": 3}
 EASE, SPREAD = 4.0, 2.5  # of the clips' difficulty, in logits: a mean top-1 of about 0.91
 ARCHITECTURES = ("a", "b", "c", "d")
 GAINS = (0.0, 0.005, 0.01, 0.02, 0.04)  # in top-1, of the first architecture over the three others
