@@ -21,8 +21,7 @@ def done(tmp_path_factory):
     """A lab whose run has ended, of one network."""
     lab = Lab(tmp_path_factory.mktemp("done"))
     code, printed = lab.run("--cores", "2", "--config", "models=[i3d]")
-    assert code == 0, printed
-    assert "index.html" in printed
+    assert code == 0 and "index.html" in printed, printed
     lab.printed = printed
     return lab
 
@@ -97,8 +96,7 @@ def test_the_longest_step_starts_first(lab, done):
 
 def test_a_bad_parameter_ends_with_two_and_one_sentence(lab):
     code, printed = lab.run("--config", "epochs=0")
-    assert code == 2
-    assert "epochs: 0 does not fit: write a whole number from 1" in printed.splitlines()[-1]
+    assert code == 2 and "epochs: 0 does not fit: write a whole number from 1" in printed.splitlines()[-1]
     assert not (lab.folder / "outputs").exists()
 
 

@@ -19,8 +19,10 @@ def test_frames_are_grey_levels_as_they_were_written(tmp_path, suffix):
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_rotated_videos_are_turned_as_players_turn_them(tmp_path, degrees):
-    flat, turned = (video.read(encode(tmp_path / f"{k}.mp4", LEVEL_THW, rotation=k))[0] for k in (0, degrees))
-    np.testing.assert_array_equal(turned, np.rot90(flat, degrees // 90, axes=(1, 2)))
+    corner_THW = np.pad(LEVEL_THW[:, :8, :16] // 2 + 120, ((0, 0), (0, 24), (0, 32)))
+    turned = video.read(encode(tmp_path / "a.mp4", corner_THW, rotation=degrees))[0].astype(int)
+    # Not equal to what is written without a rotation: of a dozen processes one encodes a few pixels otherwise.
+    assert np.abs(turned - np.rot90(corner_THW, degrees // 90, axes=(1, 2))).mean() < 3
 
 
 def test_colours_weigh_as_the_eye_sees_them():
