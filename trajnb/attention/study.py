@@ -31,7 +31,7 @@ FLIPS = 49_999  # random signs of a test
 INTERVALS = ["pointing_game", "relevance_mass"]
 SIMILAR = 0.3  # a mean rank correlation from here up is not weak: the map fails
 RANDOM_SEED, DRAWS = 1_000_003, 5  # added to the seed of a random network; how many random networks there are
-RANDOM_CLIPS = 64  # clips of the randomisation test: each costs all maps once more for every random network
+RANDOM_CLIPS = 32  # clips of the randomisation test: each costs all maps once more for every random network
 
 
 def study(cfg, test) -> tuple[pd.DataFrame, pd.DataFrame]:
