@@ -1,6 +1,5 @@
 """Exported networks: the same answers as torch, without torch; a card that says what was exported; the page."""
 
-import json
 import subprocess
 import sys
 from importlib import metadata
@@ -56,6 +55,9 @@ def test_a_run_s_exported_network_predicts_for_it_as_long_as_its_weights_are_the
     weights.write_bytes(other)
     assert predict.load("tiny") == "best"
     weights.write_bytes(trained_on)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    (session,) = (cell.cell_contents for cell in predict.exported(folder).members[0].__closure__)
+    assert session.get_session_options().intra_op_num_threads == 3
 
 
 def test_means_are_exported_axis_by_axis(folder):
@@ -98,7 +100,7 @@ def test_the_card_has_metrics_intervals_and_true_hashes(folder):
     lines = [line.split() for line in card.splitlines() if line.startswith("    ")]
     assert {name for _, name in lines} == {"final.safetensors", "network.json", "network.onnx"}
     assert all(files.sha256(folder / name) == digest for digest, name in lines)
-    about = json.loads((folder / "network.json").read_text())
+    about = files.read_json(folder / "network.json")
     assert about["motions"] == CFG.motions and about["parameters"]["frame_rate"] == 30
 
 

@@ -1,14 +1,12 @@
 """Windows, and predictions in the source's own pixels and seconds; the network is a stand-in or untrained."""
 
-import json
-
 import av
 import numpy as np
 import pandas as pd
 import pytest
 from test_footage import RADIUS, discs, encode, path
 
-from trajnb import ParameterError, models, predict
+from trajnb import ParameterError, files, models, predict
 from trajnb.config import Config
 from trajnb.predict import annotate, footage, trained
 from trajnb.predict.footage import PATH, windows
@@ -29,8 +27,7 @@ NETWORK = predict.Network(CFG, [stays])
 
 
 def test_slow_objects_are_sampled_in_larger_steps_and_uneven_frames_are_put_in_time():
-    slow = discs(path(96))
-    each = windows(np.arange(96) / 30, slow, CFG)
+    each = windows(np.arange(96) / 30, discs(path(96)), CFG)
     assert len({one.step for one in each}) == 1 and each[0].step == pytest.approx(np.diff(each[0].rows_F)[0] / 30)
     assert np.ptp(each[0].path_Fx2, axis=0).max() >= PATH * RADIUS * 0.95
     starts = [one.rows_F[0] for one in each]
@@ -49,7 +46,7 @@ def test_slow_objects_are_sampled_in_larger_steps_and_uneven_frames_are_put_in_t
 @pytest.mark.parametrize("zoom", [1, 4])
 def test_positions_are_in_the_pixels_and_seconds_of_the_source(tmp_path, zoom):
     large = discs(path(40) * zoom, size=(200 * zoom, 320 * zoom), radius=RADIUS * zoom)
-    table = predict.of_footage(NETWORK, encode(tmp_path / "a.mp4", large, rate=25))
+    table = predict.table(NETWORK, predict.cut(CFG, encode(tmp_path / "a.mp4", large, rate=25)))
     assert list(table.columns) == predict.columns(CFG)
     assert (table["motion"] == "linear").all() and len(table) >= 2
     for row in table.itertuples():
@@ -63,7 +60,7 @@ def test_the_first_windows_of_many_sources_are_predicted_at_once():
     good, still = {"a": discs(path(40)), "b": discs(path(30))[:, ::-1]}, {"still": discs(np.full((40, 2), 30.0))}
     counts, once = [], predict.Network(CFG, [lambda video_NTSS: counts.append(len(video_NTSS)) or stays(video_NTSS)])
     found, refused = predict.of_each(once, still | good)
-    alone = [predict.of_footage(NETWORK, source).iloc[[0]] for source in good.values()]
+    alone = [predict.table(NETWORK, predict.cut(CFG, source)).iloc[[0]] for source in good.values()]
     pd.testing.assert_frame_equal(found, pd.concat(alone).set_axis(list(good)))
     assert list(refused) == list(still) and counts == [2]
     assert list(predict.of_each(NETWORK, still)[0]) == predict.columns(CFG), "a table without rows"
@@ -80,7 +77,7 @@ def test_a_folder_of_mixed_files_gets_a_line_each_and_nothing_half_written(tmp_p
     assert "good\\n.mp4: 2 windows: 2 linear; written" in printed
     assert printed.count("is not a video whose frames can be decoded") == 2
     assert {one.suffix for one in out.iterdir()} == {".csv", ".json", ".mp4"} and len(list(out.iterdir())) == 3
-    (rows,) = (json.loads(one.read_text()) for one in out.glob("*.json"))
+    (rows,) = (files.read_json(one) for one in out.glob("*.json"))
     assert rows[0]["motion"] == "linear"
     with pytest.raises(ParameterError, match="does not exist: write the path of a video"):
         annotate.sources(folder / "nothing")

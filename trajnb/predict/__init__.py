@@ -5,6 +5,7 @@ predict("throw.mp4", run="quick")      # a table with a row for each window of 1
 Shapes:   W windows   N clips   K classes   H future frames   D features   S pixels a side of a clip
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -72,10 +73,12 @@ def exported(folder) -> Network:
     """The network in a folder that `trajnb export` has written; ParameterError where there is none."""
     import onnxruntime  # the extra of that name: a run's networks do without
 
-    folder = Path(folder)
+    folder, options = Path(folder), onnxruntime.SessionOptions()
+    # As torch does; else its threads, which wait by spinning, take the cores of a run's other steps. 0: all cores.
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
     try:
         parameters = files.read_json(folder / ABOUT)["parameters"]
-        session = onnxruntime.InferenceSession(folder / WEIGHTS, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(folder / WEIGHTS, options, providers=["CPUExecutionProvider"])
     except Exception:  # onnxruntime's errors have no common class
         raise ParameterError(f"{folder} holds no exported network: write one by `trajnb export`.") from None
     return Network(Config(**parameters), [lambda video_BTSS: session.run(OUTPUTS, {"clips": video_BTSS})])
@@ -83,11 +86,7 @@ def exported(folder) -> Network:
 
 def predict(source, run="quick", model="best", rate=30.0):
     """The `table` of a source by the networks of a run; arguments and what is raised are those of `load` and `cut`."""
-    return of_footage(load(run, model), source, rate)
-
-
-def of_footage(network, source, rate=30.0):
-    """The `table` of a source; its arguments and what it raises are those of `cut`."""
+    network = load(run, model)
     return table(network, cut(network.cfg, source, rate))
 
 
