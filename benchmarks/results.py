@@ -12,13 +12,15 @@ from datetime import date
 import pandas as pd
 
 from trajnb import ROOT, files, outputs, provenance
+from trajnb.config import Config
 from trajnb.evaluation import predictions
 from trajnb.predict.trained import config_of
 
 HEAD = """# Results
 
 Printed by `make results` from the runs in `outputs/`. Intervals are 95 %: Wilson's for one seed, Student's t over seeds
-for several. ADE and FDE are in pixels of a 64 x 64 clip. The rule by which architectures are ordered stands in
+for several; under "Over seeds" Student's t throughout, of one seed over its clips. Calibration is the first seed's. ADE
+and FDE are in pixels of a 64 x 64 clip. The rule by which architectures are ordered stands in
 [docs/protocol.md](docs/protocol.md).
 """
 SCORES = "test_top1 test_top1_low test_top1_high test_nll ece ade_px fde_px".split()
@@ -95,7 +97,12 @@ def section(folder):
     commit, machine = about["code"]["commit"] or "", about["environment"]
     params = ROOT / "params" / f"{folder.name}.yaml"
     lines = [f"## {folder.name}", ""]
-    lines += [f"`make run PARAMS=params/{folder.name}.yaml`, " if params.is_file() else ""]
+    command = f"make run PARAMS=params/{folder.name}.yaml"
+    if not params.is_file():  # the quick run with other parameters
+        usual = Config.from_files([ROOT / "params" / "quick.yaml"]).model_dump()
+        own = config_of(folder.name).model_dump()
+        command = f'make run ARGS="--config {" ".join(f"{n}={v}" for n, v in own.items() if v != usual[n])}"'
+    lines += [f"`{command}`, "]
     lines[-1] += f"{about['written'][:10]}, commit {commit[:10]}{' with changes' if about['code']['changes'] else ''}, "
     lines[-1] += f"{machine['processor']}, {machine['cores']} cores{''.join(f', {gpu}' for gpu in machine['gpus'])}."
     for title, table in sections(folder):

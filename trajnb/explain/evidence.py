@@ -62,7 +62,7 @@ class Evidence(BaseModel):
     look_px: Pair = quantity("place", "where the class query looks most", "look|attention|focus")
     look_seconds: float = quantity("s", "when the class query looks most", "look|attention|focus")
     look_passes: bool | None = quantity("", "whether this map passes the parameter-randomisation test", "attention map")
-    ood: float = quantity("", f"out-of-distribution score, flagged above {OOD:g}", "score|unlike|trust")
+    ood: float = quantity("", f"out-of-distribution score, flagged above {OOD:g}", "score|unlike|trust|training|why")
     nearest: dict[str, int] = quantity("", "motions of the training paths nearest to the path", "nearest|similar|why")
 
     @property

@@ -8,7 +8,7 @@ from trajnb.explain.verify import verify
 from trajnb.predict import OOD
 
 FUTURE = r"\bwill\b|next|future|predict|going|\bgo\b|land"
-AHEAD = re.compile(r"(\d+\.?\d*|\b(?:half an?|an?|one|two|three)(?= )) *(ms|milli|s\b|sec|frame|min|hour)")
+AHEAD = re.compile(r"((?:(?<!\d)-)?\d+\.?\d*|\b(?:half an?|an?|one|two|three)(?= )) *(ms|milli|s\b|sec|frame|min|hour)")
 NUMBERS = {"half a": 0.5, "half an": 0.5, "a": 1, "an": 1, "one": 1, "two": 2, "three": 3}
 SECONDS = {"ms": 0.001, "milli": 0.001, "s": 1, "sec": 1, "min": 60, "hour": 3600}
 
@@ -63,7 +63,7 @@ def answer(question, e):
         ahead = AHEAD.search(question)
         seconds = float(NUMBERS.get(ahead[1], ahead[1])) * (SECONDS | {"frame": step})[ahead[2]] if ahead else horizon
         soonest = expecting(min(e.future, key=lambda one: abs(one[0] - seconds)))
-        if seconds > horizon + step / 2:
+        if not 0 < seconds <= horizon + step / 2:
             return False, [f"The network predicts {horizon:.2f} s ahead, not {seconds:g} s.", soonest]
         return True, [soonest, f"It is expected to move {e.future_heading}."]
     about = {field: one.json_schema_extra["about"] for field, one in Evidence.model_fields.items()}
