@@ -25,13 +25,13 @@ import pandas as pd
 from scipy.special import expit
 from tqdm import tqdm
 
-from trajnb import data, files, models
+from trajnb import ROOT, data, files, models
 from trajnb.config import Config
 from trajnb.evaluation import metrics, predictions, statistics
 from trajnb.training import fit, predict
 
 WAYS = ("0:cpu:1", "0:cpu:2", "0:cpu:4", "1:cpu:1", "2:cpu:1", "3:cpu:1")  # SEED:DEVICE:THREADS
-QUICK = {"run_name": "quick", "clips": 8_000, "test_clips": 5_000, "epochs": 3}
+QUICK = Config.from_files([ROOT / "params" / "quick.yaml"], {"precision": "float32"})
 EASE, SPREAD = 4.0, 2.5  # of the clips' difficulty, in logits: a mean top-1 of about 0.91
 ARCHITECTURES = ("a", "b", "c", "d")
 GAINS = (0.0, 0.005, 0.01, 0.02, 0.04)  # in top-1, of the first architecture over the three others
@@ -101,7 +101,7 @@ def train(model, folder, *ways):
     """Train `model` in each way, as many at a time as the cores allow, and print the two spreads."""
     folder, ways = Path(folder).resolve(), ways or WAYS
     if not (folder / "data" / "manifest.json").is_file():
-        data.make(Config(**QUICK), folder / "data")
+        data.make(QUICK, folder / "data")
     cores = len(os.sched_getaffinity(0))
     running = []
     for way in sorted(ways, key=threads_of):
@@ -145,7 +145,7 @@ def one(model, folder, way):
     (seed, device, threads), mine = way.split(":"), place(folder, model, way)
     if (mine / "scores.json").is_file():
         return
-    cfg = Config(**QUICK, model=model, seed=int(seed), device=device, threads=int(threads))
+    cfg = QUICK.replace(model=model, seed=int(seed), device=device, threads=int(threads))
     clips = {which: data.load(cfg, which, Path(folder) / "data") for which in ("train", "val", "test")}
     net = models.build(cfg)
     history = fit(net, clips["train"], clips["val"], cfg, mine)
